@@ -1,0 +1,139 @@
+/* Sending and receiving of messages.
+ * Trusts the kernel for packet borders and for who holds the other end; not the other end.
+ * Never keeps a descriptor of a message that it refuses, never waits unless told to. */
+#include "wire/channel.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+struct channel
+channel_of(int fd, const struct wire_protocol *p, enum wire_side me, bool waits)
+{
+	return (struct channel){ .fd = fd, .protocol = p, .me = me, .waits = waits };
+}
+
+enum result
+channel_pair(int fds[2], struct why *why)
+{
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) != 0)
+		return why_errno(why, EXHAUSTED, "making a channel");
+	return OK;
+}
+
+union control {
+	struct cmsghdr head;
+	uint8_t octets[CMSG_SPACE(sizeof(int) * WIRE_FDS_MAX)];
+};
+
+static enum result
+send_error(const struct channel *c, const struct wire_row *row, struct why *why)
+{
+	const char *other = c->protocol->sides[c->me == WIRE_FIRST ? WIRE_SECOND : WIRE_FIRST];
+
+	if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)
+		return AGAIN;
+	if (errno == EPIPE || errno == ECONNRESET || errno == ENOTCONN || errno == ECONNREFUSED)
+		return why_set(why, ABSENT, "%s is gone", other);
+	return why_errno(why, BROKEN, "sending %s to %s", row->name, other);
+}
+
+enum result
+channel_send(struct channel *c, uint16_t type, uint32_t ref, const void *body, struct bytes tail, const int *fds,
+    struct why *why)
+{
+	const struct wire_row *row = &c->protocol->rows[type];
+	struct wire_head head = { type, (uint16_t)(row->body_len + tail.len), ref };
+	uint8_t packet[WIRE_MAX];
+	struct iovec iov = { packet, sizeof head + head.len };
+	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
+	union control control;
+
+	if (type >= c->protocol->n_rows || row->sender != c->me || tail.len > row->tail_max)
+		return why_set(why, BROKEN, "%s: type %u with a tail of %zu is not ours to send", c->protocol->name, type,
+		    tail.len);
+	memcpy(packet, &head, sizeof head);
+	if (row->body_len > 0)
+		memcpy(packet + sizeof head, body, row->body_len);
+	if (tail.len > 0)
+		memcpy(packet + sizeof head + row->body_len, tail.at, tail.len);
+	if (row->n_fds > 0) {
+		memset(&control, 0, sizeof control);
+		mh.msg_control = &control;
+		mh.msg_controllen = CMSG_SPACE(sizeof(int) * row->n_fds);
+		control.head.cmsg_level = SOL_SOCKET;
+		control.head.cmsg_type = SCM_RIGHTS;
+		control.head.cmsg_len = CMSG_LEN(sizeof(int) * row->n_fds);
+		memcpy(CMSG_DATA(&control.head), fds, sizeof(int) * row->n_fds);
+	}
+	while (sendmsg(c->fd, &mh, MSG_NOSIGNAL | (c->waits ? 0 : MSG_DONTWAIT)) < 0)
+		if (errno != EINTR)
+			return send_error(c, row, why);
+	return OK;
+}
+
+static void
+collect_fds(struct msghdr *mh, struct wire_message *m)
+{
+	m->n_fds = 0;
+	for (struct cmsghdr *h = CMSG_FIRSTHDR(mh); h != NULL; h = CMSG_NXTHDR(mh, h)) {
+		size_t n = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+		if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t i = 0; i < n && m->n_fds < WIRE_FDS_MAX; i++)
+			memcpy(&m->fds[m->n_fds++], CMSG_DATA(h) + i * sizeof(int), sizeof(int));
+	}
+}
+
+static enum result
+check_once(struct channel *c, struct wire_message *m, struct why *why)
+{
+	uint64_t bit = UINT64_C(1) << (m->type & 63);
+
+	if (c->protocol->rows[m->type].often != ONCE)
+		return OK;
+	if (c->once & bit)
+		return why_set(why, MALFORMED, "%s: a second %s", c->protocol->name, c->protocol->rows[m->type].name);
+	c->once |= bit;
+	return OK;
+}
+
+enum result
+channel_receive(struct channel *c, struct wire_buffer *buffer, struct wire_message *m, struct why *why)
+{
+	enum wire_side sender = c->me == WIRE_FIRST ? WIRE_SECOND : WIRE_FIRST;
+	struct iovec iov = { buffer->octets, sizeof buffer->octets };
+	union control control;
+	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
+	enum result r;
+	ssize_t n;
+
+	m->n_fds = 0;
+	while ((n = recvmsg(c->fd, &mh, MSG_CMSG_CLOEXEC | (c->waits ? 0 : MSG_DONTWAIT))) < 0)
+		if (errno != EINTR)
+			break;
+	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+		return AGAIN;
+	if (n < 0 && errno != ECONNRESET)
+		return why_errno(why, BROKEN, "receiving from %s", c->protocol->sides[sender]);
+	if (n <= 0)
+		return why_set(why, ABSENT, "%s is gone", c->protocol->sides[sender]);
+	collect_fds(&mh, m);
+	if (mh.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
+		r = why_set(why, MALFORMED, "%s: a message too large from %s", c->protocol->name, c->protocol->sides[sender]);
+	else if ((r = wire_decode(c->protocol, sender, bytes_of(buffer->octets, (size_t)n), m->n_fds, m, why)) == OK)
+		r = check_once(c, m, why);
+	if (r != OK)
+		wire_close_fds(m);
+	return r;
+}
+
+void
+channel_close(struct channel *c)
+{
+	if (c->fd >= 0)
+		(void)close(c->fd);
+	c->fd = -1;
+}

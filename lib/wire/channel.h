@@ -1,0 +1,29 @@
+/* One end of a channel. */
+#pragma once
+
+#include "wire/wire.h"
+
+struct channel {
+	int fd;
+	const struct wire_protocol *protocol;
+	enum wire_side me;
+	bool waits;     /* blocks in send and receive (sessions); else AGAIN is the answer (event loops) */
+	uint64_t once;  /* messages of the other side that came and may not come again */
+};
+
+struct channel channel_of(int fd, const struct wire_protocol *p, enum wire_side me, bool waits);
+
+/* A new pair; both ends close-on-exec. EXHAUSTED if there are no descriptors. */
+enum result channel_pair(int fds[2], struct why *why);
+
+/* Sends one message; `body` must be of the list's body type (null for wire_nothing), `tail` at most the list's
+ * maximum. The descriptors stay the caller's. OK; AGAIN (would block); ABSENT (nobody at the other end); BROKEN. */
+enum result channel_send(struct channel *c, uint16_t type, uint32_t ref, const void *body, struct bytes tail,
+    const int *fds, struct why *why);
+
+/* Receives and checks one message into *buffer. OK; AGAIN (nothing there, or the receive timeout of the socket);
+ * ABSENT (the other end is closed); MALFORMED (the conversation must end); BROKEN. Descriptors are received
+ * close-on-exec; those of a malformed message are closed. */
+enum result channel_receive(struct channel *c, struct wire_buffer *buffer, struct wire_message *m, struct why *why);
+
+void channel_close(struct channel *c); /* fd becomes -1 */
