@@ -1,0 +1,148 @@
+/* The log.
+ * Trusts keys and event names (literals of the program), no value.
+ * Never writes an octet of a value that is not printable, never more than one line an event, never waits for memory. */
+#include "sys/log.h"
+
+#include <string.h>
+#include <unistd.h>
+
+static struct {
+	const char *process, *service;
+} self = { "postern", NULL };
+
+void
+log_open(const char *process, const char *service)
+{
+	self.process = process;
+	self.service = service;
+}
+
+static const char *const severities[] = {
+	[SEVERITY_INFO] = "info",
+	[SEVERITY_WARNING] = "warning",
+	[SEVERITY_ERROR] = "error",
+};
+
+void
+log_begin(struct log_line *l, enum severity severity, const char *event)
+{
+	l->buf = buf_over(l->octets, sizeof l->octets - 1); /* the line end always fits */
+	buf_format(&l->buf, "process=%s pid=%d level=%s event=%s", self.process, (int)getpid(), severities[severity], event);
+	if (self.service != NULL)
+		log_text(l, "service", self.service);
+}
+
+static bool
+is_plain(uint8_t c)
+{
+	return c > ' ' && c < 0x7f && c != '"' && c != '\\' && c != '=';
+}
+
+/* length of the valid UTF-8 sequence of two or more octets at the front; 0 if there is none */
+static size_t
+utf8_sequence(struct bytes v)
+{
+	uint8_t c = v.at[0];
+	size_t n = c >= 0xc2 && c <= 0xdf ? 2 : c >= 0xe0 && c <= 0xef ? 3 : c >= 0xf0 && c <= 0xf4 ? 4 : 0;
+
+	if (n == 0 || v.len < n)
+		return 0;
+	for (size_t i = 1; i < n; i++)
+		if ((v.at[i] & 0xc0) != 0x80)
+			return 0;
+	if ((c == 0xe0 && v.at[1] < 0xa0) || (c == 0xed && v.at[1] > 0x9f) || (c == 0xf0 && v.at[1] < 0x90) ||
+	    (c == 0xf4 && v.at[1] > 0x8f))
+		return 0;
+	return c == 0xc2 && v.at[1] < 0xa0 ? 0 : n; /* C1 controls are escaped */
+}
+
+static void
+add_escaped(struct buf *b, struct bytes v)
+{
+	static const char hex[] = "0123456789abcdef";
+
+	while (v.len > 0) {
+		uint8_t c = v.at[0];
+		size_t n = c >= 0x80 ? utf8_sequence(v) : (c >= ' ' && c < 0x7f);
+		uint8_t escape[4] = { '\\', 'x', (uint8_t)hex[c >> 4], (uint8_t)hex[c & 15] };
+
+		if (c == '"' || c == '\\')
+			buf_add_octet(b, '\\');
+		if (n > 0)
+			buf_add(b, bytes_first(v, n));
+		else
+			buf_add(b, bytes_of(escape, sizeof escape));
+		v = bytes_skip(v, n > 0 ? n : 1);
+	}
+}
+
+void
+log_bytes(struct log_line *l, const char *key, struct bytes value)
+{
+	bool plain = value.len > 0;
+
+	for (size_t i = 0; i < value.len && plain; i++)
+		plain = is_plain(value.at[i]);
+	buf_add_octet(&l->buf, ' ');
+	buf_add_string(&l->buf, key);
+	buf_add_octet(&l->buf, '=');
+	if (plain) {
+		buf_add(&l->buf, value);
+		return;
+	}
+	buf_add_octet(&l->buf, '"');
+	add_escaped(&l->buf, value);
+	buf_add_octet(&l->buf, '"');
+}
+
+void
+log_text(struct log_line *l, const char *key, const char *value)
+{
+	if (value != NULL)
+		log_bytes(l, key, bytes_of_string(value));
+}
+
+void
+log_number(struct log_line *l, const char *key, uint64_t value)
+{
+	buf_add_octet(&l->buf, ' ');
+	buf_add_string(&l->buf, key);
+	buf_add_octet(&l->buf, '=');
+	buf_add_number(&l->buf, value);
+}
+
+void
+log_end(struct log_line *l)
+{
+	if (l->buf.failed) { /* cut: say so in the room of the last octets */
+		if (l->buf.len > sizeof l->octets - 5)
+			l->buf.len = sizeof l->octets - 5;
+		memcpy(l->octets + l->buf.len, " ...", 4);
+		l->buf.len += 4;
+	}
+	l->octets[l->buf.len] = '\n';
+	/* a log that can't be written has nobody to be told to */
+	if (write(STDERR_FILENO, l->octets, l->buf.len + 1) < 0)
+		return;
+}
+
+void
+log_why(const char *event, enum result r, const struct why *why)
+{
+	struct log_line l;
+
+	log_begin(&l, result_meaning(r)->severity, event);
+	log_text(&l, "result", result_meaning(r)->name);
+	log_text(&l, "why", why->text);
+	log_end(&l);
+}
+
+void
+log_simple(enum severity severity, const char *event, const char *key, const char *value)
+{
+	struct log_line l;
+
+	log_begin(&l, severity, event);
+	log_text(&l, key, value);
+	log_end(&l);
+}
