@@ -1,0 +1,253 @@
+/* Confinement: applies a process's privileges, in the order of doc/HOUSE, and proves that they can't be regained.
+ * Trusts the privileges table and the arguments of warden; nothing else has been read when this runs.
+ * Never goes on when a step fails: a process that is less confined than its table says must not run. */
+#include "sys/process.h"
+
+#include "base/bytes.h"
+#include "sys/syscalls.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <linux/landlock.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifdef POSTERN_DRILL
+#include "sys/drill.h"
+#endif
+
+static enum result
+limit(const struct privileges *may, struct why *why)
+{
+	static const struct rlimit none = { 0, 0 };
+
+	if (setrlimit(RLIMIT_CORE, &none) != 0)
+		return why_errno(why, REFUSED, "limiting core dumps");
+	for (const struct limit *l = may->limits; l < may->limits + nitems(may->limits) && (l->resource != 0 || l->value != 0); l++) {
+		struct rlimit both = { l->value, l->value };
+
+#if defined(__SANITIZE_ADDRESS__)
+		if (l->resource == RLIMIT_AS || l->resource == RLIMIT_DATA)
+			continue; /* the sanitizer maps terabytes */
+#endif
+		if (setrlimit((__rlimit_resource_t)l->resource, &both) != 0)
+			return why_errno(why, REFUSED, "setting limit %d", l->resource);
+	}
+	return OK;
+}
+
+static enum result
+bound_capabilities(const struct privileges *may, struct why *why)
+{
+	for (unsigned long c = 0; c <= 63; c++) {
+		if (may->capabilities & UINT64_C(1) << c)
+			continue;
+		if (prctl(PR_CAPBSET_DROP, c, 0, 0, 0) != 0 && errno != EINVAL)
+			return why_errno(why, REFUSED, "dropping capability %lu from the bounding set", c);
+	}
+	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0)
+		return why_errno(why, REFUSED, "clearing ambient capabilities");
+	return OK;
+}
+
+static enum result
+change_root(const struct process *self, struct why *why)
+{
+	if (self->may->root == HOST_ROOT)
+		return chdir("/") == 0 ? OK : why_errno(why, REFUSED, "going to /");
+	if (self->root == NULL)
+		return why_set(why, MALFORMED, "%s was not told its root directory", self->may->process);
+	if (chroot(self->root) != 0 || chdir("/") != 0)
+		return why_errno(why, REFUSED, "making %s the root", self->root);
+	return OK;
+}
+
+static enum result
+set_capabilities(uint64_t kept, struct why *why)
+{
+	struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3, 0 };
+	struct __user_cap_data_struct data[2] = {
+		{ (uint32_t)kept, (uint32_t)kept, 0 },
+		{ (uint32_t)(kept >> 32), (uint32_t)(kept >> 32), 0 },
+	};
+
+	if (syscall(SYS_capset, &head, data) != 0)
+		return why_errno(why, REFUSED, "setting capabilities");
+	return OK;
+}
+
+static enum result
+check_gone(const struct process *self, struct why *why)
+{
+	uid_t r, e, s;
+	gid_t gr, ge, gs;
+
+	if (getresuid(&r, &e, &s) != 0 || getresgid(&gr, &ge, &gs) != 0)
+		return why_errno(why, REFUSED, "asking for ids");
+	if (r != self->uid || e != self->uid || s != self->uid || gr != self->gid || ge != self->gid || gs != self->gid)
+		return why_set(why, REFUSED, "the ids are not what was set");
+	if (setuid(0) == 0 || seteuid(0) == 0 || setgid(0) == 0 || setegid(0) == 0)
+		return why_set(why, REFUSED, "root could be regained");
+	return OK;
+}
+
+static enum result
+change_ids(const struct process *self, struct why *why)
+{
+	enum result r;
+
+	if (strcmp(self->may->user, "root") == 0) {
+		if (self->uid != 0)
+			return why_set(why, MALFORMED, "%s was started for uid %u instead of root", self->may->process, self->uid);
+		return set_capabilities(self->may->capabilities, why);
+	}
+	if (self->uid == 0 || self->gid == 0)
+		return why_set(why, REFUSED, "%s must not be root", self->may->process);
+	if (setgroups(0, NULL) != 0 || setresgid(self->gid, self->gid, self->gid) != 0 ||
+	    setresuid(self->uid, self->uid, self->uid) != 0)
+		return why_errno(why, REFUSED, "becoming uid %u, gid %u", self->uid, self->gid);
+	if ((r = set_capabilities(0, why)) != OK)
+		return r;
+	return check_gone(self, why);
+}
+
+/* A change of uid resets both dumpability and the parent-death signal, so they come after it. */
+static enum result
+close_the_door(struct why *why)
+{
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+		return why_errno(why, REFUSED, "setting no_new_privs");
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
+		return why_errno(why, REFUSED, "making the process undumpable");
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
+		return why_errno(why, REFUSED, "setting the parent-death signal");
+	return OK;
+}
+
+/* ---- landlock: everything the kernel knows is handled; only what the table names is allowed ---- */
+
+#define FS_V1 ((UINT64_C(1) << 13) - 1)
+#define FS_READ (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
+#define FS_REFER (UINT64_C(1) << 13)
+#define FS_TRUNCATE (UINT64_C(1) << 14)
+#define FS_WRITE                                                                                                                   \
+	(LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR |                          \
+	    LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG | FS_REFER | FS_TRUNCATE)
+
+/* Kernels and headers differ in what they know: the sizes and bits of each version are written out. */
+struct ruleset_attr {
+	uint64_t fs, net, scoped;
+};
+struct net_rule_attr {
+	uint64_t allowed, port;
+} __attribute__((packed));
+#define NET_BIND 1
+#define NET_CONNECT 2
+#define RULE_NET_PORT 2
+
+static struct ruleset_attr
+all_that_is_known(long abi, size_t *size, bool any_port)
+{
+	struct ruleset_attr a = { .fs = FS_V1 };
+
+	*size = sizeof a.fs;
+	if (abi >= 2)
+		a.fs |= FS_REFER;
+	if (abi >= 3)
+		a.fs |= FS_TRUNCATE;
+	if (abi >= 4) {
+		a.net = any_port ? NET_BIND : NET_BIND | NET_CONNECT;
+		*size = sizeof a.fs + sizeof a.net;
+	}
+	if (abi >= 5)
+		a.fs |= UINT64_C(1) << 15; /* ioctl on devices */
+	if (abi >= 6) {
+		a.scoped = 3; /* abstract sockets and signals */
+		*size = sizeof a;
+	}
+	return a;
+}
+
+static enum result
+allow_path(int ruleset, const struct path_rule *p, uint64_t handled, struct why *why)
+{
+	struct landlock_path_beneath_attr a = { 0 };
+	enum result r = OK;
+
+	a.parent_fd = open(p->path, O_PATH | O_CLOEXEC | O_DIRECTORY);
+	if (a.parent_fd < 0)
+		return why_errno(why, REFUSED, "opening %s", p->path);
+	a.allowed_access = ((p->rights & PATH_READ ? FS_READ : 0) | (p->rights & PATH_WRITE ? FS_WRITE : 0)) & handled;
+	if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &a, 0) != 0)
+		r = why_errno(why, REFUSED, "allowing %s", p->path);
+	(void)close(a.parent_fd);
+	return r;
+}
+
+static enum result
+fill_ruleset(int ruleset, const struct privileges *may, const struct ruleset_attr *all, struct why *why)
+{
+	enum result r;
+
+	for (const struct path_rule *p = may->paths; p < may->paths + nitems(may->paths) && p->path != NULL; p++)
+		if ((r = allow_path(ruleset, p, all->fs, why)) != OK)
+			return r;
+	if (all->net == 0)
+		return OK;
+	for (const struct port_rule *p = may->ports; p < may->ports + nitems(may->ports) && p->port != 0; p++) {
+		struct net_rule_attr a = { p->connect ? NET_CONNECT : NET_BIND, p->port };
+
+		if (syscall(SYS_landlock_add_rule, ruleset, RULE_NET_PORT, &a, 0) != 0)
+			return why_errno(why, REFUSED, "allowing port %u", p->port);
+	}
+	return OK;
+}
+
+static enum result
+lock_land(const struct process *self, struct why *why)
+{
+	struct ruleset_attr all;
+	enum result r;
+	size_t size;
+	long abi, ruleset;
+
+	if (self->may->no_landlock)
+		return OK;
+	abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+	if (abi < 1 && self->lenient)
+		return OK;
+	if (abi < 1)
+		return why_set(why, REFUSED, "the kernel has no landlock; the control item `lenient` allows to run without");
+	all = all_that_is_known(abi, &size, self->may->any_port);
+	ruleset = syscall(SYS_landlock_create_ruleset, &all, size, 0);
+	if (ruleset < 0)
+		return why_errno(why, REFUSED, "making a landlock ruleset");
+	r = fill_ruleset((int)ruleset, self->may, &all, why);
+	if (r == OK && syscall(SYS_landlock_restrict_self, ruleset, 0) != 0)
+		r = why_errno(why, REFUSED, "applying landlock");
+	(void)close((int)ruleset);
+	return r;
+}
+
+enum result
+process_confine(const struct process *self, struct why *why)
+{
+	const struct privileges *may = self->may;
+	enum result r;
+
+	if ((r = limit(may, why)) != OK || (r = bound_capabilities(may, why)) != OK || (r = change_root(self, why)) != OK ||
+	    (r = change_ids(self, why)) != OK || (r = close_the_door(why)) != OK || (r = lock_land(self, why)) != OK)
+		return r;
+	if (!may->no_seccomp && (r = syscalls_filter(may->syscalls, why)) != OK)
+		return r;
+#ifdef POSTERN_DRILL
+	if (self->attempt > 0)
+		drill_attempt(self);
+#endif
+	return OK;
+}

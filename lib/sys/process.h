@@ -1,0 +1,38 @@
+/* The start of every process: begin, inherit, confine; only then may anything be parsed. Nothing else in the tree
+ * changes rights. */
+#pragma once
+
+#include "base/result.h"
+#include "sys/privileges.h"
+
+#include <sys/types.h>
+
+struct process {
+	const struct privileges *may;
+	const char *service; /* "smtpd", "send": for the log */
+	const char *root;    /* directory to become the root; null for HOST_ROOT */
+	uid_t uid;
+	gid_t gid;
+	bool lenient;        /* --lenient: an administrator's control item says that a kernel without landlock will do */
+	int attempt;         /* the breach drill's attempt number; 0: none. Only a drill build has it */
+};
+
+/* Reads the arguments that warden (or lspawn) gives: -n SERVICE -u UID -g GID [-r ROOT] [--lenient]. Other arguments
+ * end the program with its purpose and exit status 100. Opens the log. */
+struct process process_begin(int argc, char *argv[], const struct privileges *may);
+
+/* Checks that exactly the descriptors of the table are open, of the right kind; 0 and 1 become /dev/null. Closes all
+ * others. MALFORMED if one is missing or of another kind. */
+enum result process_inherit(const struct process *self, struct why *why);
+
+/* Gives up everything that the table does not name, in the order of style.md, and checks that it is gone. REFUSED if
+ * the kernel can't do it: the process must not go on. */
+enum result process_confine(const struct process *self, struct why *why);
+
+/* Logs why the process can't run; returns its exit status. */
+int process_refuse(const struct process *self, enum result r, const struct why *why);
+
+/* How many of a slot's `many` descriptors are there. */
+int process_count_fds(const struct privileges *may, const char *slot);
+
+#define PROCESS_SPENT 99 /* exit status of a zygote that wants to be replaced: a child of it died of a signal */

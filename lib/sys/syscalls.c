@@ -1,0 +1,324 @@
+/* Sets of system calls with the reason of each, and the seccomp filter composed of them.
+ * Trusts the kernel to apply it. Numbers are resolved here and nowhere else.
+ * Never allows by default: what no set of the process names kills it; what libc tries and survives gets an errno. */
+#include "sys/syscalls.h"
+
+#include "base/bytes.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+
+/* What an argument must be; none for most. */
+enum check {
+	PLAIN,
+	ONLY_UNIX,       /* argument 0 is AF_UNIX */
+	ONLY_INET,       /* argument 0 is AF_INET or AF_INET6 */
+	NO_EXEC_MAPPING, /* argument 2 without PROT_EXEC */
+	ONLY_FORK,       /* clone: no new namespaces, no shared memory */
+	ONLY_THREAD,     /* clone: shares memory, files and signals */
+	ONLY_SAFE_FCNTL, /* duplicate, flags of the descriptor, read flags */
+	ONLY_LEASE,      /* fcntl F_SETLEASE, F_GETLEASE */
+	ONLY_SEALS,      /* fcntl F_ADD_SEALS, F_GET_SEALS */
+	ONLY_SELF_NAME,  /* prctl PR_SET_NAME, PR_SET_VMA, PR_GET_DUMPABLE */
+};
+
+struct row {
+	uint64_t set;
+	int call;
+	const char *name;
+	enum check check;
+	const char *reason;
+};
+
+#define R(set, call, check, reason) { MAY_##set, SCMP_SYS(call), #call, check, reason }
+static const struct row rows[] = {
+	R(COMPUTE, brk, PLAIN, "malloc"),
+	R(COMPUTE, mmap, NO_EXEC_MAPPING, "malloc, tables"),
+	R(COMPUTE, mremap, PLAIN, "realloc"),
+	R(COMPUTE, munmap, PLAIN, "free"),
+	R(COMPUTE, mprotect, NO_EXEC_MAPPING, "malloc arenas, stacks of threads"),
+	R(COMPUTE, madvise, PLAIN, "free gives pages back"),
+	R(COMPUTE, futex, PLAIN, "locks in libc"),
+	R(COMPUTE, getrandom, PLAIN, "hash seeds, boundaries"),
+	R(COMPUTE, clock_gettime, PLAIN, "the time, where the vdso can't"),
+	R(COMPUTE, gettimeofday, PLAIN, "the time, where the vdso can't"),
+	R(COMPUTE, getpid, PLAIN, "log lines"),
+	R(COMPUTE, gettid, PLAIN, "abort, after a failed check"),
+	R(COMPUTE, tgkill, PLAIN, "abort, after a failed check; landlock keeps it inside"),
+	R(COMPUTE, rt_sigaction, PLAIN, "abort; handlers of a fork"),
+	R(COMPUTE, rt_sigprocmask, PLAIN, "fork and abort block signals"),
+	R(COMPUTE, rt_sigreturn, PLAIN, "return from a handler"),
+	R(COMPUTE, restart_syscall, PLAIN, "after a stop"),
+	R(COMPUTE, exit, PLAIN, "end of a thread"),
+	R(COMPUTE, exit_group, PLAIN, "end"),
+	R(COMPUTE, write, PLAIN, "the log"),
+	R(COMPUTE, close, PLAIN, "giving up descriptors"),
+	R(WAIT, epoll_create1, PLAIN, "event loop"),
+	R(WAIT, epoll_ctl, PLAIN, "event loop"),
+	R(WAIT, epoll_wait, PLAIN, "event loop"),
+	R(WAIT, epoll_pwait, PLAIN, "event loop"),
+	R(WAIT, poll, PLAIN, "waiting with a time limit"),
+	R(WAIT, ppoll, PLAIN, "waiting for messages or children"),
+	R(WAIT, nanosleep, PLAIN, "pauses"),
+	R(WAIT, clock_nanosleep, PLAIN, "pauses"),
+	R(WAIT, eventfd2, PLAIN, "threads wake the event loop"),
+	R(TALK, read, PLAIN, "bytes of the connection"),
+	R(TALK, readv, PLAIN, "bytes of the connection"),
+	R(TALK, writev, PLAIN, "bytes to the connection"),
+	R(TALK, recvfrom, PLAIN, "bytes of the connection"),
+	R(TALK, sendto, PLAIN, "bytes to the connection"),
+	R(TALK, recvmsg, PLAIN, "messages, with descriptors"),
+	R(TALK, sendmsg, PLAIN, "messages, with descriptors"),
+	R(TALK, shutdown, PLAIN, "half-close"),
+	R(TALK, setsockopt, PLAIN, "time limits and delays of the connection"),
+	R(TALK, getsockopt, PLAIN, "errors and kinds of sockets"),
+	R(TALK, fcntl, ONLY_SAFE_FCNTL, "duplicates for waiting messages, non-blocking"),
+	R(PAIR, socketpair, ONLY_UNIX, "channels"),
+	R(ACCEPT, accept4, PLAIN, "connections"),
+	R(ACCEPT, getsockname, PLAIN, "which local address"),
+	R(ACCEPT, getpeername, PLAIN, "which peer"),
+	R(CONNECT_INET, socket, ONLY_INET, "connections out"),
+	R(CONNECT_INET, connect, PLAIN, "connections out; landlock says to which ports"),
+	R(CONNECT_INET, bind, PLAIN, "the local address of a connection out"),
+	R(CONNECT_INET, getsockname, PLAIN, "which local address"),
+	R(CONNECT_INET, getpeername, PLAIN, "which peer"),
+	R(DATAGRAM_INET, socket, ONLY_INET, "questions to name servers"),
+	R(DATAGRAM_INET, connect, PLAIN, "questions to name servers"),
+	R(DATAGRAM_INET, bind, PLAIN, "random source ports"),
+	R(DATAGRAM_INET, getsockname, PLAIN, "which local address"),
+	R(READ_AT, pread64, PLAIN, "content and tables"),
+	R(READ_AT, lseek, PLAIN, "size of what is open"),
+	R(READ_AT, fstat, PLAIN, "size of what is open"),
+	R(READ_AT, newfstatat, PLAIN, "libc's fstat; root and landlock bound names"),
+	R(READ_AT, fadvise64, PLAIN, "reading ahead"),
+	R(WRITE_AT, pwrite64, PLAIN, "statuses in place"),
+	R(WRITE_AT, pwritev, PLAIN, "head and envelope"),
+	R(WRITE_AT, ftruncate, PLAIN, "undo of a part-written note"),
+	R(WRITE_AT, fallocate, PLAIN, "room before it is promised"),
+	R(WRITE_AT, fsync, PLAIN, "on disk"),
+	R(WRITE_AT, fdatasync, PLAIN, "on disk"),
+	R(WRITE_AT, syncfs, PLAIN, "a group on disk"),
+	R(WRITE_AT, copy_file_range, PLAIN, "content without copying through memory"),
+	R(WRITE_AT, sendfile, PLAIN, "content without copying through memory"),
+	R(OPEN_BELOW, openat, PLAIN, "its files; root, landlock and uid bound them"),
+	R(OPEN_BELOW, openat2, PLAIN, "its files, beneath a directory"),
+	R(OPEN_BELOW, getdents64, PLAIN, "reading directories"),
+	R(OPEN_BELOW, newfstatat, PLAIN, "looking at a name"),
+	R(OPEN_BELOW, fstat, PLAIN, "looking at what is open"),
+	R(OPEN_BELOW, statx, PLAIN, "looking at a name"),
+	R(OPEN_BELOW, fstatfs, PLAIN, "free space"),
+	R(OPEN_BELOW, lseek, PLAIN, "directories from the start"),
+	R(OPEN_BELOW, flock, PLAIN, "one writer only"),
+	R(OPEN_BELOW, readlinkat, PLAIN, "looking at a name"),
+	R(OPEN_BELOW, fchmod, PLAIN, "modes of what it made"),
+	R(OPEN_BELOW, utimensat, PLAIN, "times of what it made"),
+	R(CHANGE_NAMES, linkat, PLAIN, "a name for a whole file"),
+	R(CHANGE_NAMES, renameat, PLAIN, "tmp to new, damaged files aside"),
+	R(CHANGE_NAMES, renameat2, PLAIN, "the same, without replacing"),
+	R(CHANGE_NAMES, unlinkat, PLAIN, "removing what is done"),
+	R(CHANGE_NAMES, mkdirat, PLAIN, "directories of its own"),
+	R(LEASE, fcntl, ONLY_LEASE, "proof that nobody else can write"),
+	R(FORK, clone, ONLY_FORK, "a session's process"),
+	R(FORK, set_robust_list, PLAIN, "libc after a fork"),
+	R(FORK, rseq, PLAIN, "libc after a fork"),
+	R(FORK, wait4, PLAIN, "children that ended"),
+	R(FORK, waitid, PLAIN, "children that ended"),
+	R(EXEC, execve, PLAIN, "the program it starts"),
+	R(EXEC, execveat, PLAIN, "the program it starts"),
+	R(BECOME, setuid, PLAIN, "process_confine of what it starts"),
+	R(BECOME, setgid, PLAIN, "process_confine of what it starts"),
+	R(BECOME, setgroups, PLAIN, "process_confine of what it starts"),
+	R(BECOME, setresuid, PLAIN, "process_confine of what it starts"),
+	R(BECOME, setresgid, PLAIN, "process_confine of what it starts"),
+	R(BECOME, getuid, PLAIN, "process_confine of what it starts"),
+	R(BECOME, geteuid, PLAIN, "process_confine of what it starts"),
+	R(BECOME, getgid, PLAIN, "process_confine of what it starts"),
+	R(BECOME, getegid, PLAIN, "process_confine of what it starts"),
+	R(BECOME, getresuid, PLAIN, "process_confine of what it starts"),
+	R(BECOME, getresgid, PLAIN, "process_confine of what it starts"),
+	R(BECOME, getgroups, PLAIN, "process_confine of what it starts"),
+	R(BECOME, chroot, PLAIN, "process_confine of what it starts"),
+	R(BECOME, chdir, PLAIN, "process_confine of what it starts"),
+	R(BECOME, capset, PLAIN, "process_confine of what it starts"),
+	R(BECOME, capget, PLAIN, "process_confine of what it starts"),
+	R(BECOME, prctl, PLAIN, "process_confine of what it starts"),
+	R(BECOME, prlimit64, PLAIN, "process_confine of what it starts"),
+	R(BECOME, seccomp, PLAIN, "process_confine of what it starts"),
+	R(BECOME, landlock_create_ruleset, PLAIN, "process_confine of what it starts"),
+	R(BECOME, landlock_add_rule, PLAIN, "process_confine of what it starts"),
+	R(BECOME, landlock_restrict_self, PLAIN, "process_confine of what it starts"),
+	R(BECOME, close_range, PLAIN, "process_inherit of what it starts"),
+	R(BECOME, dup2, PLAIN, "descriptors in their places"),
+	R(BECOME, dup3, PLAIN, "descriptors in their places"),
+	R(BECOME, arch_prctl, PLAIN, "the loader of what it starts"),
+	R(BECOME, set_tid_address, PLAIN, "the loader of what it starts"),
+	R(BECOME, access, PLAIN, "the loader of what it starts"),
+	R(BECOME, faccessat, PLAIN, "the loader of what it starts"),
+	R(BECOME, mmap, PLAIN, "the loader of what it starts maps code"),
+	R(BECOME, mprotect, PLAIN, "the loader of what it starts"),
+	R(BECOME, fcntl, PLAIN, "process_inherit of what it starts"),
+	R(BECOME, umask, PLAIN, "modes of what it starts makes"),
+	R(BECOME, uname, PLAIN, "the loader of what it starts"),
+	R(BECOME, clone, PLAIN, "local's flusher threads"),
+	R(BECOME, clone3, PLAIN, "local's flusher threads"),
+	R(THREAD, clone3, PLAIN, "flusher threads; refused to the namespaces by the missing capability"),
+	R(THREAD, clone, ONLY_THREAD, "flusher threads"),
+	R(THREAD, set_robust_list, PLAIN, "libc in a new thread"),
+	R(THREAD, rseq, PLAIN, "libc in a new thread"),
+	R(THREAD, sched_yield, PLAIN, "libc's locks"),
+	R(THREAD, sched_getaffinity, PLAIN, "libc, size of arenas"),
+	R(SIGNAL, kill, PLAIN, "ending its children"),
+	R(LOCK_MEMORY, mlock, PLAIN, "secrets are not swapped"),
+	R(LOCK_MEMORY, munlock, PLAIN, "secrets given back"),
+	R(BIND, socket, PLAIN, "listening sockets and doors"),
+	R(BIND, bind, PLAIN, "listening sockets and doors"),
+	R(BIND, listen, PLAIN, "listening sockets"),
+	R(BIND, connect, PLAIN, "doors of other services"),
+	R(MEMORY_FILES, memfd_create, PLAIN, "sealed snapshots"),
+	R(MEMORY_FILES, fcntl, ONLY_SEALS, "seals"),
+	R(MEMORY_FILES, ftruncate, PLAIN, "their size"),
+#if defined(__SANITIZE_ADDRESS__)
+	R(COMPUTE, sigaltstack, PLAIN, "address sanitizer"),
+	R(COMPUTE, readlink, PLAIN, "address sanitizer reports"),
+	R(COMPUTE, readlinkat, PLAIN, "address sanitizer reports"),
+	R(COMPUTE, sched_yield, PLAIN, "address sanitizer's locks"),
+	R(COMPUTE, prctl, PLAIN, "address sanitizer reports"),
+	R(COMPUTE, sched_getaffinity, PLAIN, "address sanitizer in threads"),
+	R(COMPUTE, getrlimit, PLAIN, "address sanitizer in threads"),
+	R(COMPUTE, prlimit64, PLAIN, "address sanitizer in threads"),
+#endif
+};
+#undef R
+
+/* What libc tries and can live without. */
+static const struct {
+	int call;
+	int error;
+} refused[] = {
+	{ SCMP_SYS(openat), EACCES },       /* locale, time zone, /proc: not needed */
+	{ SCMP_SYS(open), EACCES },
+	{ SCMP_SYS(newfstatat), EACCES },   /* stdio asks what a stream is */
+	{ SCMP_SYS(fstat), EACCES },
+	{ SCMP_SYS(ioctl), ENOTTY },        /* stdio asks whether it is a terminal */
+	{ SCMP_SYS(access), EACCES },
+	{ SCMP_SYS(sysinfo), ENOSYS },      /* qsort asks for memory */
+	{ SCMP_SYS(prlimit64), EPERM },     /* pthread_create asks for the stack limit */
+	{ SCMP_SYS(clone3), ENOSYS },       /* libc goes on with clone, whose flags can be checked */
+	{ SCMP_SYS(sched_getaffinity), EPERM },
+	{ SCMP_SYS(mbind), EPERM },
+	{ SCMP_SYS(lseek), ESPIPE },
+	{ SCMP_SYS(rseq), ENOSYS },
+	{ SCMP_SYS(set_robust_list), ENOSYS },
+	{ SCMP_SYS(getuid), EPERM },
+	{ SCMP_SYS(uname), EPERM },
+	{ SCMP_SYS(readlink), EACCES },
+	{ SCMP_SYS(tgkill), EPERM },
+};
+
+#define NAMESPACES                                                                                                                 \
+	((scmp_datum_t)(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET))
+
+static int
+add_values(scmp_filter_ctx f, int call, unsigned argument, const int *values, size_t n)
+{
+	int bad = 0;
+
+	for (size_t i = 0; i < n; i++)
+		bad |= seccomp_rule_add(f, SCMP_ACT_ALLOW, call, 1, SCMP_CMP(argument, SCMP_CMP_EQ, (scmp_datum_t)values[i]));
+	return bad;
+}
+
+static int
+add_row(scmp_filter_ctx f, const struct row *row)
+{
+	static const int unix_only[] = { AF_UNIX }, inet_only[] = { AF_INET, AF_INET6 };
+	static const int safe_fcntl[] = { F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL, F_SETFL };
+	static const int lease[] = { F_SETLEASE, F_GETLEASE };
+	static const int seals[] = { F_ADD_SEALS, F_GET_SEALS };
+	static const int names[] = { PR_SET_NAME, PR_GET_DUMPABLE };
+
+	switch (row->check) {
+	case PLAIN:
+		return seccomp_rule_add(f, SCMP_ACT_ALLOW, row->call, 0);
+	case ONLY_UNIX:
+		return add_values(f, row->call, 0, unix_only, nitems(unix_only));
+	case ONLY_INET:
+		return add_values(f, row->call, 0, inet_only, nitems(inet_only));
+	case NO_EXEC_MAPPING:
+		return seccomp_rule_add(f, SCMP_ACT_ALLOW, row->call, 1, SCMP_CMP(2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	case ONLY_FORK:
+		return seccomp_rule_add(f, SCMP_ACT_ALLOW, row->call, 1,
+		    SCMP_CMP(0, SCMP_CMP_MASKED_EQ, NAMESPACES | CLONE_VM | CLONE_PTRACE, 0));
+	case ONLY_THREAD:
+		return seccomp_rule_add(f, SCMP_ACT_ALLOW, row->call, 1,
+		    SCMP_CMP(0, SCMP_CMP_MASKED_EQ, NAMESPACES | CLONE_VM | CLONE_THREAD, CLONE_VM | CLONE_THREAD));
+	case ONLY_SAFE_FCNTL:
+		return add_values(f, row->call, 1, safe_fcntl, nitems(safe_fcntl));
+	case ONLY_LEASE:
+		return add_values(f, row->call, 1, lease, nitems(lease));
+	case ONLY_SEALS:
+		return add_values(f, row->call, 1, seals, nitems(seals));
+	case ONLY_SELF_NAME:
+		return add_values(f, row->call, 0, names, nitems(names));
+	}
+	return -1;
+}
+
+static bool
+has_row(uint64_t sets, int call)
+{
+	for (size_t i = 0; i < nitems(rows); i++)
+		if ((rows[i].set & sets) != 0 && rows[i].call == call)
+			return true;
+	return false;
+}
+
+enum result
+syscalls_filter(uint64_t sets, struct why *why)
+{
+	scmp_filter_ctx f = seccomp_init(SCMP_ACT_KILL_PROCESS);
+	int bad = f == NULL;
+
+	if (f == NULL)
+		return why_set(why, EXHAUSTED, "no memory for the system call filter");
+	bad |= seccomp_attr_set(f, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+	for (size_t i = 0; i < nitems(rows) && !bad; i++)
+		if (rows[i].set & sets)
+			bad |= add_row(f, &rows[i]);
+	for (size_t i = 0; i < nitems(refused) && !bad; i++)
+		if (!has_row(sets, refused[i].call))
+			bad |= seccomp_rule_add(f, SCMP_ACT_ERRNO((unsigned)refused[i].error), refused[i].call, 0);
+	if (!bad)
+		bad = seccomp_load(f);
+	seccomp_release(f);
+	if (bad)
+		return why_set(why, REFUSED, "the kernel does not take the system call filter (error %d)", -bad);
+	return OK;
+}
+
+static const char *const set_names[] = { "MAY_COMPUTE", "MAY_WAIT", "MAY_TALK", "MAY_PAIR", "MAY_ACCEPT",
+	"MAY_CONNECT_INET", "MAY_READ_AT", "MAY_WRITE_AT", "MAY_OPEN_BELOW", "MAY_CHANGE_NAMES", "MAY_LEASE", "MAY_FORK",
+	"MAY_EXEC", "MAY_BECOME", "MAY_THREAD", "MAY_SIGNAL", "MAY_LOCK_MEMORY", "MAY_BIND", "MAY_MEMORY_FILES",
+	"MAY_DATAGRAM_INET" };
+
+const char *
+syscall_set_name(enum syscall_set one)
+{
+	size_t i = (size_t)__builtin_ctz((unsigned)one | 1u << 31);
+
+	return i < nitems(set_names) ? set_names[i] : "?";
+}
+
+void
+syscalls_list(uint64_t sets, void (*each)(const char *call, const char *set, const char *reason, void *context),
+    void *context)
+{
+	for (size_t i = 0; i < nitems(rows); i++)
+		if (rows[i].set & sets)
+			each(rows[i].name, syscall_set_name((enum syscall_set)rows[i].set), rows[i].reason, context);
+}

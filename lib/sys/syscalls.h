@@ -1,0 +1,12 @@
+/* The sets of system calls, and the filter made of them. Only lib/sys/confine.c uses this. */
+#pragma once
+
+#include "base/result.h"
+#include "sys/privileges.h"
+
+/* Loads the filter for the or-ed sets into the calling thread; it can't be taken off. REFUSED if the kernel won't. */
+enum result syscalls_filter(uint64_t sets, struct why *why);
+
+/* For `postern plan`: calls each for every system call of the sets, with its reason. */
+void syscalls_list(uint64_t sets, void (*each)(const char *call, const char *set, const char *reason, void *context),
+    void *context);

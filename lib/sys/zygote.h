@@ -1,0 +1,25 @@
+/* The parent of session processes: confined, configured, without any session's data; forks one child a session. */
+#pragma once
+
+#include "base/result.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct zygote {
+	int door_fd;       /* what it waits on */
+	unsigned max;      /* children at a time; more wait in the door */
+	unsigned n;        /* children now */
+	bool spent;        /* a child died of a signal: it must be replaced */
+};
+
+/* Waits until the door has something and a child may be made. OK: there is something to receive. ABSENT: the zygote
+ * is spent (children may still run; the caller ends with PROCESS_SPENT). Reaps children meanwhile. */
+enum result zygote_wait(struct zygote *z, struct why *why);
+
+/* Forks. In the child *child is true, and the signal mask and SIGCHLD are as at program start. EXHAUSTED if the kernel
+ * has no process left. */
+enum result zygote_fork(struct zygote *z, bool *child, struct why *why);
+
+/* Call once before the first wait: blocks SIGCHLD but while waiting. */
+enum result zygote_open(struct zygote *z, int door_fd, unsigned max, struct why *why);
