@@ -1,0 +1,188 @@
+/* The items of control directories, and what can be asked about them without reading one.
+ * Trusts schema.def, which the compiler reads.
+ * Never opens a file. */
+#include "control/schema.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define ITEM(name, file, kind, least, most, otherwise, readers, meaning) \
+	[ITEM_##name] = { file, kind, least, most, otherwise, readers, meaning },
+const struct control_schema control_schema[N_CONTROL_ITEMS] = {
+#include "../../control/schema.def"
+};
+#undef ITEM
+
+static const char *const kind_names[N_CONTROL_KINDS] = {
+	[KIND_LINE] = "a line",
+	[KIND_NUMBER] = "a number",
+	[KIND_BOOL] = "yes or no",
+	[KIND_DOMAIN] = "a domain",
+	[KIND_PATH] = "an absolute path",
+	[KIND_MAILDIR] = "a Maildir below a home (./NAME/)",
+	[KIND_OWNER] = "uid:gid:home",
+	[KIND_DOMAINS] = "domains and .suffixes, one a line",
+	[KIND_VIRTUALDOMAINS] = "domain:user, one a line",
+	[KIND_MAILBOXES] = "local@domain:maildir, one a line",
+	[KIND_ASSIGN] = "assignments as in qmail-users(5)",
+	[KIND_RULES] = "rules as in tcprules(1)",
+	[KIND_VARIABLES] = "NAME=value, one a line",
+	[KIND_PATTERNS] = "patterns, one a line",
+	[KIND_NETWORKS] = "networks (address/bits), one a line",
+	[KIND_ENDPOINTS] = "addresses with ports, one a line",
+};
+
+static const struct {
+	unsigned bit;
+	const char *process;
+} readers[] = {
+	{ BY_WARDEN, "warden" },
+	{ BY_LISTEN, "listen" },
+	{ BY_SMTPD, "smtpd" },
+	{ BY_POLICY, "policy" },
+	{ BY_QUEUE, "queue" },
+	{ BY_SEND, "send" },
+	{ BY_LSPAWN, "lspawn" },
+	{ BY_LOCAL, "local" },
+	{ BY_INJECT, "inject" },
+};
+
+static const struct {
+	enum control_item item;
+	const char *file;
+} compiled_files[] = {
+	{ ITEM_MORERCPTHOSTS, "morercpthosts.cdb" },
+	{ ITEM_USERS_ASSIGN, "users/cdb" },
+	{ ITEM_VIRTUALUSERS, "virtualusers.cdb" },
+	{ ITEM_RULES, "rules.cdb" },
+};
+
+const char *
+control_compiled_file(enum control_item item)
+{
+	for (size_t i = 0; i < nitems(compiled_files); i++)
+		if (compiled_files[i].item == item)
+			return compiled_files[i].file;
+	return NULL;
+}
+
+bool
+control_item_of_file(struct bytes file, enum control_item *item, bool *compiled)
+{
+	for (unsigned i = 0; i < N_CONTROL_ITEMS; i++)
+		if (bytes_equal(file, bytes_of_string(control_schema[i].file))) {
+			*item = (enum control_item)i;
+			*compiled = false;
+			return true;
+		}
+	for (size_t i = 0; i < nitems(compiled_files); i++)
+		if (bytes_equal(file, bytes_of_string(compiled_files[i].file))) {
+			*item = compiled_files[i].item;
+			*compiled = true;
+			return true;
+		}
+	return false;
+}
+
+#define NAME_MAX_COMPARED 40
+
+/* Levenshtein's distance; both at most NAME_MAX_COMPARED octets. */
+static size_t
+distance(struct bytes a, struct bytes b)
+{
+	size_t row[NAME_MAX_COMPARED + 1];
+
+	for (size_t j = 0; j <= b.len; j++)
+		row[j] = j;
+	for (size_t i = 1; i <= a.len; i++) {
+		size_t diagonal = row[0];
+
+		row[0] = i;
+		for (size_t j = 1; j <= b.len; j++) {
+			size_t best = diagonal + (ascii_lower(a.at[i - 1]) != ascii_lower(b.at[j - 1]));
+
+			diagonal = row[j];
+			if (row[j] + 1 < best)
+				best = row[j] + 1;
+			if (row[j - 1] + 1 < best)
+				best = row[j - 1] + 1;
+			row[j] = best;
+		}
+	}
+	return row[b.len];
+}
+
+const char *
+control_nearest_item(struct bytes file)
+{
+	const char *nearest = NULL;
+	size_t least = 1 + file.len / 3;
+
+	if (file.len > NAME_MAX_COMPARED)
+		return NULL;
+	for (unsigned i = 0; i < N_CONTROL_ITEMS; i++) {
+		size_t d = distance(file, bytes_of_string(control_schema[i].file));
+
+		if (d <= least) {
+			least = d;
+			nearest = control_schema[i].file;
+			if (d == 0)
+				break;
+			least--; /* only a nearer one replaces it */
+		}
+	}
+	return nearest;
+}
+
+unsigned
+control_reader_of(const char *process)
+{
+	for (size_t i = 0; i < nitems(readers); i++)
+		if (strcmp(readers[i].process, process) == 0)
+			return readers[i].bit;
+	return 0;
+}
+
+void
+control_reader_names(unsigned bits, char *text, size_t size)
+{
+	size_t len = 0;
+
+	text[0] = '\0';
+	for (size_t i = 0; i < nitems(readers) && len < size; i++)
+		if (bits & readers[i].bit)
+			len += (size_t)snprintf(text + len, size - len, "%s%s", len == 0 ? "" : " ", readers[i].process);
+}
+
+const char *
+control_kind_name(enum control_kind kind)
+{
+	return kind_names[kind];
+}
+
+static uint32_t
+mix(uint32_t h, const void *at, size_t len)
+{
+	const uint8_t *p = at;
+
+	while (len-- > 0)
+		h = (h ^ *p++) * UINT32_C(16777619); /* FNV-1a */
+	return h;
+}
+
+uint32_t
+control_fingerprint(unsigned reader)
+{
+	uint32_t h = UINT32_C(2166136261);
+
+	for (unsigned i = 0; i < N_CONTROL_ITEMS; i++) {
+		const struct control_schema *s = &control_schema[i];
+		uint64_t facts[4] = { i, s->kind, s->least, s->most };
+
+		if (!(s->readers & reader))
+			continue;
+		h = mix(h, facts, sizeof facts);
+		h = mix(h, s->file, strlen(s->file) + 1);
+	}
+	return h;
+}
