@@ -1,0 +1,299 @@
+/* Reading a control directory.
+ * Trusts root, who alone may write there, to mean well; not to write well. Bounds every file.
+ * Never follows what a file says to another file, never stops at the first error: all are told. */
+#include "control/decode.h"
+#include "control/format.h"
+#include "sys/fd.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define LIST_FILE_MAX (size_t)(1u << 30)
+#define LINE_FILE_MAX (size_t)65536
+
+static void
+complain(struct control_source *s, enum severity severity, const char *file, unsigned line, const char *text)
+{
+	struct control_complaint c = { severity, file, line, text };
+
+	if (severity == SEVERITY_ERROR && s->n_errors++ == 0) {
+		if (line > 0)
+			(void)why_set(&s->first, MALFORMED, "%s:%u: %s", file, line, text);
+		else
+			(void)why_set(&s->first, MALFORMED, "%s: %s", file, text);
+	}
+	if (severity == SEVERITY_WARNING)
+		s->n_warnings++;
+	if (s->from.complain != NULL)
+		s->from.complain(s->from.ctx, &c);
+}
+
+static __attribute__((format(printf, 5, 6))) void
+complain_of_file(struct control_source *s, enum severity severity, const char *directory, const char *file,
+    const char *format, ...)
+{
+	char name[512], text[300];
+	va_list ap;
+
+	(void)snprintf(name, sizeof name, "%s%s%s/%s", s->from.etc, *directory == '\0' ? "" : "/", directory, file);
+	va_start(ap, format);
+	(void)vsnprintf(text, sizeof text, format, ap);
+	va_end(ap);
+	complain(s, severity, name, 0, text);
+}
+
+void
+decoder_expected(struct decoder *d, const char *format, ...)
+{
+	char text[300];
+	va_list ap;
+	int n = snprintf(text, sizeof text, "expected ");
+
+	d->failed = true;
+	if (d->quiet)
+		return;
+	va_start(ap, format);
+	(void)vsnprintf(text + n, sizeof text - (size_t)n, format, ap);
+	va_end(ap);
+	complain(d->source, SEVERITY_ERROR, d->file, d->line, text);
+}
+
+void
+decoder_warn(struct decoder *d, const char *format, ...)
+{
+	char text[300];
+	va_list ap;
+
+	if (d->quiet)
+		return;
+	va_start(ap, format);
+	(void)vsnprintf(text, sizeof text, format, ap);
+	va_end(ap);
+	complain(d->source, SEVERITY_WARNING, d->file, d->line, text);
+}
+
+enum result
+source_read_file(int fd, size_t max, struct buf *text, struct why *why)
+{
+	*text = buf_growing(max);
+	for (;;) {
+		uint8_t *room = buf_room(text, text->len + 65536 > max ? 1 : 65536);
+		ssize_t n;
+
+		if (room == NULL)
+			return why_set(why, MALFORMED, "expected at most %zu octets", max);
+		n = read(fd, room, text->size - text->len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return why_errno(why, BROKEN, "expected a file that can be read");
+		if (n == 0)
+			return OK;
+		text->len += (size_t)n;
+	}
+}
+
+/* Opens a file of the item in the service's directory or its parent. ABSENT if it is in neither. */
+static enum result
+open_file(struct decoder *d, const char *file, size_t max, struct buf *text, struct why *why)
+{
+	struct control_source *s = d->source;
+	int fd = openat(s->service_fd, file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	bool own = fd >= 0 || (errno != ENOENT && errno != ENOTDIR);
+	struct stat st;
+	enum result r;
+
+	if (!own)
+		fd = openat(s->etc_fd, file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	(void)snprintf(d->file, sizeof d->file, "%s/%s%s%s", s->from.etc, own ? s->from.service : "", own ? "/" : "", file);
+	d->line = 0;
+	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
+		return ABSENT;
+	if (fd < 0)
+		return why_errno(why, BROKEN, "expected a file that can be read");
+	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+		r = why_set(why, MALFORMED, "expected a file");
+	else {
+		if (st.st_mode & (S_IWOTH | S_IWGRP))
+			decoder_warn(d, "can be written by others than its owner");
+		r = source_read_file(fd, max, text, why);
+	}
+	(void)close(fd);
+	return r;
+}
+
+static bool
+is_single(enum control_kind kind)
+{
+	return kind == KIND_LINE || kind == KIND_NUMBER || kind == KIND_BOOL || kind == KIND_DOMAIN || kind == KIND_PATH ||
+	    kind == KIND_MAILDIR || kind == KIND_OWNER;
+}
+
+static const struct control_schema *
+referent(const struct control_schema *schema)
+{
+	enum control_item item;
+	bool compiled;
+
+	if (schema->otherwise == NULL || schema->otherwise[0] != '=' ||
+	    !control_item_of_file(bytes_of_string(schema->otherwise + 1), &item, &compiled))
+		return NULL;
+	return &control_schema[item];
+}
+
+/* Decodes the text of `schema`'s file, or of what its default names, as d's item. */
+static enum result
+decode_from(struct decoder *d, const struct control_schema *schema, struct why *why)
+{
+	size_t max = is_single(schema->kind) ? LINE_FILE_MAX : LIST_FILE_MAX;
+	struct buf text = buf_growing(max);
+	enum result r = open_file(d, schema->file, max, &text, why);
+
+	if (r == ABSENT && referent(schema) != NULL) {
+		d->quiet = d->quiet || (referent(schema)->readers & d->source->from.readers) != 0;
+		r = decode_from(d, referent(schema), why);
+	} else if (r == ABSENT && schema->otherwise == NULL)
+		decoder_expected(d, "a file here: %s", schema->meaning);
+	else if (r == ABSENT || r == OK) {
+		d->rest = r == OK ? buf_bytes(&text) : bytes_of_string(schema->otherwise);
+		if (d->rest.at == NULL)
+			d->rest = BYTES("");
+		decode_text(d);
+		r = OK;
+	}
+	buf_free(&text);
+	return r;
+}
+
+static enum result
+decode_compiled_file(struct decoder *d, const char *file, struct why *why)
+{
+	struct buf image = buf_growing(LIST_FILE_MAX);
+	enum result r = open_file(d, file, LIST_FILE_MAX, &image, why);
+
+	if (r == OK)
+		decode_compiled(d, buf_bytes(&image));
+	buf_free(&image);
+	return r;
+}
+
+static bool
+exists(const struct control_source *s, const char *file)
+{
+	return faccessat(s->service_fd, file, F_OK, 0) == 0 || faccessat(s->etc_fd, file, F_OK, 0) == 0;
+}
+
+static enum result
+decode_item(struct control_source *s, enum control_item item, struct why *why)
+{
+	const struct control_schema *schema = &control_schema[item];
+	const char *compiled = control_compiled_file(item);
+	struct decoder d = { .source = s, .item = item, .schema = schema };
+	struct why trouble = WHY_NONE;
+	enum result r;
+
+	d.value = &s->items[item].value;
+	d.table = &s->items[item].table;
+	d.seen = &s->items[item].seen;
+	if (compiled != NULL && !exists(s, schema->file) && exists(s, compiled))
+		r = decode_compiled_file(&d, compiled, &trouble);
+	else
+		r = decode_from(&d, schema, &trouble);
+	if (trouble.text[0] != '\0' && !d.quiet)
+		complain(s, SEVERITY_ERROR, d.file, 0, trouble.text);
+	if (compiled != NULL && exists(s, schema->file) && exists(s, compiled) && !d.failed) {
+		d.line = 0;
+		decoder_warn(&d, "is read, %s beside it is not", compiled);
+	}
+	if (d.value->failed || d.table->failed)
+		return why_set(why, EXHAUSTED, "%s: no memory for its content", d.file);
+	return r == EXHAUSTED ? r : OK;
+}
+
+static void
+check_name(struct control_source *s, const char *directory, const char *name)
+{
+	enum control_item item;
+	bool compiled;
+	const char *near;
+
+	if (!control_item_of_file(bytes_of_string(name), &item, &compiled)) {
+		near = control_nearest_item(bytes_of_string(name));
+		complain_of_file(s, SEVERITY_WARNING, directory, name, "is no control item%s%s%s", near != NULL ? "; did you mean " : "",
+		    near != NULL ? near : "", near != NULL ? "?" : "");
+	} else if (*directory != '\0' && !(control_schema[item].readers & s->from.readers))
+		complain_of_file(s, SEVERITY_WARNING, directory, name, "is not read by a service of this kind");
+}
+
+/* Names that mean nothing are told with the nearest that does. */
+static void
+check_names(struct control_source *s, int fd, const char *directory)
+{
+	int again = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = again < 0 ? NULL : fdopendir(again);
+	struct dirent *e;
+	struct stat st;
+
+	if (dir == NULL) {
+		fd_close(&again);
+		return;
+	}
+	while ((e = readdir(dir)) != NULL)
+		if (e->d_name[0] != '.' && fstatat(fd, e->d_name, &st, 0) == 0 && S_ISREG(st.st_mode))
+			check_name(s, directory, e->d_name);
+	(void)closedir(dir);
+}
+
+static enum result
+open_directories(struct control_source *s, struct why *why)
+{
+	s->etc_fd = open(s->from.etc, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s->etc_fd < 0)
+		return why_errno(why, ABSENT, "opening %s", s->from.etc);
+	s->service_fd = openat(s->etc_fd, s->from.service, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s->service_fd < 0)
+		return why_errno(why, ABSENT, "opening %s/%s", s->from.etc, s->from.service);
+	return OK;
+}
+
+enum result
+control_read(struct control_source *s, const struct control_from *from, struct why *why)
+{
+	enum result r;
+
+	*s = (struct control_source){ .from = *from, .etc_fd = -1, .service_fd = -1 };
+	for (unsigned i = 0; i < N_CONTROL_ITEMS; i++)
+		s->items[i] = (struct control_data){ buf_growing(LIST_FILE_MAX), buf_growing(2 * LIST_FILE_MAX), { NULL, 0, 0 } };
+	if ((r = open_directories(s, why)) != OK)
+		return r;
+	check_names(s, s->etc_fd, "");
+	check_names(s, s->service_fd, from->service);
+	for (unsigned i = 0; i < N_CONTROL_ITEMS; i++)
+		if ((control_schema[i].readers & from->readers) && (r = decode_item(s, (enum control_item)i, why)) != OK)
+			return r;
+	if (s->n_errors > 0)
+		return why_set(why, MALFORMED, "%s", s->first.text);
+	if ((control_schema[ITEM_USERS_ASSIGN].readers & from->readers) && (r = users_add_system(s, why)) != OK)
+		return r;
+	users_finish(s);
+	return OK;
+}
+
+void
+control_forget(struct control_source *s)
+{
+	for (unsigned i = 0; i < N_CONTROL_ITEMS; i++) {
+		buf_free(&s->items[i].value);
+		buf_free(&s->items[i].table);
+		free(s->items[i].seen.slots);
+	}
+	fd_close(&s->etc_fd);
+	fd_close(&s->service_fd);
+}

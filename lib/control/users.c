@@ -1,0 +1,218 @@
+/* From an address to the user whose mail it is.
+ * Trusts the sealed table; the address comes from the network.
+ * Never lets a path separator or a control octet of an address through to a user, never takes a table that can't be
+ * read for one without the user. */
+#include "control/users.h"
+
+#include <string.h>
+
+static bool
+is_usable(struct bytes local)
+{
+	if (local.len == 0 || local.len > USER_LOCAL_MAX)
+		return false;
+	for (size_t i = 0; i < local.len; i++)
+		if (local.at[i] < 0x20 || local.at[i] == 0x7f || local.at[i] == '/')
+			return false;
+	return true;
+}
+
+/* Fills u from a record; rest: what of the local part a prefix left over. */
+static enum result
+fill(const struct control *c, struct bytes value, struct bytes rest, struct user *u)
+{
+	struct buf extension = BUF_OVER(u->room);
+	struct bytes fields[6];
+	uint64_t uid, gid;
+
+	for (size_t i = 0; i < nitems(fields); i++) {
+		size_t end = bytes_find(value, '\0');
+
+		if (end == value.len)
+			return BROKEN;
+		fields[i] = bytes_first(value, end);
+		value = bytes_skip(value, end + 1);
+	}
+	if (!bytes_to_number(fields[1], UINT32_MAX - 1, &uid) || !bytes_to_number(fields[2], UINT32_MAX - 1, &gid) || uid == 0)
+		return BROKEN;
+	buf_add(&extension, fields[5]);
+	buf_add(&extension, rest);
+	u->uid = (uint32_t)uid;
+	u->gid = (uint32_t)gid;
+	u->name = fields[0];
+	u->home = fields[3];
+	u->dash = fields[4];
+	u->extension = buf_bytes(&extension);
+	u->maildir = control_text(c, ITEM_DEFAULTDELIVERY);
+	u->is_virtual = false;
+	return extension.failed ? ABSENT : OK;
+}
+
+enum result
+users_find(const struct control *c, struct bytes local, struct user *u)
+{
+	uint8_t room[USER_LOCAL_MAX + 2];
+	struct buf key = BUF_OVER(room);
+	struct bytes value, wildcards = BYTES_NONE;
+	enum result r;
+
+	if (!is_usable(local))
+		return ABSENT;
+	buf_add_octet(&key, '!');
+	buf_add(&key, local);
+	buf_add_octet(&key, '\0');
+	r = control_find(c, ITEM_USERS_ASSIGN, buf_bytes(&key), &value);
+	if (r == OK)
+		return fill(c, value, BYTES_NONE, u);
+	if (r != ABSENT || (r = control_find(c, ITEM_USERS_ASSIGN, BYTES(""), &wildcards)) != OK)
+		return BROKEN; /* each table has its set of last octets */
+	for (size_t n = local.len + 1; n-- > 0;) {
+		if (n > 0 && bytes_find(wildcards, ascii_lower(local.at[n - 1])) == wildcards.len)
+			continue;
+		r = control_find(c, ITEM_USERS_ASSIGN, bytes_of(room, n + 1), &value);
+		if (r == OK)
+			return fill(c, value, bytes_skip(local, n), u);
+		if (r != ABSENT)
+			return BROKEN;
+	}
+	return ABSENT;
+}
+
+/* A mailbox of virtualusers: the address, then all others of its domain. */
+static enum result
+find_mailbox(const struct control *c, struct bytes address, size_t at, struct user *u)
+{
+	struct control_owner owner;
+	struct bytes maildir;
+	enum result r;
+
+	if (!is_usable(bytes_first(address, at)))
+		return ABSENT;
+	r = control_find(c, ITEM_VIRTUALUSERS, address, &maildir);
+	if (r == ABSENT)
+		r = control_find(c, ITEM_VIRTUALUSERS, bytes_skip(address, at), &maildir);
+	if (r != OK)
+		return r;
+	if (!control_owner(c, ITEM_VIRTUALUSER, &owner))
+		return BROKEN;
+	*u = (struct user){ .uid = owner.uid, .gid = owner.gid, .name = BYTES("virtual"), .home = owner.home, .maildir = maildir,
+		.extension = BYTES(""), .dash = BYTES(""), .is_virtual = true };
+	return OK;
+}
+
+/* The prefix of a virtual domain. OK with *user possibly empty: an exception. */
+static enum result
+find_virtual_domain(const struct control *c, struct bytes address, size_t at, struct bytes *user)
+{
+	enum result r = control_find(c, ITEM_VIRTUALDOMAINS, address, user);
+
+	for (size_t i = at + 1; r == ABSENT && i <= address.len; i++)
+		if (i == at + 1 || i == address.len || address.at[i] == '.')
+			r = control_find(c, ITEM_VIRTUALDOMAINS, bytes_skip(address, i), user);
+	return r;
+}
+
+/* user%other@domain is user@other where domain is in percenthack; as often as it is. */
+static enum result
+unpercent(const struct control *c, struct bytes *local, struct bytes *domain)
+{
+	enum result r;
+	struct bytes none;
+	size_t percent;
+
+	while ((percent = bytes_find_last(*local, '%')) < local->len) {
+		r = control_find(c, ITEM_PERCENTHACK, *domain, &none);
+		if (r != OK)
+			return r == ABSENT ? OK : r;
+		*domain = bytes_skip(*local, percent + 1);
+		*local = bytes_first(*local, percent);
+	}
+	return OK;
+}
+
+/* The whole address in d->room, to show parts of it. */
+static size_t
+join(struct destination *d, struct bytes before, struct bytes local, struct bytes domain)
+{
+	struct buf whole = BUF_OVER(d->room);
+	size_t at;
+
+	if (before.len > 0) {
+		buf_add(&whole, before);
+		buf_add_octet(&whole, '-');
+	}
+	buf_add(&whole, local);
+	at = whole.len;
+	buf_add_octet(&whole, '@');
+	buf_add(&whole, domain);
+	d->address = whole.failed ? BYTES_NONE : buf_bytes(&whole);
+	d->domain = bytes_skip(d->address, at + 1);
+	return at;
+}
+
+static enum result
+find_ours(const struct control *c, struct destination *d, size_t at)
+{
+	d->route = ROUTE_LOCAL;
+	return users_find(c, bytes_first(d->address, at), &d->user);
+}
+
+static enum result
+find_virtual(const struct control *c, struct destination *d, size_t at, struct bytes local, struct bytes domain)
+{
+	struct bytes user = BYTES_NONE;
+	enum result r = find_virtual_domain(c, d->address, at, &user);
+
+	if (r == ABSENT || (r == OK && user.len == 0)) {
+		d->route = ROUTE_REMOTE;
+		return OK;
+	}
+	if (r != OK)
+		return r;
+	at = join(d, user, local, domain);
+	return d->address.at == NULL ? ABSENT : find_ours(c, d, at);
+}
+
+/* Whether virtualusers has mailboxes in the domain is not known by the domain alone; so it is the address that is looked
+ * up before the domain is asked about. */
+static enum result
+route(const struct control *c, struct bytes local, struct bytes domain, struct destination *d)
+{
+	size_t at = join(d, BYTES_NONE, local, domain);
+	struct bytes none;
+	enum result r;
+
+	d->route = ROUTE_LOCAL;
+	if (d->address.at == NULL)
+		return ABSENT;
+	r = find_mailbox(c, d->address, at, &d->user);
+	if (r != ABSENT)
+		return r;
+	r = control_find(c, ITEM_LOCALS, domain, &none);
+	if (r == OK)
+		return find_ours(c, d, at);
+	if (r == ABSENT && (r = find_virtual(c, d, at, local, domain)) == OK && d->route == ROUTE_REMOTE &&
+	    control_find(c, ITEM_VIRTUALUSERS, d->domain, &none) == OK)
+		return ABSENT; /* the domain has mailboxes, not this one */
+	return r;
+}
+
+enum result
+users_route(const struct control *c, struct bytes address, struct destination *d)
+{
+	size_t at = bytes_find_last(address, '@');
+	struct bytes local = bytes_first(address, at), domain = bytes_skip(address, at + 1), other;
+	enum result r;
+
+	if (at == address.len)
+		domain = control_text(c, ITEM_ENVNOATHOST);
+	if ((r = unpercent(c, &local, &domain)) != OK)
+		return r;
+	r = route(c, local, domain, d);
+	other = control_text(c, ITEM_POSTMASTER);
+	if (r != ABSENT || !bytes_equal_nocase(local, BYTES("postmaster")) || other.len == 0 ||
+	    bytes_starts_nocase(other, BYTES("postmaster")))
+		return r;
+	at = bytes_find_last(other, '@');
+	return route(c, bytes_first(other, at), at == other.len ? control_text(c, ITEM_ENVNOATHOST) : bytes_skip(other, at + 1), d);
+}

@@ -1,0 +1,39 @@
+/* Whose mail an address is: one answer for `policy` (does the mailbox exist?) and for `send` (where does it go?). */
+#pragma once
+
+#include "control/control.h"
+
+#define USER_LOCAL_MAX 320 /* octets of a local part, prefix of a virtual domain included */
+
+struct user {
+	uint32_t uid, gid;
+	struct bytes name;      /* of the account; informative */
+	struct bytes home;      /* absolute */
+	struct bytes maildir;   /* relative to the home */
+	struct bytes extension; /* what of the local part is not the user's own name; shows the room below or the table */
+	struct bytes dash;      /* "-" if there is an extension: qmail's .qmail file is `.qmail` dash extension */
+	bool is_virtual;        /* from virtualusers: the Maildir may be made if it is not there */
+	uint8_t room[2 * USER_LOCAL_MAX];
+};
+
+/* The user with this local part, in users/assign, users/cdb, the host's accounts and aliasuser, without regard to case,
+ * as qmail-lspawn looks it up: the whole, then each shorter prefix that ends in an octet of the wildcard set. ABSENT:
+ * nobody, or a local part with a slash, a control octet or more than USER_LOCAL_MAX octets. BROKEN: the table can't be read: nothing
+ * may be concluded. */
+enum result users_find(const struct control *c, struct bytes local, struct user *u);
+
+enum route { ROUTE_LOCAL, ROUTE_REMOTE };
+
+struct destination {
+	enum route route;
+	struct bytes domain;   /* ROUTE_REMOTE: to which to go; shows the address or the configuration */
+	struct bytes address;  /* for Delivered-To: with the virtual domain's prefix */
+	struct user user;      /* ROUTE_LOCAL */
+	uint8_t room[2 * USER_LOCAL_MAX + 256];
+};
+
+/* Where an envelope address (without brackets, unquoted) goes, as qmail-send has it: percenthack, envnoathost, locals, then
+ * virtualdomains (address, domain, .suffixes, nothing), and before those virtualusers. OK; ABSENT: the domain is ours but
+ * nobody has that local part; BROKEN as above. "postmaster" (any case, with one of our domains or none) goes to the item
+ * `postmaster` where no user has it. */
+enum result users_route(const struct control *c, struct bytes address, struct destination *d);

@@ -1,0 +1,271 @@
+/* The table of users: from users/assign, users/cdb and the host's own accounts to one set of records.
+ * Trusts the host's passwd; not the lines of a file.
+ * Never makes a record for uid 0 out of an account, never looks into a home. */
+#include "base/le.h"
+#include "control/control.h"
+#include "control/decode.h"
+#include "control/rules.h"
+#include "sys/fd.h"
+
+#include <cdb.h>
+#include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* A record, as qmail-newu writes it. Key: ! and the local part in lower case, with a zero behind it if it is a whole
+ * one and none if it is a prefix; empty: the set of last octets of all prefixes. Value: user, uid, gid, home, dash, ext,
+ * a zero behind each. */
+struct assignment {
+	struct bytes local, user, uid, gid, home, dash, ext;
+	bool prefix;
+};
+
+bool
+user_value_is_valid(struct bytes value)
+{
+	struct bytes fields[6];
+	uint64_t n;
+
+	for (size_t i = 0; i < nitems(fields); i++) {
+		size_t end = bytes_find(value, '\0');
+
+		if (end == value.len)
+			return false;
+		fields[i] = bytes_first(value, end);
+		value = bytes_skip(value, end + 1);
+	}
+	return value.len == 0 && fields[0].len > 0 && bytes_to_number(fields[1], UINT32_MAX - 1, &n) && n != 0 &&
+	    bytes_to_number(fields[2], UINT32_MAX - 1, &n) && fields[3].len > 0 && fields[3].at[0] == '/';
+}
+
+void
+users_note_wildcard(struct control_source *s, struct bytes prefix)
+{
+	uint8_t last;
+
+	if (prefix.len == 0)
+		return; /* the empty prefix is always tried */
+	last = ascii_lower(prefix.at[prefix.len - 1]);
+	s->wildcards[last / 8] = (uint8_t)(s->wildcards[last / 8] | 1u << (last % 8));
+}
+
+static void
+put_assignment(struct decoder *d, const struct assignment *a)
+{
+	uint8_t key_room[CONTROL_KEY_MAX + 2], value_room[2048];
+	struct buf key = BUF_OVER(key_room), value = BUF_OVER(value_room);
+	const struct bytes fields[] = { a->user, a->uid, a->gid, a->home, a->dash, a->ext };
+
+	buf_add_octet(&key, '!');
+	buf_add(&key, a->local);
+	if (!a->prefix)
+		buf_add_octet(&key, '\0');
+	for (size_t i = 0; i < nitems(fields); i++) {
+		buf_add(&value, fields[i]);
+		buf_add_octet(&value, '\0');
+	}
+	if (key.failed || value.failed || !user_value_is_valid(buf_bytes(&value))) {
+		decoder_expected(d, "a uid other than 0, a gid and an absolute home");
+		return;
+	}
+	decoder_put_lower(d, buf_bytes(&key), buf_bytes(&value));
+	if (a->prefix)
+		users_note_wildcard(d->source, a->local);
+}
+
+void
+decode_assign(struct decoder *d)
+{
+	struct bytes line, rest;
+	struct assignment a;
+
+	if (d->rest.len == 0)
+		return; /* no file */
+	while (decoder_line(d, &line)) {
+		if (line.at[0] == '.')
+			return;
+		rest = bytes_skip(line, 1);
+		a.prefix = line.at[0] == '+';
+		if ((line.at[0] != '=' && line.at[0] != '+') || !bytes_split(&rest, ':', &a.local) ||
+		    !bytes_split(&rest, ':', &a.user) || !bytes_split(&rest, ':', &a.uid) || !bytes_split(&rest, ':', &a.gid) ||
+		    !bytes_split(&rest, ':', &a.home) || !bytes_split(&rest, ':', &a.dash) || !bytes_split(&rest, ':', &a.ext) ||
+		    rest.at == NULL)
+			decoder_expected(d, "=local:user:uid:gid:home:dash:ext: or +prefix:user:uid:gid:home:dash:pre:");
+		else
+			put_assignment(d, &a);
+	}
+	decoder_expected(d, "a line with a dot behind the last assignment");
+}
+
+static void
+put_number_text(char text[24], unsigned long n)
+{
+	(void)snprintf(text, 24, "%lu", n);
+}
+
+static void
+add_account(struct decoder *d, const struct passwd *pw, const char *local, bool prefix, const char *dash)
+{
+	char uid[24], gid[24];
+	struct assignment a = { .prefix = prefix };
+
+	put_number_text(uid, pw->pw_uid);
+	put_number_text(gid, pw->pw_gid);
+	a.local = bytes_of_string(local);
+	a.user = bytes_of_string(pw->pw_name);
+	a.uid = bytes_of_string(uid);
+	a.gid = bytes_of_string(gid);
+	a.home = bytes_of_string(pw->pw_dir);
+	a.dash = bytes_of_string(dash);
+	a.ext = BYTES("");
+	put_assignment(d, &a);
+}
+
+/* As qmail-getpw: the home must be there and the user's own. */
+static bool
+gets_mail(const struct passwd *pw, uint64_t least_uid)
+{
+	struct stat st;
+
+	return pw->pw_uid >= least_uid && pw->pw_uid != 0 && pw->pw_uid < UINT32_MAX && pw->pw_dir[0] == '/' &&
+	    strchr(pw->pw_name, '/') == NULL && stat(pw->pw_dir, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == pw->pw_uid;
+}
+
+static uint64_t
+number_of(const struct control_source *s, enum control_item item)
+{
+	return s->items[item].value.len == 8 ? le64_get(s->items[item].value.at) : 0;
+}
+
+static void
+add_accounts(struct decoder *d)
+{
+	uint64_t least_uid = number_of(d->source, ITEM_MINUID);
+	struct passwd *pw;
+	char prefix[300];
+
+	setpwent();
+	while ((pw = getpwent()) != NULL) {
+		if (!gets_mail(pw, least_uid))
+			continue;
+		add_account(d, pw, pw->pw_name, false, "");
+		(void)snprintf(prefix, sizeof prefix, "%s-", pw->pw_name);
+		add_account(d, pw, prefix, true, "-");
+	}
+	endpwent();
+}
+
+static void
+add_alias_user(struct decoder *d)
+{
+	struct bytes name = buf_bytes(&d->source->items[ITEM_ALIASUSER].value);
+	char text[64];
+	struct passwd *pw;
+
+	if (name.len == 0 || name.len >= sizeof text)
+		return;
+	memcpy(text, name.at, name.len);
+	text[name.len] = '\0';
+	(void)snprintf(d->file, sizeof d->file, "%s/%s/aliasuser", d->source->from.etc, d->source->from.service);
+	d->line = 0;
+	pw = getpwnam(text);
+	if (pw == NULL || pw->pw_uid == 0)
+		decoder_expected(d, "the name of a user of this host other than root");
+	else
+		add_account(d, pw, "", true, "-");
+}
+
+enum result
+users_add_system(struct control_source *s, struct why *why)
+{
+	struct decoder d = { .source = s, .item = ITEM_USERS_ASSIGN, .schema = &control_schema[ITEM_USERS_ASSIGN] };
+
+	d.value = &s->items[ITEM_USERS_ASSIGN].value;
+	d.table = &s->items[ITEM_USERS_ASSIGN].table;
+	d.seen = &s->items[ITEM_USERS_ASSIGN].seen;
+	(void)snprintf(d.file, sizeof d.file, "passwd");
+	d.quiet = true; /* an account that an assignment hides, or of no use, is nobody's mistake */
+	if (number_of(s, ITEM_SYSTEMUSERS) != 0)
+		add_accounts(&d);
+	d.quiet = d.failed = false;
+	add_alias_user(&d);
+	if (d.table->failed)
+		return why_set(why, EXHAUSTED, "no memory for the table of users");
+	return d.failed ? why_set(why, MALFORMED, "%s", s->first.text) : OK;
+}
+
+void
+users_finish(struct control_source *s)
+{
+	struct control_data *data = &s->items[ITEM_USERS_ASSIGN];
+	struct decoder d = { .source = s, .table = &data->table, .seen = &data->seen };
+	uint8_t set[256];
+	size_t n = 0;
+
+	for (unsigned c = 0; c < 256; c++)
+		if (s->wildcards[c / 8] & 1u << (c % 8))
+			set[n++] = (uint8_t)c;
+	decoder_put(&d, BYTES(""), bytes_of(set, n));
+}
+
+/* One record of a compiled file. False: it is not what the item's records look like. */
+static bool
+take_record(struct decoder *d, struct bytes key, struct bytes data)
+{
+	if (key.len > CONTROL_KEY_MAX)
+		return false;
+	if (d->item == ITEM_RULES) {
+		decoder_put(d, key, data);
+		return rules_data_is_valid(data);
+	}
+	if (d->item != ITEM_USERS_ASSIGN) {
+		decoder_put_lower(d, key, BYTES_NONE);
+		return true;
+	}
+	if (key.len == 0) {
+		for (size_t i = 0; i < data.len; i++)
+			users_note_wildcard(d->source, bytes_of(data.at + i, 1));
+		return true;
+	}
+	decoder_put_lower(d, key, data);
+	return key.at[0] == '!' && user_value_is_valid(data);
+}
+
+static void
+take_records(struct decoder *d, int fd)
+{
+	struct cdb db;
+	unsigned at;
+	int r;
+
+	if (cdb_init(&db, fd) != 0) {
+		decoder_expected(d, "a cdb");
+		return;
+	}
+	cdb_seqinit(&at, &db);
+	while ((r = cdb_seqnext(&at, &db)) > 0) {
+		d->line++; /* the number of the record */
+		if (!take_record(d, bytes_of(cdb_getkey(&db), cdb_keylen(&db)), bytes_of(cdb_getdata(&db), cdb_datalen(&db))))
+			decoder_expected(d, "a record of %s", d->schema->file);
+	}
+	if (r < 0)
+		decoder_expected(d, "a whole cdb");
+	cdb_free(&db);
+}
+
+/* The image is a copy, so that the file may change or shrink meanwhile. */
+void
+decode_compiled(struct decoder *d, struct bytes image)
+{
+	int fd = memfd_create("compiled", MFD_CLOEXEC);
+
+	if (fd < 0 || fd_write_all(fd, image) != OK)
+		d->table->failed = true;
+	else
+		take_records(d, fd);
+	fd_close(&fd);
+}
