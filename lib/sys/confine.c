@@ -118,13 +118,13 @@ change_ids(const struct process *self, struct why *why)
 
 /* A change of uid resets both dumpability and the parent-death signal, so they come after it. */
 static enum result
-close_the_door(struct why *why)
+close_the_door(const struct privileges *may, struct why *why)
 {
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
 		return why_errno(why, REFUSED, "setting no_new_privs");
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
 		return why_errno(why, REFUSED, "making the process undumpable");
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
+	if (!may->outlives_parent && prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
 		return why_errno(why, REFUSED, "setting the parent-death signal");
 	return OK;
 }
@@ -241,7 +241,7 @@ process_confine(const struct process *self, struct why *why)
 	enum result r;
 
 	if ((r = limit(may, why)) != OK || (r = bound_capabilities(may, why)) != OK || (r = change_root(self, why)) != OK ||
-	    (r = change_ids(self, why)) != OK || (r = close_the_door(why)) != OK || (r = lock_land(self, why)) != OK)
+	    (r = change_ids(self, why)) != OK || (r = close_the_door(may, why)) != OK || (r = lock_land(self, why)) != OK)
 		return r;
 	if (!may->no_seccomp && (r = syscalls_filter(may->syscalls, why)) != OK)
 		return r;

@@ -22,6 +22,7 @@ enum fd_kind {
 	FD_LISTENING, /* bound and listening stream socket */
 	FD_DIRECTORY, /* of its files */
 	FD_PROC_FDS,  /* its own /proc/self/fd, to name its descriptors to linkat and openat */
+	FD_PROGRAM,   /* an executable of the house, to be executed by descriptor */
 };
 
 struct fd_slot {
@@ -87,6 +88,7 @@ struct privileges {
 	struct fd_slot fds[12];      /* name null ends the list; 0 to 2 are always /dev/null, /dev/null and the log */
 	uint64_t syscalls;           /* enum syscall_set, or-ed */
 	struct limit limits[8];      /* besides RLIMIT_CORE, which is always 0; a row of value 0 with resource 0 ends it */
+	bool outlives_parent;        /* no parent-death signal: only for what a supervisor starts */
 	bool no_landlock;            /* only for what must exec or becomes another user later, with the reason beside it */
 	bool no_seccomp;             /* only for warden, with the reason beside it */
 };

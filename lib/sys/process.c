@@ -62,6 +62,9 @@ process_begin(int argc, char *argv[], const struct privileges *may)
 		case 'r':
 			self.root = value;
 			break;
+		case 'x':
+			self.own_ids = value;
+			break;
 #ifdef POSTERN_DRILL
 		case 'D':
 			self.attempt = (int)id_argument(value, may);
@@ -120,6 +123,8 @@ fits(int fd, enum fd_kind kind)
 	case FD_DIRECTORY:
 	case FD_PROC_FDS:
 		return S_ISDIR(st.st_mode);
+	case FD_PROGRAM:
+		return S_ISREG(st.st_mode) && (st.st_mode & 0111) != 0;
 	}
 	return false;
 }
@@ -210,6 +215,7 @@ fd_kind_name(enum fd_kind k)
 		[FD_LISTENING] = "listening socket",
 		[FD_DIRECTORY] = "directory",
 		[FD_PROC_FDS] = "own descriptors",
+		[FD_PROGRAM] = "program",
 	};
 
 	return names[k];

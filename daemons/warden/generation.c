@@ -1,0 +1,367 @@
+/* Starting and ending of generations.
+ * Trusts the plan's tables; its children are root until they have confined themselves, which is the first they do.
+ * Never gives a process a descriptor that its table does not name. */
+#include "warden/generation.h"
+
+#include "config.h"
+#include "sys/fd.h"
+#include "sys/log.h"
+#include "wire/channel.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define GIFTS_MAX 128
+#define PARKED_FD 1024 /* sources are moved above all targets before they take their places */
+
+struct gift {
+	int source, target; /* source -1: opened in the child (its own descriptors) */
+	bool ours;          /* to be closed here after the start */
+};
+
+struct parcel {
+	struct gift gifts[GIFTS_MAX];
+	size_t n;
+};
+
+struct start {
+	const struct instance *in;
+	const struct control_source *source;
+	const struct sockets *sockets;
+	struct generation *g;
+	struct parcel parcels[HOUSE_MEMBERS_MAX];
+};
+
+static enum result
+give(struct start *s, size_t member, const char *slot_name, int source, int offset, bool ours, struct why *why)
+{
+	const struct fd_slot *slot = house_slot(s->g->members[member].process, slot_name);
+	struct parcel *p = &s->parcels[member];
+
+	if (slot == NULL || p->n == GIFTS_MAX || offset >= (slot->many > 0 ? slot->many : 1)) {
+		if (ours)
+			(void)close(source);
+		return why_set(why, BROKEN, "%s has no place for %s", s->g->members[member].process, slot_name);
+	}
+	p->gifts[p->n++] = (struct gift){ source, slot->fd + offset, ours };
+	return OK;
+}
+
+static bool
+member_index(const struct generation *g, const char *process, size_t *i)
+{
+	for (*i = 0; *i < g->n; ++*i)
+		if (strcmp(g->members[*i].process, process) == 0)
+			return true;
+	return false;
+}
+
+static enum result
+wire_edges(struct start *s, struct why *why)
+{
+	size_t from, to;
+	int pair[2];
+	enum result r;
+
+	for (size_t i = 0; i < house_n_edges; i++) {
+		const struct house_edge *e = &house_edges[i];
+
+		if (!member_index(s->g, e->from, &from) || !member_index(s->g, e->to, &to))
+			continue;
+		if ((r = channel_pair(pair, why)) != OK)
+			return r;
+		r = give(s, from, e->from_slot, pair[0], 0, true, why);
+		if (r == OK)
+			r = give(s, to, e->to_slot, pair[1], 0, true, why);
+		else
+			(void)close(pair[1]);
+		if (r != OK)
+			return r;
+	}
+	return OK;
+}
+
+static enum result
+wire_doors(struct start *s, struct why *why)
+{
+	enum result r;
+	size_t m;
+	int fd;
+
+	for (size_t i = 0; i < house_n_doorways; i++) {
+		const struct house_doorway *d = &house_doorways[i];
+
+		if (member_index(s->g, d->owner, &m) && (r = give(s, m, d->owner_slot, s->sockets->doors[i].fd, 0, false, why)) != OK)
+			return r;
+		if (!member_index(s->g, d->client, &m))
+			continue;
+		if ((r = sockets_connect_door(s->in, d->socket, &fd, why)) != OK ||
+		    (r = give(s, m, d->client_slot, fd, 0, true, why)) != OK)
+			return r;
+	}
+	return OK;
+}
+
+static enum result
+give_opened(struct start *s, size_t m, const char *slot, const char *path, int flags, struct why *why)
+{
+	int fd = open(path, flags | O_CLOEXEC);
+
+	if (fd < 0)
+		return why_errno(why, BROKEN, "opening %s", path);
+	return give(s, m, slot, fd, 0, true, why);
+}
+
+static enum result
+give_own(struct start *s, size_t m, const struct fd_slot *slot, struct why *why)
+{
+	char path[512];
+	enum result r = OK;
+	int fd;
+
+	switch (slot->kind) {
+	case FD_CONTROL:
+		if ((r = control_seal(s->source, s->g->members[m].process, &fd, why)) == OK)
+			r = give(s, m, slot->name, fd, 0, true, why);
+		break;
+	case FD_LISTENING:
+		for (size_t i = 0; i < s->sockets->n_listening && r == OK; i++)
+			r = give(s, m, slot->name, s->sockets->listening[i].fd, (int)i, false, why);
+		break;
+	case FD_PROGRAM:
+		(void)snprintf(path, sizeof path, "%s/%s", s->in->libexec, slot->name);
+		r = give_opened(s, m, slot->name, path, O_RDONLY, why);
+		break;
+	case FD_DIRECTORY:
+		r = give_opened(s, m, slot->name, s->in->queue, O_RDONLY | O_DIRECTORY, why);
+		break;
+	case FD_PROC_FDS:
+		r = give(s, m, slot->name, -1, 0, false, why);
+		break;
+	case FD_TABLE:
+	case FD_CHANNEL:
+	case FD_DOOR:
+	case FD_DOORWAY:
+		break; /* from the graph */
+	}
+	return r;
+}
+
+static enum result
+fill_parcels(struct start *s, struct why *why)
+{
+	enum result r;
+
+	if ((r = wire_edges(s, why)) != OK || (r = wire_doors(s, why)) != OK)
+		return r;
+	for (size_t m = 0; m < s->g->n; m++) {
+		const struct privileges *p = house_privileges(s->g->members[m].process);
+
+		for (const struct fd_slot *slot = p->fds; slot < p->fds + nitems(p->fds) && slot->name != NULL; slot++)
+			if ((r = give_own(s, m, slot, why)) != OK)
+				return r;
+	}
+	return OK;
+}
+
+static void
+drop_parcels(struct start *s)
+{
+	for (size_t m = 0; m < s->g->n; m++)
+		for (size_t i = 0; i < s->parcels[m].n; i++)
+			if (s->parcels[m].gifts[i].ours)
+				(void)close(s->parcels[m].gifts[i].source);
+}
+
+/* ---- in the child ---- */
+
+static bool
+place_gifts(struct parcel *p)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		struct gift *g = &p->gifts[i];
+
+		g->source = g->source < 0 ? open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : g->source;
+		if (g->source < 0 || (g->source = fcntl(g->source, F_DUPFD_CLOEXEC, PARKED_FD)) < 0)
+			return false;
+	}
+	/* whatever lies at a target and is no gift must not look like one */
+	if (close_range(3, PARKED_FD - 1, 0) != 0)
+		return false;
+	for (size_t i = 0; i < p->n; i++)
+		if (dup2(p->gifts[i].source, p->gifts[i].target) < 0)
+			return false;
+	return true;
+}
+
+static const char *
+root_of(const struct instance *in, const struct privileges *p)
+{
+	return p->root == EMPTY_ROOT ? in->empty : p->root == GIVEN_ROOT ? in->queue : NULL;
+}
+
+static void
+list_own_ids(const struct generation *g, const struct instance *in, char *text, size_t size)
+{
+	struct buf b = buf_over(text, size);
+	struct why why = WHY_NONE;
+	struct owner owner;
+
+	(void)g;
+#define PROCESS(name, by)                                                                                                          \
+	if (house_privileges(#name) != NULL && instance_owner(in, house_privileges(#name)->user, &owner, &why) == OK &&            \
+	    owner.uid != 0)                                                                                                        \
+		buf_format(&b, "%s%u", b.len > 0 ? "," : "", owner.uid);
+#include "census.def"
+	if (buf_string(&b) == NULL)
+		text[0] = '\0';
+}
+
+__attribute__((noreturn)) static void
+become(struct start *s, size_t m)
+{
+	const struct member *member = &s->g->members[m];
+	const struct privileges *p = house_privileges(member->process);
+	const char *root = root_of(s->in, p);
+	char path[512], uid[16], gid[16], ids[512];
+	char *argv[16];
+	size_t n = 0;
+	sigset_t none;
+	static char *environment[] = { NULL };
+
+	(void)snprintf(path, sizeof path, "%s/%s", s->in->libexec, member->process);
+	(void)snprintf(uid, sizeof uid, "%u", member->owner.uid);
+	(void)snprintf(gid, sizeof gid, "%u", member->owner.gid);
+	list_own_ids(s->g, s->in, ids, sizeof ids);
+#define ARGUMENT(text) argv[n++] = (char *)(uintptr_t)(text)
+	ARGUMENT(member->process);
+	ARGUMENT("-n");
+	ARGUMENT(s->in->service);
+	ARGUMENT("-u");
+	ARGUMENT(uid);
+	ARGUMENT("-g");
+	ARGUMENT(gid);
+	if (root != NULL) {
+		ARGUMENT("-r");
+		ARGUMENT(root);
+	}
+	if (strcmp(p->user, "root") == 0) {
+		ARGUMENT("-x");
+		ARGUMENT(ids);
+	}
+#undef ARGUMENT
+	argv[n] = NULL;
+	(void)setpgid(0, 0); /* so that all that it starts can be found */
+	(void)sigemptyset(&none);
+	if (!place_gifts(&s->parcels[m])) {
+		log_simple(SEVERITY_ERROR, "start", "why", strerrordesc_np(errno));
+		_exit(111);
+	}
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	(void)execve(path, argv, environment);
+	log_simple(SEVERITY_ERROR, "start", "why", strerrordesc_np(errno));
+	_exit(111);
+}
+
+static enum result
+start_member(struct start *s, size_t m, struct why *why)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return why_errno(why, EXHAUSTED, "starting %s", s->g->members[m].process);
+	if (pid == 0)
+		become(s, m);
+	s->g->members[m].pid = pid;
+	(void)setpgid(pid, pid); /* whoever of us comes first */
+	return OK;
+}
+
+enum result
+generation_start(struct generation *g, const struct instance *in, const struct control_source *source,
+    const struct sockets *sockets, struct why *why)
+{
+	static struct start s;
+	const char *names[HOUSE_MEMBERS_MAX];
+	enum result r = OK;
+
+	s = (struct start){ .in = in, .source = source, .sockets = sockets, .g = g };
+	g->n = house_members(in->service, names);
+	for (size_t i = 0; i < g->n && r == OK; i++) {
+		g->members[i] = (struct member){ .process = names[i] };
+		r = instance_owner(in, house_privileges(names[i])->user, &g->members[i].owner, why);
+	}
+	if (r == OK)
+		r = fill_parcels(&s, why);
+	for (size_t i = 0; i < g->n && r == OK; i++)
+		r = start_member(&s, i, why);
+	drop_parcels(&s);
+	if (r != OK)
+		generation_signal(g, SIGKILL);
+	return r;
+}
+
+void
+generation_signal(const struct generation *g, int signal)
+{
+	for (size_t i = 0; i < g->n; i++)
+		if (g->members[i].pid > 0)
+			(void)kill(-g->members[i].pid, signal);
+}
+
+void
+generation_retire(const struct generation *g)
+{
+	for (size_t i = 0; i < g->n; i++)
+		if (g->members[i].pid > 0 && strcmp(g->members[i].process, "listen") == 0)
+			(void)kill(g->members[i].pid, SIGTERM);
+}
+
+struct member *
+generation_find(struct generation *g, pid_t pid)
+{
+	for (size_t i = 0; i < g->n; i++)
+		if (g->members[i].pid == pid)
+			return &g->members[i];
+	return NULL;
+}
+
+bool
+generation_runs(const struct generation *g)
+{
+	for (size_t i = 0; i < g->n; i++)
+		if (g->members[i].pid > 0)
+			return true;
+	return false;
+}
+
+enum result
+generation_write_pids(const struct generation *g, const struct instance *in, struct why *why)
+{
+	char path[512], new[520];
+	FILE *f;
+	bool bad;
+
+	(void)snprintf(path, sizeof path, "%s/%s.pids", in->run, in->service);
+	(void)snprintf(new, sizeof new, "%s.new", path);
+	f = fopen(new, "we");
+	if (f == NULL)
+		return why_errno(why, BROKEN, "writing %s", new);
+	bad = fprintf(f, "warden %d 0 0 %u -\n", (int)getpid(), g->number) < 0;
+	for (size_t i = 0; i < g->n; i++) {
+		const struct member *m = &g->members[i];
+		const char *root = root_of(in, house_privileges(m->process));
+
+		if (m->pid > 0)
+			bad |= fprintf(f, "%s %d %u %u %u %s\n", m->process, (int)m->pid, m->owner.uid, m->owner.gid, g->number,
+			           root == NULL ? "-" : root) < 0;
+	}
+	bad |= fclose(f) != 0;
+	if (bad || rename(new, path) != 0)
+		return why_errno(why, BROKEN, "writing %s", path);
+	return OK;
+}

@@ -1,0 +1,39 @@
+/* A generation: one set of a service's processes, wired together. */
+#pragma once
+
+#include "control/source.h"
+#include "warden/house.h"
+#include "warden/instance.h"
+#include "warden/sockets.h"
+
+#include <sys/types.h>
+
+struct member {
+	const char *process;
+	pid_t pid; /* 0: ended */
+	struct owner owner;
+};
+
+struct generation {
+	unsigned number;
+	struct member members[HOUSE_MEMBERS_MAX];
+	size_t n;
+};
+
+/* Makes the channels, seals each process's configuration, starts all of them. On failure nothing of it runs on.
+ * ABSENT: another service that it needs is not running yet. */
+enum result generation_start(struct generation *g, const struct instance *in, const struct control_source *source,
+    const struct sockets *sockets, struct why *why);
+
+/* Sends a signal to each member that still runs, and to all that they started. */
+void generation_signal(const struct generation *g, int signal);
+
+/* Ends what takes new work; the rest goes on until its sessions are over. */
+void generation_retire(const struct generation *g);
+
+/* The member with that pid; null if it is not of this generation. */
+struct member *generation_find(struct generation *g, pid_t pid);
+bool generation_runs(const struct generation *g);
+
+/* Writes RUN/SERVICE.pids: a line PROCESS PID UID GID GENERATION ROOT for each member. */
+enum result generation_write_pids(const struct generation *g, const struct instance *in, struct why *why);

@@ -1,0 +1,82 @@
+/* The plan as tables.
+ * Data from census.def, graph.def and daemons/NAME/privileges.c; no process is named anywhere else in warden.
+ * Never invents an edge: what is not in the graph is not wired. */
+#include "warden/house.h"
+
+#include "base/bytes.h"
+
+#include <string.h>
+
+#define PROCESS(name, by) extern const struct privileges name##_privileges;
+#include "census.def"
+
+static const struct privileges *const all[] = {
+#define PROCESS(name, by) &name##_privileges,
+#include "census.def"
+};
+
+static const struct {
+	const char *service, *process;
+} members_of[] = {
+#define MEMBER(service, process) { #service, #process },
+#include "census.def"
+};
+
+static const char *const overlapping[] = {
+#define OVERLAP(service) #service,
+#include "census.def"
+};
+
+const struct house_edge house_edges[] = {
+#define EDGE(from, from_slot, to, to_slot, protocol) { #from, from_slot, #to, to_slot },
+#include "graph.def"
+};
+const size_t house_n_edges = nitems(house_edges);
+
+const struct house_doorway house_doorways[] = {
+#define DOORWAY(client, client_slot, owner, owner_slot, protocol, socket) { #client, client_slot, #owner, owner_slot, socket },
+#include "graph.def"
+};
+const size_t house_n_doorways = nitems(house_doorways);
+
+const struct privileges *
+house_privileges(const char *process)
+{
+	for (size_t i = 0; i < nitems(all); i++)
+		if (strcmp(all[i]->process, process) == 0)
+			return all[i];
+	return NULL;
+}
+
+size_t
+house_members(const char *service, const char *members[HOUSE_MEMBERS_MAX])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < nitems(members_of) && n < HOUSE_MEMBERS_MAX; i++)
+		if (strcmp(members_of[i].service, service) == 0)
+			members[n++] = members_of[i].process;
+	return n;
+}
+
+bool
+house_may_overlap(const char *service)
+{
+	for (size_t i = 0; i < nitems(overlapping); i++)
+		if (strcmp(overlapping[i], service) == 0)
+			return true;
+	return false;
+}
+
+const struct fd_slot *
+house_slot(const char *process, const char *name)
+{
+	const struct privileges *p = house_privileges(process);
+
+	if (p == NULL)
+		return NULL;
+	for (const struct fd_slot *s = p->fds; s < p->fds + nitems(p->fds) && s->name != NULL; s++)
+		if (strcmp(s->name, name) == 0)
+			return s;
+	return NULL;
+}

@@ -1,0 +1,31 @@
+/* The plan as the warden reads it: census.def, graph.def and the privileges of all processes. */
+#pragma once
+
+#include "sys/privileges.h"
+
+#include <stddef.h>
+
+#define HOUSE_MEMBERS_MAX 8 /* processes of one service */
+
+struct house_edge {
+	const char *from, *from_slot, *to, *to_slot;
+};
+
+struct house_doorway {
+	const char *client, *client_slot, *owner, *owner_slot, *socket;
+};
+
+extern const struct house_edge house_edges[];
+extern const size_t house_n_edges;
+extern const struct house_doorway house_doorways[];
+extern const size_t house_n_doorways;
+
+/* The privileges of a process; null if there is none of that name. */
+const struct privileges *house_privileges(const char *process);
+
+/* The processes of a service, in the order of their start; returns how many, 0 if there is no such service. */
+size_t house_members(const char *service, const char *members[HOUSE_MEMBERS_MAX]);
+bool house_may_overlap(const char *service);
+
+/* The slot of that name in a process's table; null if there is none. */
+const struct fd_slot *house_slot(const char *process, const char *name);

@@ -1,0 +1,121 @@
+/* Directories and users of an installation.
+ * Trusts root's control files and the passwd file.
+ * Never uses a directory that somebody else could have put in its place. */
+#include "warden/instance.h"
+
+#include "base/buf.h"
+#include "base/bytes.h"
+#include "config.h"
+#include "sys/fd.h"
+#include "warden/house.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define UIDS_MAX 8192
+
+static bool
+line_owner(struct bytes line, const char *user, struct owner *owner)
+{
+	struct bytes name, uid;
+	uint64_t u, g;
+
+	if (!bytes_split(&line, ':', &name) || !bytes_equal(name, bytes_of_string(user)) || !bytes_split(&line, ':', &uid))
+		return false;
+	if (!bytes_to_number(uid, UINT32_MAX - 1, &u) || !bytes_to_number(bytes_trim(line), UINT32_MAX - 1, &g))
+		return false;
+	*owner = (struct owner){ (uid_t)u, (gid_t)g };
+	return true;
+}
+
+static enum result
+from_file(int fd, const char *user, struct owner *owner, struct why *why)
+{
+	char text[UIDS_MAX];
+	struct bytes rest, line;
+	size_t n;
+	enum result r = fd_pread_all(fd, text, sizeof text, 0, &n);
+
+	if (r != OK)
+		return why_errno(why, r, "reading uids");
+	rest = bytes_of(text, n);
+	while (bytes_split(&rest, '\n', &line))
+		if (line_owner(line, user, owner))
+			return OK;
+	return why_set(why, ABSENT, "uids: expected a line %s:UID:GID", user);
+}
+
+enum result
+instance_owner(const struct instance *in, const char *user, struct owner *owner, struct why *why)
+{
+	char name[512];
+	struct passwd *pw;
+	enum result r;
+	int fd;
+
+	*owner = (struct owner){ 0, 0 };
+	if (strcmp(user, "root") == 0)
+		return OK;
+	(void)snprintf(name, sizeof name, "%s/uids", in->control);
+	fd = open(name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd >= 0) {
+		r = from_file(fd, user, owner, why);
+		(void)close(fd);
+	} else {
+		(void)snprintf(name, sizeof name, "%s%s", POSTERN_USER_PREFIX, user);
+		if ((pw = getpwnam(name)) == NULL)
+			return why_set(why, ABSENT, "there is no user %s, and no %s/uids: postern setup makes them", name, in->control);
+		*owner = (struct owner){ pw->pw_uid, pw->pw_gid };
+		r = OK;
+	}
+	if (r == OK && (owner->uid == 0 || owner->gid == 0))
+		return why_set(why, REFUSED, "%s must have a uid and gid of its own, not root's", user);
+	return r;
+}
+
+static enum result
+make_directory(const char *path, mode_t mode, const struct owner *owner, struct why *why)
+{
+	struct stat st;
+
+	if (mkdir(path, 0700) == 0) {
+		if (chown(path, owner->uid, owner->gid) != 0 || chmod(path, mode) != 0)
+			return why_errno(why, BROKEN, "giving %s to its owner", path);
+		return OK;
+	}
+	if (errno != EEXIST)
+		return why_errno(why, BROKEN, "making %s", path);
+	if (lstat(path, &st) != 0)
+		return why_errno(why, BROKEN, "looking at %s", path);
+	if (!S_ISDIR(st.st_mode) || st.st_uid != owner->uid || (st.st_mode & 07777) != mode)
+		return why_set(why, REFUSED, "%s is there, but is not a directory of uid %u with mode %03o", path, owner->uid,
+		    (unsigned)mode);
+	return OK;
+}
+
+enum result
+instance_prepare(const struct instance *in, struct why *why)
+{
+	static const struct owner root = { 0, 0 };
+	const char *members[HOUSE_MEMBERS_MAX];
+	size_t n = house_members(in->service, members);
+	struct owner owner;
+	enum result r;
+
+	if ((r = make_directory(in->run, 0755, &root, why)) != OK || (r = make_directory(in->empty, 0555, &root, why)) != OK)
+		return r;
+	for (size_t i = 0; i < n; i++) {
+		const struct privileges *p = house_privileges(members[i]);
+
+		if (p->root != GIVEN_ROOT || strcmp(p->process, "queue") != 0)
+			continue;
+		if ((r = instance_owner(in, p->user, &owner, why)) != OK || (r = make_directory(in->queue, 0700, &owner, why)) != OK)
+			return r;
+	}
+	return OK;
+}

@@ -1,0 +1,28 @@
+/* One installation as a warden sees it: its directories, its users. */
+#pragma once
+
+#include "base/result.h"
+
+#include <sys/types.h>
+
+struct instance {
+	const char *control; /* directories, absolute */
+	const char *run;
+	const char *queue;
+	const char *libexec;
+	const char *service;
+	const char *empty;   /* root of processes that have no files */
+};
+
+struct owner {
+	uid_t uid;
+	gid_t gid;
+};
+
+/* Who a process runs as, by the name in its privileges: from the control file `uids` (lines NAME:UID:GID) if there is
+ * one, else the passwd entry of the user prefix and that name. "root" is 0. ABSENT if there is none. */
+enum result instance_owner(const struct instance *in, const char *user, struct owner *owner, struct why *why);
+
+/* Makes the run directory, the empty root and the queue directory, with their owners and modes, if they are not
+ * there; refuses those that are there with others. */
+enum result instance_prepare(const struct instance *in, struct why *why);
