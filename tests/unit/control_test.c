@@ -1,0 +1,323 @@
+/* Control directories: what is read, what is refused and with which words, what a process gets to see.
+ * Trusts lib/control only as far as it asserts.
+ * Never leaves its private directory. */
+#include "control_dir.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define assert_bytes(have, want)                                                    \
+	do {                                                                        \
+		struct bytes have_ = (have);                                        \
+		assert_int_equal(have_.len, strlen(want));                          \
+		if (have_.len > 0)                                                  \
+			assert_memory_equal(have_.at, want, have_.len);             \
+	} while (0)
+
+static struct control_dir dir;
+static struct control control;
+
+static int
+set_up(void **state)
+{
+	(void)state;
+	dir_make(&dir);
+	control = CONTROL_NONE;
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	(void)state;
+	dir_close(&control);
+	dir_remove(&dir);
+	return 0;
+}
+
+static void
+open_as(const char *process)
+{
+	struct why why = WHY_NONE;
+	enum result r = dir_open(&dir, process, &control, &why);
+
+	if (r != OK)
+		print_error("%s\n%s", why.text, dir.said);
+	assert_int_equal(r, OK);
+}
+
+static void
+a_directory_with_me_alone_has_every_default(void **state)
+{
+	(void)state;
+	open_as("policy");
+	assert_string_equal(dir.said, "");
+	assert_bytes(control_text(&control, ITEM_ME), "mx.example.org");
+	assert_bytes(control_text(&control, ITEM_SMTPGREETING), "mx.example.org");
+	assert_int_equal(control_number(&control, ITEM_MAXRCPT), 1000);
+	assert_int_equal(control_number(&control, ITEM_MAXHOPS), 100);
+	assert_int_equal(control_number(&control, ITEM_DATABYTES), 0);
+	assert_bytes(control_text(&control, ITEM_DEFAULTDELIVERY), "Maildir");
+}
+
+static void
+a_default_that_names_another_item_has_its_lines(void **state)
+{
+	(void)state;
+	dir_put(&dir, "locals", "a.example\nB.Example\n");
+	open_as("policy");
+	assert_int_equal(control_find_domain(&control, ITEM_RCPTHOSTS, BYTES("b.example")), OK);
+	assert_int_equal(control_find_domain(&control, ITEM_RCPTHOSTS, BYTES("mx.example.org")), ABSENT);
+}
+
+static void
+a_service_s_own_item_hides_the_common_one(void **state)
+{
+	(void)state;
+	dir_put(&dir, "databytes", "5\n");
+	dir_put(&dir, "smtpd/databytes", "# for the world\n\n7  \n");
+	open_as("policy");
+	assert_int_equal(control_number(&control, ITEM_DATABYTES), 7);
+}
+
+static void
+a_process_gets_only_its_own_items(void **state)
+{
+	struct bytes value;
+
+	(void)state;
+	dir_put(&dir, "rcpthosts", "a.example\n");
+	open_as("listen");
+	assert_int_equal(control_number(&control, ITEM_CONCURRENCYINCOMING), 400);
+	assert_bytes(control_text(&control, ITEM_ME), "");
+	assert_int_equal(control_find(&control, ITEM_RCPTHOSTS, BYTES("a.example"), &value), ABSENT);
+}
+
+static void
+a_configuration_made_for_another_process_is_refused(void **state)
+{
+	struct why why = WHY_NONE;
+	struct control c;
+
+	(void)state;
+	open_as("listen");
+	assert_int_equal(control_open(&c, control.fd, "policy", &why), MALFORMED);
+}
+
+static void
+nobody_can_write_to_a_configuration(void **state)
+{
+	char path[64];
+	int fd;
+
+	(void)state;
+	open_as("policy");
+	assert_int_equal(write(control.fd, "x", 1), -1);
+	(void)snprintf(path, sizeof path, "/proc/self/fd/%d", control.fd);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd >= 0) {
+		assert_int_equal(pwrite(fd, "x", 1, 0), -1);
+		assert_int_equal(ftruncate(fd, 0), -1);
+		(void)close(fd);
+	}
+}
+
+static const struct {
+	const char *file, *text, *said;
+} refused[] = {
+	{ "me", NULL, "error me:0: expected a file here: name of this host; the default of every other name\n" },
+	{ "me", "a b\n", "error me:1: expected a domain\n" },
+	{ "me", "a..b\n", "error me:1: expected a domain\n" },
+	{ "me", "# nothing\n", "error me:0: expected a domain\n" },
+	{ "me", "a.example\nb.example\n", "error me:2: expected one line\n" },
+	{ "me", "a.example\r\n", "error me:1: expected a line without a carriage return at its end\n" },
+	{ "databytes", "12k\n", "error databytes:1: expected a number from 0 to 1099511627776\n" },
+	{ "databytes", "-1\n", "error databytes:1: expected a number from 0 to 1099511627776\n" },
+	{ "databytes", "99999999999999999999999\n", "error databytes:1: expected a number from 0 to 1099511627776\n" },
+	{ "maxhops", "9\n", "error maxhops:1: expected a number from 10 to 1000\n" },
+	{ "systemusers", "maybe\n", "error systemusers:1: expected yes or no\n" },
+	{ "rcpthosts", "ok.example\nuser@x.example\n..y\n",
+	    "error rcpthosts:2: expected a domain, or a dot and a domain\nerror rcpthosts:3: expected a domain, or a dot and a domain\n" },
+	{ "rcpthosts", "a\x01" "b\n", "error rcpthosts:1: expected a line without control octets\n" },
+	{ "virtualdomains", "x.example\n", "error virtualdomains:1: expected domain:user, .suffix:user, local@domain:user or :user\n" },
+	{ "virtualdomains", "x.example:a/b\n", "error virtualdomains:1: expected the name of a user of this host behind the colon\n" },
+	{ "virtualuser", "0:0:/var/mail\n", "error virtualuser:1: expected uid:gid:home, with a uid other than 0 and an absolute home\n" },
+	{ "virtualuser", "5:5:var\n", "error virtualuser:1: expected uid:gid:home, with a uid other than 0 and an absolute home\n" },
+	{ "virtualusers", "a@x.example:../b\n",
+	    "error virtualusers:1: expected a Maildir below virtualuser's home behind the colon, without ..\n" },
+	{ "virtualusers", "a@x.example:/b\n",
+	    "error virtualusers:1: expected a Maildir below virtualuser's home behind the colon, without ..\n" },
+	{ "virtualusers", "a:b\n", "error virtualusers:1: expected local@domain:maildir or @domain:maildir\n" },
+	{ "defaultdelivery", "|vdelivermail\n", "error defaultdelivery:1: expected a Maildir below the user's home: ./NAME/\n" },
+	{ "defaultdelivery", "./../x/\n", "error defaultdelivery:1: expected a Maildir below the user's home: ./NAME/\n" },
+	{ "users/assign", "=a:a:5:5:/h:::\n", "error users/assign:2: expected a line with a dot behind the last assignment\n" },
+	{ "users/assign", "=a:a:0:0:/root:::\n.\n", "error users/assign:1: expected a uid other than 0, a gid and an absolute home\n" },
+	{ "users/assign", "a\n.\n",
+	    "error users/assign:1: expected =local:user:uid:gid:home:dash:ext: or +prefix:user:uid:gid:home:dash:pre:\n" },
+	{ "rules", "1.2.3.4:allow\n1.2.3:deny\n",
+	    "error rules:2: expected an address, a range or prefix such as 192.0.2.1-9 or 192.0.2., 192.0.2.0/24, =host, or nothing\n" },
+	{ "rules", "1.2.3.4:allwo\n", "error rules:1: expected address:allow or address:deny\n" },
+	{ "rules", "1.2.3.4:allow,A=\"b\n", "error rules:1: expected a second \" behind the value of A\n" },
+	{ "variables", "NAME\n", "error variables:1: expected NAME=value\n" },
+	{ "barelfnetworks", "1.2.3.4/33\n",
+	    "error barelfnetworks:1: expected an address or a network such as 192.0.2.0/24 or 2001:db8::/32\n" },
+	{ "smtpd/listen", "25\n", "error smtpd/listen:1: expected 192.0.2.1:25, [2001:db8::1]:25 or unix:PATH\n" },
+	{ "smtpd/listen", "::1:25\n", "error smtpd/listen:1: expected 192.0.2.1:25, [2001:db8::1]:25 or unix:PATH\n" },
+	{ "smtpd/listen", "127.0.0.1:65536\n", "error smtpd/listen:1: expected 192.0.2.1:25, [2001:db8::1]:25 or unix:PATH\n" },
+	{ "smtpd/listen", "unix:relative\n", "error smtpd/listen:1: expected unix: and an absolute path of at most 107 octets\n" },
+	{ "smtpd/listen", "\n", "error smtpd/listen:0: expected at least 1 line\n" },
+	{ "rules.cdb", "short", "error rules.cdb:0: expected a cdb\n" },
+	{ "users/cdb", "short", "error users/cdb:0: expected a cdb\n" },
+};
+
+static void
+a_malformed_item_is_told_with_its_file_and_line(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < nitems(refused); i++) {
+		struct why why = WHY_NONE;
+		struct control_dir d;
+		struct control c;
+
+		dir_make(&d);
+		dir_put(&d, refused[i].file, refused[i].text);
+		assert_int_equal(dir_open(&d, "policy", &c, &why), MALFORMED);
+		assert_string_equal(d.said, refused[i].said);
+		assert_true(why.text[0] != '\0');
+		dir_remove(&d);
+	}
+}
+
+static void
+an_unknown_file_is_told_with_the_nearest_name(void **state)
+{
+	(void)state;
+	dir_put(&dir, "smtpd/rcpthost", "x\n");
+	dir_put(&dir, "smtpd/zzzzzzzz", "x\n");
+	dir_put(&dir, "smtpd/queuelifetime", "5\n");
+	open_as("policy");
+	assert_non_null(strstr(dir.said, "warning smtpd/rcpthost:0: is no control item; did you mean rcpthosts?\n"));
+	assert_non_null(strstr(dir.said, "warning smtpd/zzzzzzzz:0: is no control item\n"));
+	assert_non_null(strstr(dir.said, "warning smtpd/queuelifetime:0: is not read by a service of this kind\n"));
+}
+
+static void
+a_line_that_is_there_twice_is_told(void **state)
+{
+	struct bytes value;
+
+	(void)state;
+	dir_put(&dir, "virtualdomains", "a.example:one\nA.example:two\n");
+	open_as("policy");
+	assert_string_equal(dir.said, "warning virtualdomains:2: is there twice; what came first counts\n");
+	assert_int_equal(control_find(&control, ITEM_VIRTUALDOMAINS, BYTES("A.EXAMPLE"), &value), OK);
+	assert_bytes(value, "one");
+}
+
+static void
+suffixes_of_a_domain_are_found_longest_first(void **state)
+{
+	(void)state;
+	dir_put(&dir, "rcpthosts", "a.example\n.b.example\n");
+	open_as("policy");
+	assert_int_equal(control_find_domain(&control, ITEM_RCPTHOSTS, BYTES("A.example")), OK);
+	assert_int_equal(control_find_domain(&control, ITEM_RCPTHOSTS, BYTES("x.a.example")), ABSENT);
+	assert_int_equal(control_find_domain(&control, ITEM_RCPTHOSTS, BYTES("b.example")), ABSENT);
+	assert_int_equal(control_find_domain(&control, ITEM_RCPTHOSTS, BYTES("x.y.b.example")), OK);
+	assert_int_equal(control_find_domain(&control, ITEM_RCPTHOSTS, BYTES("")), ABSENT);
+}
+
+static void
+networks_are_compared_by_their_bits(void **state)
+{
+	const uint8_t in4[4] = { 192, 0, 2, 130 }, out4[4] = { 192, 0, 2, 127 };
+	const uint8_t in6[16] = { 0x20, 1, 0xd, 0xb8, 1 }, out6[16] = { 0x20, 1, 0xd, 0xb9 };
+
+	(void)state;
+	dir_put(&dir, "barelfnetworks", "192.0.2.128/25\n2001:db8::/32\n");
+	open_as("policy");
+	assert_true(control_in_networks(&control, ITEM_BARELFNETWORKS, in4, 4));
+	assert_false(control_in_networks(&control, ITEM_BARELFNETWORKS, out4, 4));
+	assert_true(control_in_networks(&control, ITEM_BARELFNETWORKS, in6, 16));
+	assert_false(control_in_networks(&control, ITEM_BARELFNETWORKS, out6, 16));
+}
+
+static void
+endpoints_come_in_their_order(void **state)
+{
+	struct endpoint e;
+	struct bytes at;
+
+	(void)state;
+	dir_put(&dir, "smtpd/listen", "0.0.0.0:25\n[::]:26\nunix:/run/x\n");
+	open_as("warden");
+	at = control_lines(&control, ITEM_LISTEN);
+	assert_true(control_next_endpoint(&at, &e));
+	assert_int_equal(e.kind, ENDPOINT_IPV4);
+	assert_int_equal(e.port, 25);
+	assert_true(control_next_endpoint(&at, &e));
+	assert_int_equal(e.kind, ENDPOINT_IPV6);
+	assert_int_equal(e.port, 26);
+	assert_true(control_next_endpoint(&at, &e));
+	assert_int_equal(e.kind, ENDPOINT_UNIX);
+	assert_bytes(e.path, "/run/x");
+	assert_false(control_next_endpoint(&at, &e));
+}
+
+/* The sealed form, cut at every octet, and with every octet of its first part changed: an answer or none, never a crash. */
+static void
+a_damaged_configuration_is_never_believed_blindly(void **state)
+{
+	uint8_t image[65536];
+	ssize_t len;
+
+	(void)state;
+	dir_put(&dir, "rcpthosts", "a.example\n");
+	open_as("listen");
+	len = pread(control.fd, image, sizeof image, 0);
+	assert_true(len > 2048 && (size_t)len < sizeof image);
+	for (ssize_t cut = 0; cut < len; cut += cut < 2040 ? 97 : 1) {
+		int fd = memfd_create("cut", MFD_CLOEXEC);
+		struct why why = WHY_NONE;
+		struct control c;
+
+		assert_int_equal(write(fd, image, (size_t)cut), cut);
+		if (control_open(&c, fd, "listen", &why) == OK) {
+			(void)control_number(&c, ITEM_CONCURRENCYINCOMING);
+			(void)control_find_domain(&c, ITEM_RULES, BYTES("a.b.c"));
+			control_close(&c);
+		}
+		(void)close(fd);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_directory_with_me_alone_has_every_default, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_default_that_names_another_item_has_its_lines, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_service_s_own_item_hides_the_common_one, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_process_gets_only_its_own_items, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_configuration_made_for_another_process_is_refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(nobody_can_write_to_a_configuration, set_up, tear_down),
+		cmocka_unit_test(a_malformed_item_is_told_with_its_file_and_line),
+		cmocka_unit_test_setup_teardown(an_unknown_file_is_told_with_the_nearest_name, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_line_that_is_there_twice_is_told, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(suffixes_of_a_domain_are_found_longest_first, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(networks_are_compared_by_their_bits, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(endpoints_come_in_their_order, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_damaged_configuration_is_never_believed_blindly, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
