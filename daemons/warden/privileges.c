@@ -13,7 +13,7 @@ const struct privileges warden_privileges = {
 	.user = "root",
 	/* what its children need until they have confined themselves; binding; making directories for their owners */
 	.capabilities = CAP(CAP_SETUID) | CAP(CAP_SETGID) | CAP(CAP_SETPCAP) | CAP(CAP_SYS_CHROOT) | CAP(CAP_KILL) |
-	    CAP(CAP_CHOWN) | CAP(CAP_FOWNER) | CAP(CAP_DAC_OVERRIDE) | CAP(CAP_NET_BIND_SERVICE) | CAP(CAP_SYS_RESOURCE),
+	    CAP(CAP_CHOWN) | CAP(CAP_FOWNER) | CAP(CAP_DAC_OVERRIDE) | CAP(CAP_NET_BIND_SERVICE),
 	.root = HOST_ROOT,
 	.paths = NO_PATHS,
 	.ports = NO_PORTS,

@@ -29,12 +29,15 @@ limit(const struct privileges *may, struct why *why)
 	if (setrlimit(RLIMIT_CORE, &none) != 0)
 		return why_errno(why, REFUSED, "limiting core dumps");
 	for (const struct limit *l = may->limits; l < may->limits + nitems(may->limits) && (l->resource != 0 || l->value != 0); l++) {
-		struct rlimit both = { l->value, l->value };
+		struct rlimit both, now;
 
 #if defined(__SANITIZE_ADDRESS__)
 		if (l->resource == RLIMIT_AS || l->resource == RLIMIT_DATA)
 			continue; /* the sanitizer maps terabytes */
 #endif
+		if (getrlimit((__rlimit_resource_t)l->resource, &now) != 0)
+			return why_errno(why, REFUSED, "asking for limit %d", l->resource);
+		both.rlim_cur = both.rlim_max = l->value < now.rlim_max ? l->value : now.rlim_max; /* never raised */
 		if (setrlimit((__rlimit_resource_t)l->resource, &both) != 0)
 			return why_errno(why, REFUSED, "setting limit %d", l->resource);
 	}

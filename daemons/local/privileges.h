@@ -1,0 +1,8 @@
+/* What `local` may do, and where its descriptors are. */
+#pragma once
+
+#include "sys/privileges.h"
+
+enum { LOCAL_SEND_FD = 3, LOCAL_HOME_FD = 4 };
+
+extern const struct privileges local_privileges;

@@ -1,0 +1,20 @@
+/* The rights of `policy`: its tables, and channels to sessions and to queue.
+ * Data only. It sees no octet of the network that smtpd has not made a typed request, and has no file. */
+#include "policy/privileges.h"
+
+const struct privileges policy_privileges = {
+	.process = "policy",
+	.purpose = "decides: who may send what to whom",
+	.user = "policy",
+	.capabilities = NO_CAPABILITIES,
+	.root = EMPTY_ROOT,
+	.paths = NO_PATHS,
+	.ports = NO_PORTS,
+	.fds = {
+		{ CONTROL_FD, "control", FD_CONTROL, 0, false },
+		{ POLICY_LISTEN_FD, "listen", FD_CHANNEL, 0, false },
+		{ POLICY_QUEUE_FD, "queue", FD_DOORWAY, 0, false },
+	},
+	.syscalls = MAY_COMPUTE | MAY_WAIT | MAY_TALK | MAY_PAIR | MAY_READ_AT,
+	.limits = { { RLIMIT_NOFILE, 65536 }, { RLIMIT_FSIZE, 0 }, { RLIMIT_NPROC, 0 } },
+};

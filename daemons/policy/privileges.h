@@ -1,0 +1,8 @@
+/* What `policy` may do, and where its descriptors are. */
+#pragma once
+
+#include "sys/privileges.h"
+
+enum { POLICY_LISTEN_FD = 4, POLICY_QUEUE_FD = 5 };
+
+extern const struct privileges policy_privileges;

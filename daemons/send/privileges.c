@@ -1,0 +1,21 @@
+/* The rights of `send`: queue files one at a time, read-only, as descriptors; channels to those who deliver.
+ * Data only. It has no network and opens no file. */
+#include "send/privileges.h"
+
+const struct privileges send_privileges = {
+	.process = "send",
+	.purpose = "schedules deliveries, records their results, writes reports",
+	.user = "send",
+	.capabilities = NO_CAPABILITIES,
+	.root = EMPTY_ROOT,
+	.paths = NO_PATHS,
+	.ports = NO_PORTS,
+	.fds = {
+		{ CONTROL_FD, "control", FD_CONTROL, 0, false },
+		{ SEND_QUEUE_FD, "queue", FD_CHANNEL, 0, false },
+		{ SEND_BOUNCES_FD, "bounces", FD_CHANNEL, 0, false },
+		{ SEND_LSPAWN_FD, "lspawn", FD_CHANNEL, 0, false },
+	},
+	.syscalls = MAY_COMPUTE | MAY_WAIT | MAY_TALK | MAY_PAIR | MAY_READ_AT,
+	.limits = { { RLIMIT_NOFILE, 8192 }, { RLIMIT_NPROC, 0 } },
+};

@@ -1,0 +1,8 @@
+/* What `send` may do, and where its descriptors are. */
+#pragma once
+
+#include "sys/privileges.h"
+
+enum { SEND_QUEUE_FD = 4, SEND_BOUNCES_FD = 5, SEND_LSPAWN_FD = 6 };
+
+extern const struct privileges send_privileges;
