@@ -134,7 +134,8 @@ unpercent(const struct control *c, struct bytes *local, struct bytes *domain)
 static size_t
 join(struct destination *d, struct bytes before, struct bytes local, struct bytes domain)
 {
-	struct buf whole = BUF_OVER(d->room);
+	uint8_t joined[sizeof d->room]; /* local may show d->room */
+	struct buf whole = BUF_OVER(joined);
 	size_t at;
 
 	if (before.len > 0) {
@@ -145,7 +146,8 @@ join(struct destination *d, struct bytes before, struct bytes local, struct byte
 	at = whole.len;
 	buf_add_octet(&whole, '@');
 	buf_add(&whole, domain);
-	d->address = whole.failed ? BYTES_NONE : buf_bytes(&whole);
+	memcpy(d->room, joined, whole.len);
+	d->address = whole.failed ? BYTES_NONE : bytes_of(d->room, whole.len);
 	d->domain = bytes_skip(d->address, at + 1);
 	return at;
 }
@@ -197,13 +199,35 @@ route(const struct control *c, struct bytes local, struct bytes domain, struct d
 	return r;
 }
 
+/* "john\.doe" in quotes is john.doe (RFC 5321 4.1.2): both forms of a local part are one user. */
+static bool
+unquote(struct bytes *local, uint8_t room[USER_LOCAL_MAX])
+{
+	struct bytes in = *local;
+	struct buf out = buf_over(room, USER_LOCAL_MAX);
+
+	if (in.len < 2 || in.at[0] != '"' || in.at[in.len - 1] != '"')
+		return true;
+	in = bytes_skip(bytes_first(in, in.len - 1), 1);
+	for (size_t i = 0; i < in.len; i++) {
+		if (in.at[i] == '\\' && i + 1 < in.len)
+			i++;
+		buf_add_octet(&out, in.at[i]);
+	}
+	*local = buf_bytes(&out);
+	return !out.failed;
+}
+
 enum result
 users_route(const struct control *c, struct bytes address, struct destination *d)
 {
 	size_t at = bytes_find_last(address, '@');
 	struct bytes local = bytes_first(address, at), domain = bytes_skip(address, at + 1), other;
+	uint8_t room[USER_LOCAL_MAX];
 	enum result r;
 
+	if (!unquote(&local, room))
+		return ABSENT;
 	if (at == address.len)
 		domain = control_text(c, ITEM_ENVNOATHOST);
 	if ((r = unpercent(c, &local, &domain)) != OK)

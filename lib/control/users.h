@@ -32,8 +32,8 @@ struct destination {
 	uint8_t room[2 * USER_LOCAL_MAX + 256];
 };
 
-/* Where an envelope address (without brackets, unquoted) goes, as qmail-send has it: percenthack, envnoathost, locals, then
- * virtualdomains (address, domain, .suffixes, nothing), and before those virtualusers. OK; ABSENT: the domain is ours but
- * nobody has that local part; BROKEN as above. "postmaster" (any case, with one of our domains or none) goes to the item
- * `postmaster` where no user has it. */
+/* Where an envelope address goes (without brackets; a quoted local part counts as what it quotes), as qmail-send has it:
+ * percenthack, envnoathost; virtualusers; locals; virtualdomains (address, domain, .suffixes, nothing). OK; ABSENT: the
+ * domain is ours but nobody has that local part; BROKEN as above. "postmaster" (any case, with one of our domains or
+ * none) goes to the item `postmaster` where no user has it. */
 enum result users_route(const struct control *c, struct bytes address, struct destination *d);

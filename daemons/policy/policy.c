@@ -1,0 +1,51 @@
+/* The loop of `policy`.
+ * Trusts its wiring: descriptor by descriptor as warden made it.
+ * Never ends because of a session or of queue; only when listen is gone and nothing is left to do. */
+#include "policy/policy.h"
+
+#include "policy/privileges.h"
+#include "sys/clock.h"
+#include "sys/log.h"
+
+#define SWEEP_MS 5000
+#define LISTEN_LINE 65536 /* sessions that may have ended without listen having looked */
+
+static void
+listen_ended(struct port *port, enum result r, struct why *why)
+{
+	struct policy *p = policy_of_loop(port->loop);
+
+	if (r != ABSENT)
+		log_why("listen-gone", r, why);
+	p->retired = true;
+	if (p->n_sessions == 0)
+		p->loop.stop = true;
+}
+
+static const struct port_events listen_events = { sessions_from_listen, listen_ended };
+
+static void
+sweep(struct loop *loop, struct timer *t)
+{
+	transactions_sweep(policy_of_loop(loop));
+	(void)loop_at(loop, t, clock_ms() + SWEEP_MS);
+}
+
+enum result
+policy_run(struct policy *p, const struct settings *s, struct why *why)
+{
+	struct channel listen = channel_of(POLICY_LISTEN_FD, &listen_policy_protocol, LP_POLICY, false);
+	enum result r;
+
+	p->settings = *s;
+	p->queue = (struct queue_line){ .port = { .channel = { .fd = -1 } }, .doorway = POLICY_QUEUE_FD };
+	p->sweep.due = sweep;
+	p->end = OK;
+	if ((r = sessions_open(p, why)) != OK || (r = loop_open(&p->loop, why)) != OK ||
+	    (r = port_open(&p->listen, &p->loop, listen, &listen_events, LISTEN_LINE, why)) != OK ||
+	    (r = loop_at(&p->loop, &p->sweep, clock_ms() + SWEEP_MS)) != OK)
+		return r;
+	if ((r = loop_run(&p->loop, why)) != OK)
+		return r;
+	return p->end == OK ? OK : why_set(why, p->end, "the door of queue is gone");
+}

@@ -1,0 +1,73 @@
+/* The state of `policy`: its sessions, its conversations. */
+#pragma once
+
+#include "policy/client.h"
+#include "policy/envelope.h"
+#include "policy/reply.h"
+#include "wire/policy_queue.h"
+#include "wire/door.h"
+#include "wire/port.h"
+
+/* What a session is about to do. */
+enum stage {
+	STAGE_IDLE,       /* no transaction */
+	STAGE_ENVELOPE,   /* MAIL was accepted */
+	STAGE_OPENING,    /* queue was asked for a descriptor; the session waits */
+	STAGE_WRITING,    /* the session has the descriptor */
+	STAGE_COMMITTING, /* queue was asked to keep the message; the session waits */
+};
+
+struct session {
+	struct port port;
+	bool used;
+	bool abandoned;       /* the front end is gone; only queue's answer to a commit is waited for */
+	bool lost;            /* queue forgot the transaction (it was replaced) */
+	enum stage stage;
+	uint16_t turn;        /* of the transaction: tells late answers from those that are waited for */
+	uint32_t next_free;
+	uint64_t began_ms, waits_since_ms;
+	uint32_t n_accepted, n_refused;
+	struct client client;
+	struct envelope envelope;
+};
+
+/* The conversation with queue: opened when first needed, and anew after it broke. */
+struct queue_line {
+	struct port port;
+	int doorway;
+};
+
+struct policy {
+	struct loop loop;
+	struct port listen;
+	struct queue_line queue;
+	struct settings settings;
+	struct session *sessions; /* settings.max_sessions of them; made once */
+	uint32_t n_sessions, free_session;
+	struct timer sweep;
+	bool retired; /* listen is gone: end with the last session */
+	enum result end;
+};
+
+/* Runs until listen is gone and the last session has ended: OK. Else why it can't go on. */
+enum result policy_run(struct policy *p, const struct settings *s, struct why *why);
+
+/* sessions.c */
+enum result sessions_open(struct policy *p, struct why *why);
+enum result sessions_from_listen(struct port *port, struct wire_message *m, struct why *why);
+void session_answer(struct policy *p, struct session *s, const struct reply *r);
+void session_after_commit(struct policy *p, struct session *s, const struct reply *r, const char *id);
+void session_end(struct policy *p, struct session *s);
+
+/* transaction.c: the part of a session that queue has. */
+void transaction_open(struct policy *p, struct session *s);
+void transaction_commit(struct policy *p, struct session *s, uint64_t octets);
+void transaction_abort(struct policy *p, struct session *s);
+void transactions_sweep(struct policy *p); /* ends what queue has left unanswered too long */
+extern const struct port_events queue_events;
+
+static inline struct policy *
+policy_of_loop(struct loop *loop)
+{
+	return container_of(loop, struct policy, loop);
+}

@@ -1,0 +1,386 @@
+/* Sessions: who may ask for what, and when.
+ * Trusts listen for who is connected; nothing that a front end says beyond its form, which is checked here: a request out of
+ * turn or out of bounds ends that session and no other.
+ * Never allocates a session's memory while running, never answers twice. */
+#include "policy/decide.h"
+#include "policy/policy.h"
+
+#include "base/id.h"
+#include "sys/clock.h"
+#include "sys/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define NO_SESSION UINT32_MAX
+#define SESSION_LINE 4 /* answers that may wait: one is outstanding at a time */
+
+/* ---- the log ---- */
+
+static void
+log_client(struct log_line *l, const struct session *s)
+{
+	log_text(l, "conn", s->client.peer.conn);
+	log_text(l, "peer", s->client.name);
+}
+
+static void
+log_refusal(const struct session *s, const struct reply *r, struct bytes recipient)
+{
+	char form[2] = { r->form, '\0' };
+	struct log_line l;
+
+	log_begin(&l, SEVERITY_INFO, "refuse");
+	log_client(&l, s);
+	log_number(&l, "code", r->answer.code);
+	log_text(&l, "why", r->reason);
+	if (r->form > ' ')
+		log_text(&l, "form", form);
+	log_bytes(&l, "helo", s->envelope.helo);
+	log_bytes(&l, "from", s->envelope.reverse);
+	if (recipient.at != NULL)
+		log_bytes(&l, "to", recipient);
+	log_end(&l);
+}
+
+static void
+log_accept(const struct session *s, const char *id)
+{
+	struct bytes only = envelope_only_recipient(&s->envelope);
+	struct log_line l;
+
+	log_begin(&l, SEVERITY_INFO, "accept");
+	log_text(&l, "msg", id);
+	log_client(&l, s);
+	log_bytes(&l, "helo", s->envelope.helo);
+	log_bytes(&l, "from", s->envelope.reverse);
+	if (only.at != NULL)
+		log_bytes(&l, "to", only);
+	log_number(&l, "recipients", s->envelope.n_recipients);
+	log_number(&l, "octets", s->envelope.octets);
+	if (s->client.is_local_program)
+		log_number(&l, "uid", s->client.peer.uid);
+	if (s->abandoned)
+		log_text(&l, "answer", "lost");
+	log_end(&l);
+}
+
+static void
+log_session(const struct policy *p, const struct session *s)
+{
+	struct log_line l;
+
+	log_begin(&l, SEVERITY_INFO, "session");
+	log_client(&l, s);
+	log_number(&l, "accepted", s->n_accepted);
+	log_number(&l, "refused", s->n_refused);
+	log_number(&l, "ms", p->loop.now > s->began_ms ? p->loop.now - s->began_ms : 0);
+	log_number(&l, "sessions", p->n_sessions);
+	log_end(&l);
+}
+
+/* ---- answers ---- */
+
+void
+session_answer(struct policy *p, struct session *s, const struct reply *r)
+{
+	struct why why = WHY_NONE;
+	char room[SP_TEXT_MAX];
+
+	if (!port_is_open(&s->port))
+		return;
+	if (port_send(&s->port, SP_ANSWER, 0, &r->answer, reply_text(r, room), NULL, &why) != OK)
+		session_end(p, s);
+}
+
+static void
+answer_decision(struct policy *p, struct session *s, const struct reply *r, struct bytes recipient)
+{
+	if (r->reason != NULL) {
+		s->n_refused++;
+		log_refusal(s, r, recipient);
+	}
+	session_answer(p, s, r);
+}
+
+void
+session_after_commit(struct policy *p, struct session *s, const struct reply *r, const char *id)
+{
+	if (id != NULL) {
+		s->n_accepted++;
+		log_accept(s, id);
+	}
+	s->stage = STAGE_IDLE;
+	envelope_end(&s->envelope);
+	if (s->abandoned)
+		session_end(p, s);
+	else
+		session_answer(p, s, r);
+}
+
+/* ---- requests ---- */
+
+static bool
+is_clean(struct bytes field, size_t max)
+{
+	if (field.len > max)
+		return false;
+	for (size_t i = 0; i < field.len; i++)
+		if (field.at[i] < 0x20 || field.at[i] == 0x7f)
+			return false;
+	return true;
+}
+
+static enum result
+on_mail(struct policy *p, struct session *s, const struct wire_message *m, struct why *why)
+{
+	const struct sp_mail *mail = m->body;
+	struct bytes fields[3];
+	struct reply r;
+
+	if (!wire_take_all(m->tail, fields, 3) || !is_clean(fields[0], SP_HELO_MAX) || !is_clean(fields[1], SP_PATH_MAX) ||
+	    !is_clean(fields[2], SP_ENVID_MAX) || mail->helo > SP_EHLO || mail->body > SP_BODY_8BITMIME || mail->ret > SP_RET_HDRS)
+		return why_set(why, MALFORMED, "MAIL with fields that can't be");
+	r = decide_mail(&s->client, mail, fields, &s->envelope);
+	s->stage = r.answer.code == 250 ? STAGE_ENVELOPE : STAGE_IDLE;
+	answer_decision(p, s, &r, BYTES_NONE);
+	return OK;
+}
+
+static enum result
+on_rcpt(struct policy *p, struct session *s, const struct wire_message *m, struct why *why)
+{
+	const struct sp_rcpt *rcpt = m->body;
+	struct bytes fields[2];
+	struct reply r;
+
+	if (!wire_take_all(m->tail, fields, 2) || !is_clean(fields[0], SP_PATH_MAX) || !is_clean(fields[1], SP_ORCPT_MAX) ||
+	    rcpt->notify > 15 || ((rcpt->notify & SP_NOTIFY_NEVER) && rcpt->notify != SP_NOTIFY_NEVER))
+		return why_set(why, MALFORMED, "RCPT with fields that can't be");
+	r = decide_rcpt(&s->client, rcpt, fields, &s->envelope);
+	answer_decision(p, s, &r, fields[0]);
+	return OK;
+}
+
+static enum result
+on_data(struct policy *p, struct session *s, const struct wire_message *m, struct why *why)
+{
+	(void)m;
+	if (s->envelope.n_recipients == 0)
+		return why_set(why, MALFORMED, "DATA without a recipient");
+	transaction_open(p, s);
+	return OK;
+}
+
+static enum result
+on_commit(struct policy *p, struct session *s, const struct wire_message *m, struct why *why)
+{
+	const struct sp_commit *commit = m->body;
+	struct reply r = REFUSAL(552, 5, 3, 4, "that message exceeds the size limit of this host", "too large");
+
+	(void)why;
+	s->envelope.octets = commit->octets;
+	if (s->client.max_octets == 0 || commit->octets <= s->client.max_octets)
+		transaction_commit(p, s, commit->octets);
+	else {
+		s->n_refused++;
+		log_refusal(s, &r, BYTES_NONE);
+		transaction_abort(p, s);
+		session_answer(p, s, &r);
+	}
+	return OK;
+}
+
+static enum result
+on_reset(struct policy *p, struct session *s, const struct wire_message *m, struct why *why)
+{
+	(void)m;
+	(void)why;
+	transaction_abort(p, s);
+	return OK;
+}
+
+#define WHILE(stage) (1u << STAGE_##stage)
+
+static const struct {
+	unsigned when;
+	enum result (*handle)(struct policy *p, struct session *s, const struct wire_message *m, struct why *why);
+} turns[] = {
+	[SP_MAIL] = { WHILE(IDLE), on_mail },
+	[SP_RCPT] = { WHILE(ENVELOPE), on_rcpt },
+	[SP_DATA] = { WHILE(ENVELOPE), on_data },
+	[SP_COMMIT] = { WHILE(WRITING), on_commit },
+	[SP_RESET] = { WHILE(IDLE) | WHILE(ENVELOPE) | WHILE(WRITING), on_reset },
+};
+
+static enum result
+from_session(struct port *port, struct wire_message *m, struct why *why)
+{
+	struct session *s = container_of(port, struct session, port);
+
+	if (m->type >= nitems(turns) || turns[m->type].handle == NULL || !(turns[m->type].when & 1u << s->stage))
+		return why_set(why, MALFORMED, "%s out of turn", smtpd_policy_protocol.rows[m->type].name);
+	return turns[m->type].handle(policy_of_loop(port->loop), s, m, why);
+}
+
+static void
+session_ended(struct port *port, enum result r, struct why *why)
+{
+	struct session *s = container_of(port, struct session, port);
+	struct policy *p = policy_of_loop(port->loop);
+	struct log_line l;
+
+	if (r != ABSENT) {
+		log_begin(&l, SEVERITY_ERROR, "session-broken");
+		log_client(&l, s);
+		log_text(&l, "from", "smtpd");
+		log_text(&l, "result", result_meaning(r)->name);
+		log_text(&l, "why", why->text);
+		log_end(&l);
+	}
+	session_end(p, s);
+}
+
+static const struct port_events session_events = { from_session, session_ended };
+
+/* ---- beginnings and ends ---- */
+
+static void
+tell_listen(struct policy *p, uint32_t slot)
+{
+	struct lp_ended ended = { slot };
+	struct why why = WHY_NONE;
+
+	if (port_is_open(&p->listen) && port_send(&p->listen, LP_ENDED, 0, &ended, BYTES_NONE, NULL, &why) != OK)
+		log_why("listen", BROKEN, &why);
+}
+
+void
+session_end(struct policy *p, struct session *s)
+{
+	if (!s->used)
+		return;
+	port_close(&s->port);
+	if (s->stage == STAGE_COMMITTING) { /* queue may keep it; whether it did is to be logged */
+		s->abandoned = true;
+		return;
+	}
+	transaction_abort(p, s);
+	log_session(p, s);
+	s->used = false;
+	s->next_free = p->free_session;
+	p->free_session = (uint32_t)(s - p->sessions);
+	p->n_sessions--;
+	tell_listen(p, s->client.peer.slot);
+	if (p->retired && p->n_sessions == 0)
+		p->loop.stop = true;
+}
+
+static struct session *
+take_session(struct policy *p)
+{
+	struct session *s;
+
+	if (p->free_session == NO_SESSION)
+		return NULL;
+	s = &p->sessions[p->free_session];
+	p->free_session = s->next_free;
+	p->n_sessions++;
+	s->used = true;
+	s->abandoned = s->lost = false;
+	s->stage = STAGE_IDLE;
+	s->n_accepted = s->n_refused = 0;
+	s->began_ms = p->loop.now;
+	return s;
+}
+
+/* The first word to a session: its limits and its greeting, or that it is not wanted. */
+static enum result
+welcome(struct session *s, const struct settings *set, enum result met, struct why *why)
+{
+	struct sp_welcome w = { .max_octets = s->client.max_octets, .max_recipients = s->client.max_recipients,
+		.idle_seconds = set->idle_seconds, .session_seconds = set->session_seconds, .max_errors = set->max_errors,
+		.max_hops = set->max_hops, .code = 220 };
+	uint8_t room[1024];
+	struct buf tail = BUF_OVER(room);
+
+	w.flags = (s->client.excused_bare_lf ? (uint32_t)SP_EXCUSE_BARE_LF : 0) |
+	    (s->client.is_local_program ? (uint32_t)SP_LOCAL_PROGRAM : 0) | (met == OK ? 0 : (uint32_t)SP_REFUSED);
+	wire_put(&tail, set->me);
+	if (met == OK) {
+		uint8_t text_room[SP_TEXT_MAX];
+		struct buf text = BUF_OVER(text_room);
+
+		buf_add(&text, set->greeting);
+		buf_add_string(&text, " ESMTP");
+		wire_put(&tail, buf_bytes(&text));
+	} else {
+		w.code = met == REFUSED ? 554 : 421;
+		wire_put_string(&tail, met == REFUSED ? "5.7.1 sorry, connections from your address are not accepted" :
+							"4.3.0 a table of this host can't be read, try again later");
+	}
+	return port_send(&s->port, SP_WELCOME, 0, &w, buf_bytes(&tail), NULL, why);
+}
+
+static void
+log_denied(struct session *s, enum result met)
+{
+	struct log_line l;
+
+	s->n_refused++;
+	log_begin(&l, met == REFUSED ? SEVERITY_INFO : SEVERITY_ERROR, "refuse-connection");
+	log_client(&l, s);
+	log_text(&l, "why", met == REFUSED ? "denied by the rules" : "rules not readable");
+	log_end(&l);
+}
+
+enum result
+sessions_from_listen(struct port *port, struct wire_message *m, struct why *why)
+{
+	struct policy *p = policy_of_loop(port->loop);
+	const struct lp_peer *peer = m->body;
+	struct channel c = channel_of(m->fds[0], &smtpd_policy_protocol, SP_POLICY, false);
+	struct session *s;
+	enum result met, r;
+
+	if (!id_is_valid(bytes_of(peer->conn, ID_LEN)) || peer->conn[ID_LEN] != '\0' ||
+	    (peer->family != LP_IPV4 && peer->family != LP_IPV6 && peer->family != LP_UNIX))
+		return why_set(why, MALFORMED, "a peer that can't be from listen");
+	s = take_session(p);
+	if (s == NULL) {
+		log_simple(SEVERITY_ERROR, "too-many-sessions", "conn", peer->conn);
+		tell_listen(p, peer->slot);
+		return OK;
+	}
+	met = client_meet(&s->client, &p->settings, peer);
+	if (met != OK)
+		log_denied(s, met);
+	r = port_open(&s->port, &p->loop, c, &session_events, SESSION_LINE, why);
+	if (r == OK) {
+		m->fds[0] = -1;
+		r = welcome(s, &p->settings, met, why);
+	}
+	if (r != OK && r != ABSENT)
+		log_why("session", r, why);
+	if (r != OK)
+		session_end(p, s);
+	return OK;
+}
+
+enum result
+sessions_open(struct policy *p, struct why *why)
+{
+	uint32_t n = p->settings.max_sessions;
+
+	p->sessions = calloc(n, sizeof *p->sessions);
+	if (p->sessions == NULL)
+		return why_set(why, EXHAUSTED, "no memory for %u sessions", n);
+	for (uint32_t i = 0; i < n; i++) {
+		p->sessions[i].next_free = i + 1 < n ? i + 1 : NO_SESSION;
+		p->sessions[i].port.channel.fd = -1;
+	}
+	p->free_session = 0;
+	return OK;
+}

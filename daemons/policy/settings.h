@@ -1,0 +1,17 @@
+/* What the service's control items say, read once. */
+#pragma once
+
+#include "control/control.h"
+
+struct settings {
+	const struct control *control;
+	struct bytes me, greeting, localiphost, envnoathost;
+	struct bytes variables; /* as a rule's data */
+	uint64_t databytes;     /* 0: no limit */
+	uint32_t max_recipients, max_hops, max_errors;
+	uint32_t idle_seconds, session_seconds;
+	uint32_t max_sessions;
+	const char *service; /* for the queue file */
+};
+
+struct settings settings_of(const struct control *c, const char *service);

@@ -1,0 +1,89 @@
+/* The trace field of a message that was received.
+ * Trusts listen for the peer's address; the HELO name and the recipient come from the network.
+ * Never lets an octet of them through that could end the line, open a comment or forge a field. */
+#include "policy/trace.h"
+
+#include <string.h>
+#include <time.h>
+
+static void
+put_safe(struct buf *text, struct bytes what)
+{
+	for (size_t i = 0; i < what.len; i++)
+		buf_add_octet(text, ascii_is_alnum(what.at[i]) || memchr(".-_:[]", what.at[i], 6) != NULL ? what.at[i] : '?');
+}
+
+static void
+put_peer(struct buf *text, const struct client *c, const struct envelope *e)
+{
+	buf_add_string(text, "Received: from ");
+	if (e->helo.len > 0)
+		put_safe(text, e->helo);
+	else
+		buf_add_string(text, "unknown");
+	if (c->is_local_program) {
+		buf_add_string(text, " (local program, uid ");
+		buf_add_number(text, c->peer.uid);
+	} else {
+		buf_add_string(text, " (");
+		put_safe(text, c->host.at == NULL ? BYTES("unknown") : c->host);
+		buf_add_string(text, c->peer.family == LP_IPV6 ? " [IPv6:" : " [");
+		buf_add_string(text, c->name);
+		buf_add_octet(text, ']');
+	}
+	buf_add_string(text, ")\r\n");
+}
+
+/* RFC 3848, RFC 6531 4.3. */
+static const char *
+protocol_of(const struct envelope *e)
+{
+	if (e->smtputf8)
+		return "UTF8SMTP";
+	return e->helo_kind == SP_EHLO ? "ESMTP" : "SMTP";
+}
+
+static bool
+may_be_shown(struct bytes address)
+{
+	for (size_t i = 0; i < address.len; i++)
+		if (address.at[i] <= 0x20 || address.at[i] > 0x7e || memchr("<>()\\\"", address.at[i], 6) != NULL)
+			return false;
+	return address.len > 0 && address.len <= 320;
+}
+
+static void
+put_date(struct buf *text, uint64_t now_s)
+{
+	static const char days[][4] = { "Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat" };
+	static const char months[][4] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
+	time_t now = (time_t)now_s;
+	struct tm tm;
+
+	if (gmtime_r(&now, &tm) == NULL)
+		tm = (struct tm){ .tm_mday = 1, .tm_year = 70, .tm_wday = 4 };
+	buf_format(text, "%s, %d %s %d %02d:%02d:%02d +0000", days[tm.tm_wday], tm.tm_mday, months[tm.tm_mon], tm.tm_year + 1900,
+	    tm.tm_hour, tm.tm_min, tm.tm_sec);
+}
+
+void
+trace_put(struct buf *text, const struct client *c, const struct envelope *e, uint64_t now_s, size_t *id_at)
+{
+	struct bytes only = envelope_only_recipient(e);
+
+	put_peer(text, c, e);
+	buf_add_string(text, "\tby ");
+	put_safe(text, c->settings->me);
+	buf_add_string(text, " with ");
+	buf_add_string(text, protocol_of(e));
+	buf_add_string(text, " id ");
+	*id_at = text->len;
+	if (may_be_shown(only)) {
+		buf_add_string(text, "\r\n\tfor <");
+		buf_add(text, only);
+		buf_add_octet(text, '>');
+	}
+	buf_add_string(text, ";\r\n\t");
+	put_date(text, now_s);
+	buf_add_string(text, "\r\n");
+}
