@@ -1,0 +1,305 @@
+/* A pool of threads that flush.
+ * Trusts the kernel that a flush which returned success is on disk; never that a failed one can be repeated: the error
+ * is the job's, once and for all.
+ * Never lets more than one group run, never keeps single jobs behind a group that takes long. */
+#include "sys/flush.h"
+
+#include "sys/clock.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stddef.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define STACK (64u << 10)
+#define GROUP_PATIENCE_MS 20     /* a group that runs longer is overtaken */
+#define GROUP_SLOW_MS 150        /* after one that took longer, something else fills this filesystem: */
+#define SINGLE_FOR_MS 30000      /* file by file for so long */
+
+static bool
+flush_one(int fd, struct flush_job *j)
+{
+	int r;
+
+	do
+		r = fsync(fd);
+	while (r != 0 && errno == EINTR);
+	if (r == 0)
+		return true;
+	j->error = errno;
+	j->r = result_of_errno(errno) == EXHAUSTED ? EXHAUSTED : BROKEN;
+	return false;
+}
+
+static void
+flush_single(struct flush_job *j)
+{
+	j->r = OK;
+	j->error = 0;
+	if (flush_one(j->fd, j) && j->dir_fd >= 0)
+		(void)flush_one(j->dir_fd, j);
+}
+
+/* True if all of it is on disk. A failure need not be ours (syncfs speaks for the whole filesystem), and each file
+ * still reports its own to its own descriptor: so they are asked one by one then. */
+static bool
+flush_chain(struct flush_job *chain, int group_fd)
+{
+	bool good = syncfs(group_fd) == 0;
+
+	for (struct flush_job *j = chain; j != NULL; j = j->next) {
+		if (good) {
+			j->r = OK;
+			j->error = 0;
+		} else
+			flush_single(j);
+	}
+	return good;
+}
+
+void
+flush_now(struct flush_job *chain, int group_fd)
+{
+	if (chain != NULL && chain->next != NULL && group_fd >= 0)
+		(void)flush_chain(chain, group_fd);
+	else
+		for (struct flush_job *j = chain; j != NULL; j = j->next)
+			flush_single(j);
+}
+
+static bool
+may_group(const struct flush *f, uint64_t now)
+{
+	return f->group_fd >= 0 && now >= f->single_until_ms;
+}
+
+/* Locked. */
+static struct flush_job *
+take_one(struct flush *f)
+{
+	struct flush_job *j = f->todo;
+
+	f->todo = j->next;
+	if (f->todo == NULL)
+		f->todo_end = &f->todo;
+	j->next = NULL;
+	f->n_todo--;
+	f->n_singles++;
+	return j;
+}
+
+/* Locked. */
+static struct flush_job *
+take_all(struct flush *f, uint64_t now)
+{
+	struct flush_job *chain = f->todo;
+
+	f->todo = NULL;
+	f->todo_end = &f->todo;
+	f->n_todo = 0;
+	f->group_runs = true;
+	f->group_began_ms = now;
+	f->n_groups++;
+	return chain;
+}
+
+/* Locked. Waits for something to do; *grouped says how. Null: the end. */
+static struct flush_job *
+take(struct flush *f, bool *grouped)
+{
+	for (;;) {
+		uint64_t now = clock_ms();
+
+		if (f->closing)
+			return NULL;
+		if (f->todo != NULL && may_group(f, now) && !f->group_runs) {
+			*grouped = true;
+			return take_all(f, now);
+		}
+		if (f->todo != NULL && (!may_group(f, now) || now - f->group_began_ms >= GROUP_PATIENCE_MS)) {
+			*grouped = false;
+			return take_one(f);
+		}
+		f->n_idle++;
+		(void)pthread_cond_wait(&f->work, &f->lock);
+		f->n_idle--;
+	}
+}
+
+/* Locked. Wakes the event loop only for the first of a batch. */
+static void
+give_back(struct flush *f, struct flush_job *chain)
+{
+	static const uint64_t one = 1;
+	struct flush_job *last = chain;
+	bool first = f->done == NULL;
+
+	for (f->n_flushed++; last->next != NULL; last = last->next)
+		f->n_flushed++;
+	last->next = f->done;
+	f->done = chain;
+	if (first && write(f->event_fd, &one, sizeof one) < 0)
+		return; /* can't fail: the counter is far from full */
+}
+
+static void
+end_group(struct flush *f, bool good)
+{
+	uint64_t now = clock_ms();
+
+	f->group_runs = false;
+	if (!good || now - f->group_began_ms > GROUP_SLOW_MS)
+		f->single_until_ms = now + SINGLE_FOR_MS;
+	if (f->n_todo > 1 && !may_group(f, now))
+		(void)pthread_cond_broadcast(&f->work);
+}
+
+static void *
+work(void *argument)
+{
+	struct flush *f = argument;
+	struct flush_job *chain;
+	bool grouped;
+
+	(void)pthread_mutex_lock(&f->lock);
+	while ((chain = take(f, &grouped)) != NULL) {
+		bool good = true;
+
+		(void)pthread_mutex_unlock(&f->lock);
+		if (grouped)
+			good = flush_chain(chain, f->group_fd);
+		else
+			flush_single(chain);
+		(void)pthread_mutex_lock(&f->lock);
+		if (grouped)
+			end_group(f, good);
+		give_back(f, chain);
+	}
+	(void)pthread_mutex_unlock(&f->lock);
+	return NULL;
+}
+
+static bool
+start_threads(struct flush *f, unsigned n)
+{
+	pthread_attr_t attr;
+	sigset_t all, old;
+
+	if (pthread_attr_init(&attr) != 0)
+		return false;
+	(void)pthread_attr_setstacksize(&attr, STACK);
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &old); /* the threads inherit it */
+	while (f->n_threads < n && pthread_create(&f->threads[f->n_threads], &attr, work, f) == 0)
+		f->n_threads++;
+	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
+	(void)pthread_attr_destroy(&attr);
+	return f->n_threads > 0;
+}
+
+enum result
+flush_open(struct flush *f, unsigned n, int group_fd, struct why *why)
+{
+	*f = (struct flush){ .group_fd = group_fd, .event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
+	f->todo_end = &f->todo;
+	if (f->event_fd < 0)
+		return why_errno(why, EXHAUSTED, "making an event descriptor");
+	(void)pthread_mutex_init(&f->lock, NULL);
+	(void)pthread_cond_init(&f->work, NULL);
+	if (!start_threads(f, n > FLUSH_THREADS_MAX ? FLUSH_THREADS_MAX : n)) {
+		(void)close(f->event_fd);
+		f->event_fd = -1;
+		return why_errno(why, EXHAUSTED, "starting the threads that flush");
+	}
+	return OK;
+}
+
+int
+flush_fd(const struct flush *f)
+{
+	return f->event_fd;
+}
+
+/* Locked. How many threads the waiting jobs can use now. */
+static unsigned
+wanted(const struct flush *f)
+{
+	uint64_t now = clock_ms();
+
+	if (f->todo == NULL)
+		return 0;
+	if (!may_group(f, now) || (f->group_runs && now - f->group_began_ms >= GROUP_PATIENCE_MS))
+		return f->n_todo < f->n_idle ? f->n_todo : f->n_idle;
+	return f->group_runs || f->n_idle == 0 ? 0 : 1;
+}
+
+void
+flush_submit(struct flush *f, struct flush_job *chain)
+{
+	struct flush_job *last = chain;
+	unsigned n = 1, wake;
+
+	if (chain == NULL)
+		return;
+	for (; last->next != NULL; last = last->next)
+		n++;
+	(void)pthread_mutex_lock(&f->lock);
+	*f->todo_end = chain;
+	f->todo_end = &last->next;
+	f->n_todo += n;
+	wake = wanted(f);
+	(void)pthread_mutex_unlock(&f->lock);
+	while (wake-- > 0)
+		(void)pthread_cond_signal(&f->work);
+}
+
+void
+flush_poke(struct flush *f)
+{
+	unsigned wake;
+
+	(void)pthread_mutex_lock(&f->lock);
+	wake = wanted(f);
+	(void)pthread_mutex_unlock(&f->lock);
+	while (wake-- > 0)
+		(void)pthread_cond_signal(&f->work);
+}
+
+struct flush_job *
+flush_collect(struct flush *f)
+{
+	struct flush_job *done;
+	uint64_t n;
+
+	if (f->event_fd >= 0 && read(f->event_fd, &n, sizeof n) < 0)
+		n = 0; /* nothing new was announced; there may be something all the same */
+	(void)pthread_mutex_lock(&f->lock);
+	done = f->done;
+	f->done = NULL;
+	(void)pthread_mutex_unlock(&f->lock);
+	return done;
+}
+
+void
+flush_close(struct flush *f)
+{
+	(void)pthread_mutex_lock(&f->lock);
+	f->closing = true;
+	(void)pthread_mutex_unlock(&f->lock);
+	(void)pthread_cond_broadcast(&f->work);
+	for (unsigned i = 0; i < f->n_threads; i++)
+		(void)pthread_join(f->threads[i], NULL);
+	f->n_threads = 0;
+	for (struct flush_job *j = f->todo; j != NULL; j = j->next) {
+		j->r = BROKEN;
+		j->error = ECANCELED;
+	}
+	if (f->todo != NULL) {
+		*f->todo_end = f->done;
+		f->done = f->todo;
+		f->todo = NULL;
+	}
+	(void)close(f->event_fd);
+	f->event_fd = -1;
+}
