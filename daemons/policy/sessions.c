@@ -252,9 +252,12 @@ tell_listen(struct policy *p, uint32_t slot)
 {
 	struct lp_ended ended = { slot };
 	struct why why = WHY_NONE;
+	enum result r = ABSENT;
 
-	if (port_is_open(&p->listen) && port_send(&p->listen, LP_ENDED, 0, &ended, BYTES_NONE, NULL, &why) != OK)
-		log_why("listen", BROKEN, &why);
+	if (port_is_open(&p->listen))
+		r = port_send(&p->listen, LP_ENDED, 0, &ended, BYTES_NONE, NULL, &why);
+	if (r != OK && r != ABSENT) /* if it is gone its port says so */
+		log_why("listen", r, &why);
 }
 
 void
