@@ -1,0 +1,323 @@
+/* The SMTP session: the greeting, the verbs, who may say what when.
+ * Trusts policy for every decision; the peer for nothing.
+ * Never relays, accepts a recipient or lets in a sender by itself: it asks, and repeats the answer. */
+#include "smtpd/session.h"
+
+#include "sys/clock.h"
+#include "sys/log.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#define UNKNOWN_BEFORE_HELO_MAX 3
+
+static void
+copy_helo(struct session *s, struct bytes name)
+{
+	memcpy(s->helo, name.at, name.len);
+	s->helo_len = (uint8_t)name.len;
+}
+
+static void
+helo(struct session *s, struct bytes argument)
+{
+	if (!smtp_helo_is_valid(argument)) {
+		session_reply(s, 501, 5, 4, "say who you are: a domain or an address literal");
+		return;
+	}
+	session_reset(s);
+	s->extended = false;
+	s->state = STATE_READY;
+	copy_helo(s, argument);
+	session_add(s, "250 %s\r\n", s->host);
+}
+
+static void
+ehlo(struct session *s, struct bytes argument)
+{
+	if (!smtp_helo_is_valid(argument)) {
+		session_reply(s, 501, 5, 4, "say who you are: a domain or an address literal");
+		return;
+	}
+	session_reset(s);
+	s->extended = true;
+	s->state = STATE_READY;
+	copy_helo(s, argument);
+	session_add(s,
+	    "250-%s\r\n250-PIPELINING\r\n250-SIZE %llu\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-ENHANCEDSTATUSCODES\r\n"
+	    "250-CHUNKING\r\n250-DSN\r\n250 LIMITS RCPTMAX=%u\r\n",
+	    s->host, (unsigned long long)s->may.max_octets, s->may.max_recipients);
+}
+
+static void
+mail(struct session *s, struct bytes argument)
+{
+	uint8_t room[SP_HELO_MAX + SP_PATH_MAX + SP_ENVID_MAX + 6];
+	struct buf tail = BUF_OVER(room);
+	struct sp_mail ask = { 0 };
+	struct smtp_mail m;
+	struct smtp_fault fault;
+	bool accepted;
+
+	if (!smtp_mail_parse(argument, s->extended, &m, &fault)) {
+		session_reply_fault(s, &fault);
+		return;
+	}
+	if (s->may.max_octets > 0 && m.octets > s->may.max_octets) {
+		session_reply(s, 552, 3, 4, "the message is larger than this host takes");
+		return;
+	}
+	ask.octets = m.octets;
+	ask.helo = s->extended ? SP_EHLO : SP_HELO;
+	ask.body = m.flags & SMTP_8BITMIME ? SP_BODY_8BITMIME : SP_BODY_7BIT;
+	ask.smtputf8 = (m.flags & SMTP_SMTPUTF8) != 0;
+	ask.ret = m.flags & SMTP_RET_FULL ? SP_RET_FULL : m.flags & SMTP_RET_HDRS ? SP_RET_HDRS : SP_RET_NONE;
+	wire_put(&tail, bytes_of(s->helo, s->helo_len));
+	wire_put(&tail, m.path);
+	wire_put(&tail, m.envid);
+	if (buf_result(&tail) != OK || m.path.len > SP_PATH_MAX) {
+		session_reply(s, 501, 1, 7, "the address is too long");
+		return;
+	}
+	if (session_ask(s, SP_MAIL, &ask, buf_bytes(&tail), &accepted) && accepted) {
+		s->state = STATE_MAIL;
+		s->utf8 = ask.smtputf8 != 0;
+	}
+}
+
+static void
+rcpt(struct session *s, struct bytes argument)
+{
+	uint8_t room[SP_PATH_MAX + SP_ORCPT_MAX + 4];
+	struct buf tail = BUF_OVER(room);
+	struct sp_rcpt ask = { 0 };
+	struct smtp_rcpt r;
+	struct smtp_fault fault;
+	bool accepted;
+
+	if (!smtp_rcpt_parse(argument, s->extended, &r, &fault)) {
+		session_reply_fault(s, &fault);
+		return;
+	}
+	if (s->n_recipients >= s->may.max_recipients) {
+		session_reply(s, 452, 5, 3, "too many recipients: send the message again to the others");
+		return;
+	}
+	ask.notify = (uint8_t)r.notify;
+	wire_put(&tail, r.path);
+	wire_put(&tail, r.orcpt);
+	if (buf_result(&tail) != OK || r.path.len > SP_PATH_MAX) {
+		session_reply(s, 501, 1, 3, "the address is too long");
+		return;
+	}
+	if (session_ask(s, SP_RCPT, &ask, buf_bytes(&tail), &accepted) && accepted) {
+		s->state = STATE_RCPT;
+		s->n_recipients++;
+	}
+}
+
+static void
+data(struct session *s, struct bytes argument)
+{
+	if (argument.len > 0)
+		session_reply(s, 501, 5, 4, "DATA has no argument");
+	else
+		session_data(s, argument);
+}
+
+static void
+rset(struct session *s, struct bytes argument)
+{
+	(void)argument;
+	session_reset(s);
+	session_reply(s, 250, 0, 0, "forgotten");
+}
+
+static void
+noop(struct session *s, struct bytes argument)
+{
+	(void)argument;
+	session_reply(s, 250, 0, 0, "fine");
+}
+
+static void
+vrfy(struct session *s, struct bytes argument)
+{
+	if (argument.len == 0)
+		session_reply(s, 501, 5, 4, "VRFY expects an address");
+	else
+		session_reply(s, 252, 5, 0, "send it, and you will know");
+}
+
+static void
+expn(struct session *s, struct bytes argument)
+{
+	(void)argument;
+	session_reply(s, 502, 5, 1, "EXPN is not offered");
+}
+
+static void
+help(struct session *s, struct bytes argument)
+{
+	(void)argument;
+	session_reply(s, 214, 0, 0, "RFC 5321: EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY QUIT");
+}
+
+static void
+quit(struct session *s, struct bytes argument)
+{
+	(void)argument;
+	session_add(s, "221 2.0.0 %s bye\r\n", s->host);
+	session_flush(s);
+	s->over = true;
+}
+
+static void
+not_offered(struct session *s, struct bytes argument)
+{
+	(void)argument;
+	session_reply(s, 502, 5, 1, "not offered here");
+}
+
+static void
+other_protocol(struct session *s, struct bytes argument)
+{
+	(void)argument;
+	session_reply(s, 421, 7, 0, "this is an SMTP server");
+	session_flush(s);
+	s->over = true;
+}
+
+static void
+unknown(struct session *s, struct bytes argument)
+{
+	(void)argument;
+	session_reply(s, 500, 5, 2, "unknown command");
+	if (s->state == STATE_CONNECTED && ++s->n_unknown >= UNKNOWN_BEFORE_HELO_MAX)
+		other_protocol(s, argument);
+}
+
+#define ANYTIME                                                                                                                    \
+	(STATE_CONNECTED | STATE_READY | STATE_MAIL | STATE_RCPT | STATE_BDAT | STATE_BDAT_REFUSED)
+
+/* Who may be said when, and what is answered otherwise. BDAT must read its chunk in any state, so it looks itself. */
+static const struct {
+	unsigned states;
+	void (*say)(struct session *s, struct bytes argument);
+	const char *otherwise;
+} verbs[SMTP_N_VERBS] = {
+	[SMTP_EHLO] = { ANYTIME, ehlo, "" },
+	[SMTP_HELO] = { ANYTIME, helo, "" },
+	[SMTP_MAIL] = { STATE_READY, mail, "say EHLO first, and MAIL once" },
+	[SMTP_RCPT] = { STATE_MAIL | STATE_RCPT, rcpt, "say MAIL first" },
+	[SMTP_DATA] = { STATE_RCPT, data, "say MAIL and RCPT first" },
+	[SMTP_BDAT] = { ANYTIME, session_bdat, "" },
+	[SMTP_RSET] = { ANYTIME, rset, "" },
+	[SMTP_NOOP] = { ANYTIME, noop, "" },
+	[SMTP_VRFY] = { ANYTIME, vrfy, "" },
+	[SMTP_EXPN] = { ANYTIME, expn, "" },
+	[SMTP_HELP] = { ANYTIME, help, "" },
+	[SMTP_QUIT] = { ANYTIME, quit, "" },
+	[SMTP_STARTTLS] = { ANYTIME, not_offered, "" },
+	[SMTP_AUTH] = { ANYTIME, not_offered, "" },
+	[SMTP_OTHER_PROTOCOL] = { ANYTIME, other_protocol, "" },
+	[SMTP_UNKNOWN] = { ANYTIME, unknown, "" },
+};
+
+static void
+obey(struct session *s, struct bytes line)
+{
+	struct smtp_command c = smtp_command_parse(line);
+
+	if (verbs[c.verb].states & s->state)
+		verbs[c.verb].say(s, c.argument);
+	else
+		session_reply(s, 503, 5, 1, verbs[c.verb].otherwise);
+	if (s->n_errors >= s->may.max_errors && !s->over) {
+		session_reply(s, 421, 7, 0, "too many errors");
+		session_flush(s);
+		s->over = true;
+	}
+}
+
+static void
+bad_line(struct session *s)
+{
+	session_reply(s, 500, 5, 2, "commands end with CRLF, and have no other CR, LF or NUL");
+	session_flush(s);
+	s->over = true;
+}
+
+static void
+converse(struct session *s)
+{
+	struct bytes line;
+
+	while (!s->over)
+		switch (session_line(s, &line)) {
+		case LINE_OK:
+			obey(s, line);
+			break;
+		case LINE_TOO_LONG:
+			session_reply(s, 500, 5, 6, "line too long");
+			break;
+		case LINE_BAD:
+			bad_line(s);
+			break;
+		case LINE_END:
+			return;
+		}
+}
+
+static void
+set_time_limits(const struct session *s)
+{
+	struct timeval idle = { (time_t)s->may.idle_seconds, 0 };
+
+	(void)setsockopt(s->fd, SOL_SOCKET, SO_RCVTIMEO, &idle, sizeof idle);
+	(void)setsockopt(s->fd, SOL_SOCKET, SO_SNDTIMEO, &idle, sizeof idle);
+}
+
+static bool
+be_welcomed(struct session *s)
+{
+	struct wire_buffer buffer;
+	struct wire_message m;
+	struct bytes fields[2];
+	struct why why = WHY_NONE;
+
+	if (channel_receive(&s->policy, &buffer, &m, &why) != OK || m.type != SP_WELCOME || !wire_take_all(m.tail, fields, 2) ||
+	    fields[0].len >= sizeof s->host)
+		return false;
+	memcpy(&s->may, m.body, sizeof s->may);
+	memcpy(s->host, fields[0].at, fields[0].len);
+	s->ends_at = clock_ms() + UINT64_C(1000) * s->may.session_seconds;
+	set_time_limits(s);
+	session_add(s, "%u %.*s\r\n", s->may.code, (int)fields[1].len, (const char *)fields[1].at);
+	if (s->may.flags & SP_REFUSED) {
+		session_flush(s);
+		s->over = true;
+	}
+	return true;
+}
+
+void
+session_run(int fd, int policy_fd, const char *conn)
+{
+	static struct session s;
+
+	s = (struct session){ .fd = fd, .conn = conn, .content_fd = -1, .state = STATE_CONNECTED };
+	s.policy = channel_of(policy_fd, &smtpd_policy_protocol, SP_SMTPD, true);
+	s.out = buf_over(s.out_octets, sizeof s.out_octets);
+	if (be_welcomed(&s))
+		converse(&s);
+	else
+		session_reply(&s, 421, 4, 3, "this host can't serve you now");
+	session_flush(&s);
+	session_drop_content(&s);
+	channel_close(&s.policy);
+	(void)close(fd);
+}

@@ -1,0 +1,110 @@
+/* Questions to policy.
+ * Trusts policy's decisions; prints its texts only if they are one printable line.
+ * Never goes on without an answer, never keeps a descriptor that it did not ask for. */
+#include "smtpd/session.h"
+
+#include <unistd.h>
+
+static bool
+gone(struct session *s)
+{
+	session_reply(s, 421, 4, 3, "this host can't serve you now");
+	session_flush(s);
+	s->over = true;
+	return false;
+}
+
+static bool
+is_printable(struct bytes text)
+{
+	for (size_t i = 0; i < text.len; i++)
+		if (text.at[i] < ' ' || text.at[i] == 0x7f)
+			return false;
+	return true;
+}
+
+static bool
+say(struct session *s, const struct sp_answer *a, struct bytes text)
+{
+	if (a->code < 200 || a->code > 599 || !is_printable(text))
+		return gone(s);
+	if (a->enhanced[0] == 0)
+		session_add(s, "%u %.*s\r\n", a->code, (int)text.len, (const char *)text.at);
+	else
+		session_add(s, "%u %u.%u.%u %.*s\r\n", a->code, a->enhanced[0], a->enhanced[1], a->enhanced[2], (int)text.len,
+		    (const char *)text.at);
+	if (a->code >= 500)
+		s->n_errors++;
+	if (a->close != 0) {
+		session_flush(s);
+		s->over = true;
+	}
+	return true;
+}
+
+static bool
+exchange(struct session *s, uint16_t type, const void *body, struct bytes tail, struct wire_buffer *buffer,
+    struct wire_message *m)
+{
+	struct why why = WHY_NONE;
+	enum result r = channel_send(&s->policy, type, 0, body, tail, NULL, &why);
+
+	if (r == OK)
+		r = channel_receive(&s->policy, buffer, m, &why);
+	return r == OK || gone(s);
+}
+
+bool
+session_ask(struct session *s, uint16_t type, const void *body, struct bytes tail, bool *accepted)
+{
+	struct wire_buffer buffer;
+	struct wire_message m;
+	const struct sp_answer *a;
+
+	if (!exchange(s, type, body, tail, &buffer, &m))
+		return false;
+	if (m.type != SP_ANSWER) {
+		wire_close_fds(&m);
+		return gone(s);
+	}
+	a = m.body;
+	*accepted = a->code < 300;
+	return say(s, a, m.tail);
+}
+
+bool
+session_ask_content(struct session *s, bool *accepted)
+{
+	struct wire_buffer buffer;
+	struct wire_message m;
+	const struct sp_content *content;
+
+	if (!exchange(s, SP_DATA, NULL, BYTES_NONE, &buffer, &m))
+		return false;
+	*accepted = m.type == SP_CONTENT;
+	if (m.type == SP_ANSWER)
+		return say(s, m.body, m.tail);
+	if (m.type != SP_CONTENT) {
+		wire_close_fds(&m);
+		return gone(s);
+	}
+	content = m.body;
+	s->content_fd = m.fds[0];
+	s->content_max = content->max_octets;
+	return true;
+}
+
+void
+session_reset(struct session *s)
+{
+	struct why why = WHY_NONE;
+
+	session_drop_content(s);
+	if (s->state & (STATE_MAIL | STATE_RCPT | STATE_BDAT | STATE_BDAT_REFUSED))
+		if (channel_send(&s->policy, SP_RESET, 0, NULL, BYTES_NONE, NULL, &why) != OK)
+			(void)gone(s);
+	if (s->state != STATE_CONNECTED)
+		s->state = STATE_READY;
+	s->n_recipients = 0;
+	s->utf8 = false;
+}

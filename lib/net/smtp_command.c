@@ -1,0 +1,326 @@
+/* SMTP command lines.
+ * Trusts nothing about a line but that it is one.
+ * Never allocates, never converts: what it finds are views, what it refuses has a reply. */
+#include "net/smtp_command.h"
+
+#include "net/utf8.h"
+
+#include <string.h>
+
+#define ENVID_MAX 100 /* RFC 3461 4.4 */
+#define ORCPT_MAX 500 /* RFC 3461 4.2 */
+
+static const struct {
+	const char *name;
+	enum smtp_verb verb;
+} verbs[] = {
+	{ "EHLO", SMTP_EHLO },
+	{ "HELO", SMTP_HELO },
+	{ "MAIL", SMTP_MAIL },
+	{ "RCPT", SMTP_RCPT },
+	{ "DATA", SMTP_DATA },
+	{ "BDAT", SMTP_BDAT },
+	{ "RSET", SMTP_RSET },
+	{ "NOOP", SMTP_NOOP },
+	{ "VRFY", SMTP_VRFY },
+	{ "EXPN", SMTP_EXPN },
+	{ "HELP", SMTP_HELP },
+	{ "QUIT", SMTP_QUIT },
+	{ "STARTTLS", SMTP_STARTTLS },
+	{ "AUTH", SMTP_AUTH },
+	{ "GET", SMTP_OTHER_PROTOCOL },
+	{ "HEAD", SMTP_OTHER_PROTOCOL },
+	{ "POST", SMTP_OTHER_PROTOCOL },
+	{ "PUT", SMTP_OTHER_PROTOCOL },
+	{ "DELETE", SMTP_OTHER_PROTOCOL },
+	{ "OPTIONS", SMTP_OTHER_PROTOCOL },
+	{ "CONNECT", SMTP_OTHER_PROTOCOL },
+	{ "PRI", SMTP_OTHER_PROTOCOL },
+	{ "Host:", SMTP_OTHER_PROTOCOL },
+	{ "User-Agent:", SMTP_OTHER_PROTOCOL },
+	{ "Content-Length:", SMTP_OTHER_PROTOCOL },
+};
+
+struct smtp_command
+smtp_command_parse(struct bytes line)
+{
+	size_t blank = bytes_find(line, ' ');
+	struct bytes word = bytes_first(line, blank);
+
+	for (size_t i = 0; i < nitems(verbs); i++)
+		if (bytes_equal_nocase(word, bytes_of_string(verbs[i].name)))
+			return (struct smtp_command){ verbs[i].verb, bytes_trim(bytes_skip(line, blank)) };
+	return (struct smtp_command){ SMTP_UNKNOWN, bytes_trim(bytes_skip(line, blank)) };
+}
+
+static bool
+wrong(struct smtp_fault *fault, uint16_t code, uint8_t subject, uint8_t detail, const char *text)
+{
+	*fault = (struct smtp_fault){ code, { (uint8_t)(code / 100), subject, detail }, text };
+	return false;
+}
+
+/* "FROM:<path> parameters": brackets inside a quoted string do not count */
+static bool
+take_path(struct bytes *argument, struct bytes keyword, struct bytes *path, struct smtp_fault *fault)
+{
+	struct bytes text;
+	bool quoted = false;
+
+	if (!bytes_starts_nocase(*argument, keyword))
+		return wrong(fault, 501, 5, 4, "expected a path after the colon");
+	text = bytes_trim(bytes_skip(*argument, keyword.len)); /* a blank after the colon is common, and harmless */
+	if (text.len == 0 || text.at[0] != '<')
+		return wrong(fault, 501, 5, 4, "expected < before the address");
+	for (size_t i = 1; i < text.len; i++) {
+		if (quoted && text.at[i] == '\\')
+			i++;
+		else if (text.at[i] == '"')
+			quoted = !quoted;
+		else if (!quoted && text.at[i] == '>') {
+			*path = bytes_first(bytes_skip(text, 1), i - 1);
+			*argument = bytes_skip(text, i + 1);
+			if (argument->len > 0 && argument->at[0] != ' ')
+				return wrong(fault, 501, 5, 4, "expected a blank after the address");
+			return true;
+		}
+	}
+	return wrong(fault, 501, 5, 4, "expected > after the address");
+}
+
+struct parameter {
+	struct bytes name, value;
+	bool has_value;
+};
+
+static bool
+next_parameter(struct bytes *rest, struct parameter *p)
+{
+	struct bytes word;
+	size_t equals;
+
+	*rest = bytes_trim(*rest);
+	if (rest->len == 0)
+		return false;
+	word = bytes_first(*rest, bytes_find(*rest, ' '));
+	*rest = bytes_skip(*rest, word.len);
+	equals = bytes_find(word, '=');
+	p->name = bytes_first(word, equals);
+	p->has_value = equals < word.len;
+	p->value = bytes_skip(word, equals + 1);
+	return true;
+}
+
+/* RFC 3461 4: printable ASCII without + and =, or +XX */
+static bool
+is_xtext(struct bytes text, size_t max)
+{
+	static const char hex[] = "0123456789ABCDEF";
+
+	if (text.len == 0 || text.len > max)
+		return false;
+	for (size_t i = 0; i < text.len; i++) {
+		uint8_t c = text.at[i];
+
+		if (c < 33 || c > 126 || c == '=')
+			return false;
+		if (c != '+')
+			continue;
+		if (text.len - i < 3 || memchr(hex, text.at[i + 1], 16) == NULL || memchr(hex, text.at[i + 2], 16) == NULL)
+			return false;
+		/* an escaped line end or zero would come out in a report's header */
+		if (text.at[i + 1] < '2' || (text.at[i + 1] == '7' && text.at[i + 2] == 'F'))
+			return false;
+		i += 2;
+	}
+	return true;
+}
+
+static bool
+take_size(struct bytes value, uint64_t *octets, struct smtp_fault *fault)
+{
+	if (value.len == 0 || value.len > 1000)
+		return wrong(fault, 501, 5, 4, "SIZE= expects a number");
+	for (size_t i = 0; i < value.len; i++)
+		if (!ascii_is_digit(value.at[i]))
+			return wrong(fault, 501, 5, 4, "SIZE= expects a number");
+	if (!bytes_to_number(value, UINT64_MAX, octets))
+		*octets = UINT64_MAX; /* more than anybody takes */
+	return true;
+}
+
+static bool
+take_body(struct bytes value, unsigned *flags, struct smtp_fault *fault)
+{
+	if (bytes_equal_nocase(value, BYTES("8BITMIME")))
+		*flags |= SMTP_8BITMIME;
+	else if (!bytes_equal_nocase(value, BYTES("7BIT")))
+		return wrong(fault, 501, 5, 4, "BODY= expects 7BIT or 8BITMIME");
+	*flags |= SMTP_BODY_GIVEN;
+	return true;
+}
+
+static bool
+take_ret(struct bytes value, unsigned *flags, struct smtp_fault *fault)
+{
+	if (bytes_equal_nocase(value, BYTES("FULL")))
+		*flags |= SMTP_RET_FULL;
+	else if (bytes_equal_nocase(value, BYTES("HDRS")))
+		*flags |= SMTP_RET_HDRS;
+	else
+		return wrong(fault, 501, 5, 4, "RET= expects FULL or HDRS");
+	return true;
+}
+
+enum mail_parameter { P_SIZE, P_BODY, P_SMTPUTF8, P_RET, P_ENVID, P_AUTH, N_MAIL_PARAMETERS };
+static const char *const mail_parameters[] = { "SIZE", "BODY", "SMTPUTF8", "RET", "ENVID", "AUTH" };
+
+static bool
+take_mail_parameter(enum mail_parameter which, const struct parameter *p, struct smtp_mail *m, struct smtp_fault *fault)
+{
+	if (p->has_value == (which == P_SMTPUTF8))
+		return wrong(fault, 501, 5, 4, which == P_SMTPUTF8 ? "SMTPUTF8 has no value" : "expected = and a value");
+	switch (which) {
+	case P_SIZE:
+		return take_size(p->value, &m->octets, fault);
+	case P_BODY:
+		return take_body(p->value, &m->flags, fault);
+	case P_SMTPUTF8:
+		m->flags |= SMTP_SMTPUTF8;
+		return true;
+	case P_RET:
+		return take_ret(p->value, &m->flags, fault);
+	case P_ENVID:
+		m->envid = p->value;
+		return is_xtext(p->value, ENVID_MAX) || wrong(fault, 501, 5, 4, "ENVID= expects xtext of at most 100 octets");
+	case P_AUTH: /* RFC 4954 5: nobody here trusts it; only its form is looked at */
+		return is_xtext(p->value, ORCPT_MAX) || wrong(fault, 501, 5, 4, "AUTH= expects xtext");
+	case N_MAIL_PARAMETERS:
+		break;
+	}
+	return false;
+}
+
+bool
+smtp_mail_parse(struct bytes argument, bool extended, struct smtp_mail *m, struct smtp_fault *fault)
+{
+	struct parameter p;
+	unsigned seen = 0;
+
+	*m = (struct smtp_mail){ .envid = BYTES_NONE };
+	if (!take_path(&argument, BYTES("FROM:"), &m->path, fault))
+		return false;
+	while (next_parameter(&argument, &p)) {
+		unsigned which = 0;
+
+		while (which < N_MAIL_PARAMETERS && !bytes_equal_nocase(p.name, bytes_of_string(mail_parameters[which])))
+			which++;
+		if (!extended || which == N_MAIL_PARAMETERS)
+			return wrong(fault, 555, 5, 4, "that parameter is not offered");
+		if (seen & 1u << which)
+			return wrong(fault, 501, 5, 4, "a parameter is given twice");
+		seen |= 1u << which;
+		if (!take_mail_parameter((enum mail_parameter)which, &p, m, fault))
+			return false;
+	}
+	return true;
+}
+
+static bool
+take_notify(struct bytes value, unsigned *notify, struct smtp_fault *fault)
+{
+	static const struct {
+		const char *name;
+		unsigned bit;
+	} words[] = { { "NEVER", SMTP_NOTIFY_NEVER }, { "SUCCESS", SMTP_NOTIFY_SUCCESS }, { "FAILURE", SMTP_NOTIFY_FAILURE },
+		{ "DELAY", SMTP_NOTIFY_DELAY } };
+	struct bytes word;
+
+	while (bytes_split(&value, ',', &word)) {
+		unsigned bit = 0;
+
+		for (size_t i = 0; i < nitems(words); i++)
+			if (bytes_equal_nocase(word, bytes_of_string(words[i].name)))
+				bit = words[i].bit;
+		if (bit == 0 || (*notify & bit))
+			return wrong(fault, 501, 5, 4, "NOTIFY= expects NEVER, or some of SUCCESS,FAILURE,DELAY");
+		*notify |= bit;
+	}
+	if ((*notify & SMTP_NOTIFY_NEVER) && *notify != SMTP_NOTIFY_NEVER)
+		return wrong(fault, 501, 5, 4, "NOTIFY=NEVER stands alone");
+	return true;
+}
+
+static bool
+take_orcpt(struct bytes value, struct bytes *orcpt, struct smtp_fault *fault)
+{
+	size_t semicolon = bytes_find(value, ';');
+	struct bytes type = bytes_first(value, semicolon);
+	bool utf8 = bytes_equal_nocase(type, BYTES("utf-8"));
+	struct bytes text = bytes_skip(value, semicolon + 1);
+
+	if (semicolon == 0 || semicolon == value.len || value.len > ORCPT_MAX)
+		return wrong(fault, 501, 5, 4, "ORCPT= expects type;address");
+	for (size_t i = 0; i < type.len; i++)
+		if (!ascii_is_alnum(type.at[i]) && type.at[i] != '-')
+			return wrong(fault, 501, 5, 4, "ORCPT= expects type;address");
+	/* RFC 6533 3: utf-8-addr-xtext has \x{HEX}, utf-8-addr-unitext has UTF-8 */
+	if (!utf8 && !is_xtext(text, ORCPT_MAX))
+		return wrong(fault, 501, 5, 4, "ORCPT= expects xtext after the type");
+	if (utf8 && (!utf8_is_valid(text) || text.len == 0))
+		return wrong(fault, 501, 5, 4, "ORCPT= expects UTF-8 after the type");
+	for (size_t i = 0; i < text.len; i++)
+		if (text.at[i] <= ' ' || text.at[i] == 0x7f)
+			return wrong(fault, 501, 5, 4, "ORCPT= expects no blanks");
+	*orcpt = value;
+	return true;
+}
+
+bool
+smtp_rcpt_parse(struct bytes argument, bool extended, struct smtp_rcpt *r, struct smtp_fault *fault)
+{
+	struct parameter p;
+
+	*r = (struct smtp_rcpt){ .orcpt = BYTES_NONE };
+	if (!take_path(&argument, BYTES("TO:"), &r->path, fault))
+		return false;
+	if (r->path.len == 0)
+		return wrong(fault, 501, 1, 3, "the null path is no recipient");
+	while (next_parameter(&argument, &p)) {
+		bool notify = bytes_equal_nocase(p.name, BYTES("NOTIFY")), orcpt = bytes_equal_nocase(p.name, BYTES("ORCPT"));
+
+		if (!extended || (!notify && !orcpt))
+			return wrong(fault, 555, 5, 4, "that parameter is not offered");
+		if (!p.has_value || p.value.len == 0)
+			return wrong(fault, 501, 5, 4, "expected = and a value");
+		if ((notify && r->notify != 0) || (orcpt && r->orcpt.len > 0))
+			return wrong(fault, 501, 5, 4, "a parameter is given twice");
+		if (notify ? !take_notify(p.value, &r->notify, fault) : !take_orcpt(p.value, &r->orcpt, fault))
+			return false;
+	}
+	return true;
+}
+
+bool
+smtp_bdat_parse(struct bytes argument, struct smtp_bdat *b, struct smtp_fault *fault)
+{
+	size_t blank = bytes_find(argument, ' ');
+	struct bytes last = bytes_trim(bytes_skip(argument, blank));
+
+	b->last = bytes_equal_nocase(last, BYTES("LAST"));
+	/* a size that we cannot even count leaves no way to find the next command: the caller ends the session */
+	if (!bytes_to_number(bytes_first(argument, blank), INT64_MAX, &b->octets) || (last.len > 0 && !b->last))
+		return wrong(fault, 501, 5, 4, "BDAT expects a number, and LAST or nothing");
+	return true;
+}
+
+bool
+smtp_helo_is_valid(struct bytes name)
+{
+	if (name.len == 0 || name.len > 255 || !utf8_is_valid(name))
+		return false;
+	for (size_t i = 0; i < name.len; i++)
+		if (name.at[i] <= ' ' || name.at[i] == 0x7f || strchr("()<>\"\\,;", name.at[i]) != NULL)
+			return false;
+	return true;
+}

@@ -1,0 +1,72 @@
+/* SMTP command lines (RFC 5321 4.1, with PIPELINING 2920, SIZE 1870, 8BITMIME 6152, SMTPUTF8 6531, CHUNKING 3030,
+ * DSN 3461). A line comes without its CRLF, and without any other CR, LF or NUL: the reader has seen to that. Views in the
+ * results show the line. */
+#pragma once
+
+#include "base/bytes.h"
+#include "base/result.h"
+
+enum smtp_verb {
+	SMTP_EHLO,
+	SMTP_HELO,
+	SMTP_MAIL,
+	SMTP_RCPT,
+	SMTP_DATA,
+	SMTP_BDAT,
+	SMTP_RSET,
+	SMTP_NOOP,
+	SMTP_VRFY,
+	SMTP_EXPN,
+	SMTP_HELP,
+	SMTP_QUIT,
+	SMTP_STARTTLS,
+	SMTP_AUTH,
+	SMTP_OTHER_PROTOCOL, /* GET, POST, Host: …: somebody speaks HTTP to us */
+	SMTP_UNKNOWN,
+	SMTP_N_VERBS
+};
+
+struct smtp_command {
+	enum smtp_verb verb;
+	struct bytes argument; /* behind the verb, without blanks at both ends */
+};
+
+struct smtp_command smtp_command_parse(struct bytes line);
+
+/* What is wrong with an argument: a reply. */
+struct smtp_fault {
+	uint16_t code;
+	uint8_t enhanced[3];
+	const char *text;
+};
+
+enum smtp_mail_flag { SMTP_8BITMIME = 1, SMTP_SMTPUTF8 = 2, SMTP_RET_FULL = 4, SMTP_RET_HDRS = 8, SMTP_BODY_GIVEN = 16 };
+
+struct smtp_mail {
+	struct bytes path;  /* without brackets; empty: the null sender */
+	struct bytes envid; /* xtext as written; empty: none */
+	uint64_t octets;    /* SIZE=; UINT64_MAX if it is larger than that */
+	unsigned flags;     /* enum smtp_mail_flag */
+};
+
+enum smtp_notify { SMTP_NOTIFY_NEVER = 1, SMTP_NOTIFY_SUCCESS = 2, SMTP_NOTIFY_FAILURE = 4, SMTP_NOTIFY_DELAY = 8 };
+
+struct smtp_rcpt {
+	struct bytes path;
+	struct bytes orcpt; /* type;xtext as written; empty: none */
+	unsigned notify;    /* enum smtp_notify; 0: not given */
+};
+
+struct smtp_bdat {
+	uint64_t octets;
+	bool last;
+};
+
+/* Each: true, or false with *fault. `extended`: the peer said EHLO, so parameters are allowed. */
+bool smtp_mail_parse(struct bytes argument, bool extended, struct smtp_mail *m, struct smtp_fault *fault);
+bool smtp_rcpt_parse(struct bytes argument, bool extended, struct smtp_rcpt *r, struct smtp_fault *fault);
+bool smtp_bdat_parse(struct bytes argument, struct smtp_bdat *b, struct smtp_fault *fault);
+
+/* A domain, an address literal or what else clients say (names with _, bare addresses): one printable ASCII or UTF-8
+ * word of at most 255 octets. */
+bool smtp_helo_is_valid(struct bytes name);
