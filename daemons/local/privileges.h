@@ -3,6 +3,6 @@
 
 #include "sys/privileges.h"
 
-enum { LOCAL_SEND_FD = 3, LOCAL_HOME_FD = 4 };
+enum { LOCAL_SEND_FD = 3 };
 
 extern const struct privileges local_privileges;

@@ -61,7 +61,7 @@ bound_capabilities(const struct privileges *may, struct why *why)
 static enum result
 change_root(const struct process *self, struct why *why)
 {
-	if (self->may->root == HOST_ROOT)
+	if (self->may->root == HOST_ROOT || self->may->root == GIVEN_HOME)
 		return chdir("/") == 0 ? OK : why_errno(why, REFUSED, "going to /");
 	if (self->root == NULL)
 		return why_set(why, MALFORMED, "%s was not told its root directory", self->may->process);
@@ -117,6 +117,19 @@ change_ids(const struct process *self, struct why *why)
 	if ((r = set_capabilities(0, why)) != OK)
 		return r;
 	return check_gone(self, why);
+}
+
+/* as the user, who may not be able to go there; root might */
+static enum result
+go_home(const struct process *self, struct why *why)
+{
+	if (self->may->root != GIVEN_HOME)
+		return OK;
+	if (self->root == NULL || self->root[0] != '/')
+		return why_set(why, MALFORMED, "%s was not told its directory", self->may->process);
+	if (chdir(self->root) != 0)
+		return why_errno(why, REFUSED, "going to %s", self->root);
+	return OK;
 }
 
 /* A change of uid resets both dumpability and the parent-death signal, so they come after it. */
@@ -244,7 +257,7 @@ process_confine(const struct process *self, struct why *why)
 	enum result r;
 
 	if ((r = limit(may, why)) != OK || (r = bound_capabilities(may, why)) != OK || (r = change_root(self, why)) != OK ||
-	    (r = change_ids(self, why)) != OK || (r = close_the_door(may, why)) != OK || (r = lock_land(self, why)) != OK)
+	    (r = change_ids(self, why)) != OK || (r = go_home(self, why)) != OK || (r = close_the_door(may, why)) != OK || (r = lock_land(self, why)) != OK)
 		return r;
 	if (!may->no_seccomp && (r = syscalls_filter(may->syscalls, why)) != OK)
 		return r;

@@ -10,7 +10,8 @@
 enum root_kind {
 	HOST_ROOT,  /* the machine's */
 	EMPTY_ROOT, /* an empty directory that belongs to root */
-	GIVEN_ROOT, /* the one directory that the process is for (queue, keys, home); named at start */
+	GIVEN_ROOT, /* the one directory that the process is for (queue, keys); named at start */
+	GIVEN_HOME, /* the machine's root, but the process stands in the directory named at start, and landlock keeps it there */
 };
 
 enum fd_kind {
@@ -67,7 +68,7 @@ struct limit {
 enum path_right { PATH_READ = 1, PATH_WRITE = 2 /* make, write, rename, remove files below */ };
 
 struct path_rule {
-	const char *path; /* after the change of root; null ends the list */
+	const char *path; /* after the change of root; "." is where a GIVEN_HOME process stands; null ends the list */
 	unsigned rights;
 };
 

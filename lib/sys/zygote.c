@@ -56,7 +56,7 @@ reap(struct zygote *z)
 		z->n--;
 		if (WIFSIGNALED(status)) {
 			log_death(pid, status);
-			z->spent = true;
+			z->spent = !z->lasts;
 		}
 	}
 }

@@ -1,0 +1,274 @@
+/* Groups of deliveries: written one by one, flushed together, named, and then flushed once more.
+ * Trusts send for addresses and paths only as far as the user's own rights go.
+ * Never says "delivered" before the directory is on disk; what fails leaves nothing in the Maildir. */
+#include "local/deliver.h"
+
+#include "local/copy.h"
+#include "mail/maildir.h"
+#include "sys/clock.h"
+#include "sys/fd.h"
+#include "sys/flush.h"
+#include "sys/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MAILDIRS_MAX 16 /* open at a time; the others wait for the next group */
+
+struct delivery {
+	uint32_t ref;
+	struct maildir *maildir;
+	struct maildir_delivery file;
+	struct flush_job flush;
+	struct sd_result result;
+	char text[WHY_MAX];
+};
+
+struct open_maildir {
+	struct maildir dirs;
+	char path[MAILDIR_PATH_MAX + 1];
+	size_t path_len;
+	struct flush_job flush;
+	bool used; /* by this group */
+};
+
+struct group {
+	struct delivery items[SD_IN_FLIGHT];
+	size_t n;
+	struct open_maildir maildirs[MAILDIRS_MAX];
+	size_t n_maildirs;
+};
+
+static void
+set_result(struct delivery *d, enum sd_outcome outcome, unsigned subject, unsigned detail, const char *text)
+{
+	static const uint8_t classes[] = { [SD_DELIVERED] = 2, [SD_TEMPORARY] = 4, [SD_PERMANENT] = 5 };
+
+	d->result = (struct sd_result){ .outcome = (uint8_t)outcome,
+		.enhanced = { classes[outcome], (uint8_t)subject, (uint8_t)detail } };
+	(void)snprintf(d->text, sizeof d->text, "%s", text);
+}
+
+static void
+fail(struct delivery *d, enum result r, const struct why *why)
+{
+	if (d->maildir != NULL)
+		maildir_drop(d->maildir, &d->file);
+	if (r == EXHAUSTED)
+		set_result(d, SD_TEMPORARY, 2, 2, why->text); /* mailbox full */
+	else
+		set_result(d, SD_TEMPORARY, 2, 1, why->text);
+}
+
+/* qmail's signs that the user is at work on the mailbox, or that somebody else could be */
+static enum result
+check_home(struct why *why)
+{
+	struct stat st;
+
+	if (stat(".", &st) != 0)
+		return why_errno(why, BROKEN, "looking at the home directory");
+	if (st.st_mode & S_ISVTX)
+		return why_set(why, AGAIN, "the home directory is sticky: its user is changing things");
+	if (st.st_mode & (S_IWGRP | S_IWOTH))
+		return why_set(why, REFUSED, "the home directory can be written by others");
+	return OK;
+}
+
+static enum result
+find_maildir(struct group *g, struct bytes path, bool make, struct maildir **found, struct why *why)
+{
+	struct open_maildir *o;
+	enum result r;
+
+	for (size_t i = 0; i < g->n_maildirs; i++)
+		if (bytes_equal(bytes_of(g->maildirs[i].path, g->maildirs[i].path_len), path)) {
+			g->maildirs[i].used = true;
+			*found = &g->maildirs[i].dirs;
+			return OK;
+		}
+	if (path.len > MAILDIR_PATH_MAX)
+		return why_set(why, REFUSED, "the name of the Maildir is too long");
+	if (g->n_maildirs == MAILDIRS_MAX)
+		return why_set(why, AGAIN, "too many Maildirs at a time");
+	o = &g->maildirs[g->n_maildirs];
+	if ((r = maildir_open(&o->dirs, path, make, why)) != OK)
+		return r;
+	maildir_clean(&o->dirs, clock_wall_s());
+	memcpy(o->path, path.at, path.len);
+	o->path_len = path.len;
+	o->used = true;
+	g->n_maildirs++;
+	*found = &o->dirs;
+	return OK;
+}
+
+enum { REVERSE_PATH, RECIPIENT, MAILDIR, TRACE, N_FIELDS };
+
+static enum result
+write_message(struct group *g, struct delivery *d, const struct wire_message *m, const struct bytes fields[N_FIELDS],
+    struct why *why)
+{
+	const struct sd_deliver *body = m->body;
+	struct copy_job job = { m->fds[0], body->content_at, body->content_len, fields[REVERSE_PATH], fields[RECIPIENT],
+		fields[TRACE], -1 };
+	enum result r;
+
+	if ((r = check_home(why)) != OK ||
+	    (r = find_maildir(g, fields[MAILDIR], (body->flags & SD_MAKE_MAILDIR) != 0, &d->maildir, why)) != OK ||
+	    (r = maildir_begin(d->maildir, &d->file, why)) != OK)
+		return r;
+	job.to_fd = d->file.fd;
+	r = copy_message(&job, why);
+	if (r != REFUSED)
+		return r;
+	maildir_drop(d->maildir, &d->file);
+	set_result(d, SD_PERMANENT, 4, 6, why->text);
+	return OK;
+}
+
+static enum result
+take(struct group *g, const struct wire_message *m, struct why *why)
+{
+	struct bytes fields[N_FIELDS];
+	struct delivery *d = &g->items[g->n];
+	struct why reason = WHY_NONE;
+	enum result r;
+
+	if (!wire_take_all(m->tail, fields, N_FIELDS))
+		return why_set(why, MALFORMED, "a delivery without its fields");
+	*d = (struct delivery){ .ref = m->ref, .file = { .fd = -1 } };
+	g->n++;
+	r = write_message(g, d, m, fields, &reason);
+	if (r != OK)
+		fail(d, r, &reason);
+	return OK;
+}
+
+static bool
+is_written(const struct delivery *d)
+{
+	return d->file.fd >= 0;
+}
+
+static void
+flush_messages(struct group *g)
+{
+	struct flush_job *chain = NULL;
+
+	for (size_t i = 0; i < g->n; i++) {
+		struct delivery *d = &g->items[i];
+
+		if (!is_written(d))
+			continue;
+		d->flush = (struct flush_job){ .fd = d->file.fd, .dir_fd = -1, .next = chain };
+		chain = &d->flush;
+	}
+	if (chain != NULL)
+		flush_now(chain, chain->fd);
+}
+
+static void
+name_messages(struct group *g)
+{
+	for (size_t i = 0; i < g->n; i++) {
+		struct delivery *d = &g->items[i];
+		struct why why = WHY_NONE;
+		enum result r;
+
+		if (!is_written(d))
+			continue;
+		if (d->flush.r != OK)
+			r = why_set(&why, d->flush.r, "the message can't be brought to disk: %s", strerrordesc_np(d->flush.error));
+		else
+			r = maildir_finish(d->maildir, &d->file, &why);
+		if (r != OK)
+			fail(d, r, &why);
+		else
+			set_result(d, SD_DELIVERED, 0, 0, "delivered");
+	}
+}
+
+static void
+flush_names(struct group *g)
+{
+	for (size_t i = 0; i < g->n_maildirs; i++) {
+		struct open_maildir *o = &g->maildirs[i];
+
+		if (o->used && fsync(o->dirs.new_fd) != 0)
+			for (size_t k = 0; k < g->n; k++)
+				if (g->items[k].maildir == &o->dirs && g->items[k].result.outcome == SD_DELIVERED)
+					/* it may come twice, it is not lost */
+					set_result(&g->items[k], SD_TEMPORARY, 2, 1, "the Maildir can't be brought to disk");
+		o->used = false;
+	}
+}
+
+static enum result
+answer(struct group *g, struct channel *send, struct why *why)
+{
+	for (size_t i = 0; i < g->n; i++) {
+		struct delivery *d = &g->items[i];
+		enum result r = channel_send(send, SD_RESULT, d->ref, &d->result, bytes_of_string(d->text), NULL, why);
+
+		if (r != OK)
+			return r;
+	}
+	g->n = 0;
+	return OK;
+}
+
+static void
+close_maildirs(struct group *g)
+{
+	for (size_t i = 0; i < g->n_maildirs; i++)
+		maildir_close(&g->maildirs[i].dirs);
+	g->n_maildirs = 0;
+}
+
+/* all that waits, or the first if none does */
+static enum result
+gather(struct group *g, struct channel *send, struct why *why)
+{
+	static struct wire_buffer buffer;
+	struct wire_message m;
+	enum result r = OK;
+
+	while (g->n < SD_IN_FLIGHT) {
+		send->waits = g->n == 0;
+		r = channel_receive(send, &buffer, &m, why);
+		if (r == AGAIN || (r == ABSENT && g->n > 0))
+			break;
+		if (r != OK)
+			return r;
+		r = take(g, &m, why);
+		wire_close_fds(&m);
+		if (r != OK)
+			return r;
+	}
+	send->waits = true;
+	return OK;
+}
+
+enum result
+deliver_run(struct channel *send, struct why *why)
+{
+	static struct group g;
+	enum result r;
+
+	for (;;) {
+		if ((r = gather(&g, send, why)) != OK)
+			return r == ABSENT ? OK : r;
+		flush_messages(&g);
+		name_messages(&g);
+		flush_names(&g);
+		if ((r = answer(&g, send, why)) != OK)
+			return r == ABSENT ? OK : r;
+		if (g.n_maildirs == MAILDIRS_MAX)
+			close_maildirs(&g);
+	}
+}

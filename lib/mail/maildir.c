@@ -1,0 +1,168 @@
+/* Maildir deliveries.
+ * Trusts the user whose directory it is, and nobody else: paths stay beneath the home.
+ * Never leaves a file in new that was not whole in tmp, never replaces a file. */
+#include "mail/maildir.h"
+
+#include "sys/clock.h"
+#include "sys/fd.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define OLD_SECONDS (36 * 3600)
+
+static int
+open_beneath(const char *path, uint64_t flags)
+{
+	struct open_how how = { .flags = flags | O_CLOEXEC, .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS };
+
+	return (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how);
+}
+
+static enum result
+open_part(const char *path, const char *part, int *fd, struct why *why)
+{
+	char name[MAILDIR_PATH_MAX + 8];
+
+	(void)snprintf(name, sizeof name, "%s/%s", path, part);
+	*fd = open_beneath(name, O_RDONLY | O_DIRECTORY);
+	if (*fd >= 0)
+		return OK;
+	if (errno == EXDEV || errno == ELOOP)
+		return why_set(why, REFUSED, "%s leads out of the home directory", name);
+	if (errno == ENOTDIR)
+		return why_set(why, REFUSED, "%s is no directory", name);
+	return why_errno(why, result_of_errno(errno), "opening %s", name);
+}
+
+static enum result
+make_maildir(const char *path, struct why *why)
+{
+	static const char *const parts[] = { "", "/tmp", "/new", "/cur" };
+	char name[MAILDIR_PATH_MAX + 8];
+
+	for (size_t i = 0; i < nitems(parts); i++) {
+		(void)snprintf(name, sizeof name, "%s%s", path, parts[i]);
+		for (char *slash = strchr(name, '/'); i == 0 && slash != NULL; slash = strchr(slash + 1, '/')) {
+			*slash = '\0';
+			(void)mkdirat(AT_FDCWD, name, 0700); /* what is wrong shows below */
+			*slash = '/';
+		}
+		if (mkdirat(AT_FDCWD, name, 0700) != 0 && errno != EEXIST)
+			return why_errno(why, result_of_errno(errno), "making %s", name);
+	}
+	return OK;
+}
+
+static bool
+is_relative(struct bytes path)
+{
+	struct bytes piece;
+
+	if (path.len == 0 || path.len > MAILDIR_PATH_MAX || path.at[0] == '/' || bytes_find(path, '\0') < path.len)
+		return false;
+	while (bytes_split(&path, '/', &piece))
+		if (bytes_equal(piece, BYTES("..")))
+			return false;
+	return true;
+}
+
+enum result
+maildir_open(struct maildir *d, struct bytes path, bool make, struct why *why)
+{
+	char name[MAILDIR_PATH_MAX + 1];
+	enum result r;
+
+	*d = (struct maildir){ -1, -1 };
+	while (path.len > 1 && path.at[path.len - 1] == '/')
+		path.len--;
+	if (!is_relative(path))
+		return why_set(why, REFUSED, "a Maildir must be below the home directory");
+	memcpy(name, path.at, path.len);
+	name[path.len] = '\0';
+	r = open_part(name, "tmp", &d->tmp_fd, make ? NULL : why);
+	if (r == ABSENT && make && (r = make_maildir(name, why)) == OK)
+		r = open_part(name, "tmp", &d->tmp_fd, why);
+	if (r == OK)
+		r = open_part(name, "new", &d->new_fd, why);
+	if (r != OK)
+		maildir_close(d);
+	return r;
+}
+
+void
+maildir_close(struct maildir *d)
+{
+	fd_close(&d->tmp_fd);
+	fd_close(&d->new_fd);
+}
+
+/* time.MmicrosecondsPpidQcountRrandom.host: the random part stands for the host, whose name this process does not know
+ * and which means nothing to a reader */
+static void
+name_delivery(char name[MAILDIR_NAME_MAX])
+{
+	static uint32_t count, random;
+	uint64_t now = clock_wall_us();
+
+	if (random == 0 && getrandom(&random, sizeof random, 0) != sizeof random)
+		random = 1;
+	(void)snprintf(name, MAILDIR_NAME_MAX, "%llu.M%lluP%dQ%uR%08x.postern", (unsigned long long)(now / 1000000),
+	    (unsigned long long)(now % 1000000), (int)getpid(), ++count, random);
+}
+
+enum result
+maildir_begin(const struct maildir *d, struct maildir_delivery *m, struct why *why)
+{
+	name_delivery(m->name);
+	m->fd = openat(d->tmp_fd, m->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (m->fd < 0)
+		return why_errno(why, result_of_errno(errno), "making tmp/%s", m->name);
+	return OK;
+}
+
+enum result
+maildir_finish(const struct maildir *d, struct maildir_delivery *m, struct why *why)
+{
+	if (renameat2(d->tmp_fd, m->name, d->new_fd, m->name, RENAME_NOREPLACE) != 0)
+		return why_errno(why, result_of_errno(errno), "naming new/%s", m->name);
+	fd_close(&m->fd);
+	m->name[0] = '\0';
+	return OK;
+}
+
+void
+maildir_drop(const struct maildir *d, struct maildir_delivery *m)
+{
+	if (m->name[0] != '\0')
+		(void)unlinkat(d->tmp_fd, m->name, 0);
+	fd_close(&m->fd);
+	m->name[0] = '\0';
+}
+
+void
+maildir_clean(const struct maildir *d, uint64_t now_s)
+{
+	int fd = openat(d->tmp_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *e;
+	struct stat st;
+
+	if (dir == NULL) {
+		fd_close(&fd);
+		return;
+	}
+	while ((e = readdir(dir)) != NULL)
+		if (e->d_name[0] != '.' && fstatat(d->tmp_fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
+		    (uint64_t)st.st_mtime + OLD_SECONDS < now_s)
+			(void)unlinkat(d->tmp_fd, e->d_name, 0);
+	(void)closedir(dir);
+}
