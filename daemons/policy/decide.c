@@ -5,18 +5,11 @@
 
 #include "control/patterns.h"
 #include "control/users.h"
+#include "net/domain.h"
+#include "net/mailbox.h"
+#include "net/utf8.h"
 
-#include <arpa/inet.h>
 #include <string.h>
-
-struct reply
-decide_mail(const struct client *c, const struct sp_mail *mail, const struct bytes fields[3], struct envelope *e)
-{
-	envelope_begin(e, mail, fields); /* also for the log of a refusal */
-	if (c->max_octets != 0 && mail->octets > c->max_octets)
-		return REFUSAL(552, 5, 3, 4, "that message would exceed the size limit of this host", "too large");
-	return REPLY(250, 2, 1, 0, "ok");
-}
 
 /* ---- the steps of a RCPT: each returns true if it has settled the matter, with *r the reply ---- */
 
@@ -158,45 +151,85 @@ static bool (*const checks[])(const struct asked *a) = {
 
 /* ---- what the recipient is called in this house ---- */
 
-/* Whether a domain [192.0.2.1] or [IPv6:2001:db8::1] is the address that the peer connected to. */
 static bool
 is_own_literal(const struct client *c, struct bytes domain)
 {
-	char text[INET6_ADDRSTRLEN];
 	uint8_t address[16];
-	bool v6;
+	size_t len;
 
-	if (domain.len < 3 || domain.at[0] != '[' || domain.at[domain.len - 1] != ']')
-		return false;
-	domain = bytes_skip(bytes_first(domain, domain.len - 1), 1);
-	v6 = bytes_starts_nocase(domain, BYTES("IPv6:"));
-	if (v6)
-		domain = bytes_skip(domain, 5);
-	if (domain.len >= sizeof text)
-		return false;
-	memcpy(text, domain.at, domain.len);
-	text[domain.len] = '\0';
-	if (c->peer.family != (v6 ? LP_IPV6 : LP_IPV4) || inet_pton(v6 ? AF_INET6 : AF_INET, text, address) != 1)
-		return false;
-	return memcmp(address, c->peer.local, v6 ? 16 : 4) == 0;
+	return domain_literal_address(domain, address, &len) && c->peer.family == (len == 4 ? LP_IPV4 : LP_IPV6) &&
+	    memcmp(address, c->peer.local, len) == 0;
 }
 
+/* A domain of our own words where the said one is missing, ours by address, or in letters that tables don't have. */
 static enum result
-complete(const struct client *c, struct bytes said, struct buf *address)
+complete(const struct client *c, const struct mailbox *m, struct bytes *domain, uint8_t room[DOMAIN_MAX + 1])
 {
-	size_t at = bytes_find_last(said, '@');
+	struct buf ascii = buf_over(room, DOMAIN_MAX + 1);
+	enum result r = OK;
 
-	if (at == said.len) {
-		buf_add(address, said);
-		buf_add_octet(address, '@');
-		buf_add(address, c->settings->envnoathost);
-	} else if (is_own_literal(c, bytes_skip(said, at + 1))) {
-		buf_add(address, bytes_first(said, at + 1));
-		buf_add(address, c->settings->localiphost);
-	} else
-		buf_add(address, said);
-	buf_add(address, c->relay_suffix);
+	*domain = mailbox_domain(m);
+	if (domain->len == 0)
+		*domain = c->settings->envnoathost;
+	else if (m->literal && is_own_literal(c, *domain))
+		*domain = c->settings->localiphost;
+	else if (!utf8_is_ascii(*domain)) {
+		r = domain_normalise(*domain, &ascii);
+		*domain = buf_bytes(&ascii);
+	}
+	return r;
+}
+
+/* The one form of an address that is looked up, kept and delivered to. */
+static enum result
+normalise(const struct client *c, struct bytes said, bool utf8, struct buf *address)
+{
+	uint8_t room[DOMAIN_MAX + 1];
+	struct mailbox m, whole;
+	struct bytes domain;
+	struct why why = WHY_NONE;
+	enum result r = mailbox_parse(said, utf8, &m, &why);
+
+	if (r != OK || mailbox_is_empty(&m))
+		return r;
+	if ((r = complete(c, &m, &domain, room)) != OK)
+		return r;
+	whole = m;
+	if (domain.len > sizeof whole.domain)
+		return MALFORMED;
+	memcpy(whole.domain, domain.at, domain.len);
+	whole.domain_len = (uint16_t)domain.len;
+	mailbox_print(&whole, address);
 	return address->failed ? MALFORMED : OK;
+}
+
+/* What is to be said of an address that is none. */
+static struct reply
+bad_address(struct bytes said, bool utf8, uint8_t detail)
+{
+	struct mailbox m;
+	struct why why = WHY_NONE;
+
+	if (!utf8 && !utf8_is_ascii(said) && mailbox_parse(said, true, &m, &why) == OK)
+		return REFUSAL(553, 5, 6, 7, "sorry, that address needs SMTPUTF8", "needs SMTPUTF8");
+	return REFUSAL(553, 5, 1, detail, "sorry, that is no address", "no address");
+}
+
+struct reply
+decide_mail(const struct client *c, const struct sp_mail *mail, const struct bytes fields[3], struct envelope *e)
+{
+	uint8_t room[ENVELOPE_PATH_MAX];
+	struct buf reverse = BUF_OVER(room);
+	bool utf8 = mail->smtputf8 != 0;
+
+	if (normalise(c, fields[1], utf8, &reverse) != OK) {
+		envelope_begin(e, mail, fields[0], fields[1], fields[2]);
+		return bad_address(fields[1], utf8, 7);
+	}
+	envelope_begin(e, mail, fields[0], buf_bytes(&reverse), fields[2]); /* also for the log of a refusal */
+	if (c->max_octets != 0 && mail->octets > c->max_octets)
+		return REFUSAL(552, 5, 3, 4, "that message would exceed the size limit of this host", "too large");
+	return REPLY(250, 2, 1, 0, "ok");
 }
 
 struct reply
@@ -207,14 +240,15 @@ decide_rcpt(const struct client *c, const struct sp_rcpt *rcpt, const struct byt
 	struct reply r = REPLY(250, 2, 1, 5, "ok");
 	struct asked a = { .c = c, .e = e, .r = &r };
 
-	if (fields[0].len == 0 || complete(c, fields[0], &address) != OK)
-		return REFUSAL(553, 5, 1, 3, "sorry, that is no address", "no address");
+	if (normalise(c, fields[0], e->smtputf8, &address) != OK || address.len == 0)
+		return bad_address(fields[0], e->smtputf8, 3);
+	buf_add(&address, c->relay_suffix);
 	a.address = buf_bytes(&address);
 	a.bare = bytes_find(fields[0], '@') == fields[0].len;
 	for (size_t i = 0; i < nitems(checks); i++)
 		if (checks[i](&a))
 			return r;
-	if (envelope_add(e, a.address, fields[1], rcpt->notify) != OK)
+	if (address.failed || envelope_add(e, a.address, fields[1], rcpt->notify) != OK)
 		return reply_of_failure(EXHAUSTED);
 	return r;
 }

@@ -15,7 +15,7 @@ keep(struct buf *room, struct bytes what)
 }
 
 void
-envelope_begin(struct envelope *e, const struct sp_mail *mail, const struct bytes fields[3])
+envelope_begin(struct envelope *e, const struct sp_mail *mail, struct bytes helo, struct bytes reverse, struct bytes envid)
 {
 	struct buf room = BUF_OVER(e->room);
 
@@ -24,9 +24,9 @@ envelope_begin(struct envelope *e, const struct sp_mail *mail, const struct byte
 	e->body_8bit = mail->body == SP_BODY_8BITMIME;
 	e->ret = mail->ret;
 	e->octets = mail->octets;
-	e->helo = keep(&room, fields[0]);
-	e->reverse = keep(&room, fields[1]);
-	e->envid = keep(&room, fields[2]);
+	e->helo = keep(&room, helo);
+	e->reverse = keep(&room, reverse);
+	e->envid = keep(&room, envid);
 	e->n_recipients = 0;
 	if (e->recipients.max == 0)
 		e->recipients = buf_growing(ENVELOPE_RECIPIENTS_MAX);

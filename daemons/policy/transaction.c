@@ -156,8 +156,7 @@ fail(struct policy *p, struct session *s, enum result r, struct bytes text)
 	if (s->stage == STAGE_COMMITTING)
 		session_after_commit(p, s, &reply, NULL);
 	else {
-		s->stage = STAGE_IDLE;
-		envelope_end(&s->envelope);
+		s->stage = STAGE_ENVELOPE; /* the client may say DATA again (RFC 5321 3.3), or RSET */
 		session_answer(p, s, &reply);
 	}
 }

@@ -11,7 +11,7 @@
 #include "base/le.h"
 
 #include <arpa/inet.h>
-#include <stdlib.h>
+#include <idn2.h>
 #include <string.h>
 
 bool
@@ -21,50 +21,6 @@ is_printable(struct bytes text)
 		if (text.at[i] < 0x20 || text.at[i] > 0x7e)
 			return false;
 	return true;
-}
-
-static bool
-seen_grow(struct seen *set)
-{
-	struct seen larger = { .size = set->size == 0 ? 256 : set->size * 2 };
-
-	larger.slots = calloc(larger.size, sizeof *larger.slots);
-	if (larger.slots == NULL)
-		return false;
-	for (size_t i = 0; i < set->size; i++) {
-		size_t at = set->slots[i] & (larger.size - 1);
-
-		if (set->slots[i] == 0)
-			continue;
-		while (larger.slots[at] != 0)
-			at = (at + 1) & (larger.size - 1);
-		larger.slots[at] = set->slots[i];
-	}
-	free(set->slots);
-	larger.n = set->n;
-	*set = larger;
-	return true;
-}
-
-/* Whether the set has the key already; puts it in. Keys are told apart by 64 bits of hash. Without memory nothing was
- * seen before: a table then has a key twice, and the first counts all the same. */
-bool
-seen_before(struct seen *set, struct bytes key)
-{
-	uint64_t hash = UINT64_C(14695981039346656037);
-	size_t i;
-
-	for (i = 0; i < key.len; i++)
-		hash = (hash ^ key.at[i]) * UINT64_C(1099511628211); /* FNV-1a */
-	hash += hash == 0;
-	if (set->n * 2 >= set->size && !seen_grow(set))
-		return false;
-	for (i = hash & (set->size - 1); set->slots[i] != 0; i = (i + 1) & (set->size - 1))
-		if (set->slots[i] == hash)
-			return true;
-	set->slots[i] = hash;
-	set->n++;
-	return false;
 }
 
 static bool
@@ -195,6 +151,29 @@ put_number(struct decoder *d, uint64_t n)
 	buf_add(d->value, bytes_of(octets, sizeof octets));
 }
 
+/* A key whose last part is a domain, with that in the form that is looked up: U-labels as A-labels (RFC 5890). */
+static struct bytes
+ascii_key(struct decoder *d, struct bytes key, struct bytes domain, uint8_t room[CONTROL_KEY_MAX])
+{
+	struct buf ascii = buf_over(room, CONTROL_KEY_MAX);
+	uint8_t *label = NULL;
+	char name[256];
+	size_t n = 0;
+
+	while (n < domain.len && domain.at[n] < 0x80)
+		n++;
+	if (n == domain.len || domain.len >= sizeof name)
+		return key;
+	memcpy(name, domain.at, domain.len);
+	name[domain.len] = '\0';
+	if (idn2_lookup_u8((const uint8_t *)name, &label, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) != IDN2_OK)
+		decoder_expected(d, "a domain in UTF-8 that has an ASCII form");
+	buf_add(&ascii, bytes_first(key, key.len - domain.len));
+	buf_add_string(&ascii, (const char *)label);
+	idn2_free(label);
+	return buf_bytes(&ascii);
+}
+
 static void
 decode_line(struct decoder *d, struct bytes line)
 {
@@ -282,10 +261,12 @@ static void
 decode_domains(struct decoder *d, struct bytes line)
 {
 	struct bytes name = line.at[0] == '.' ? bytes_skip(line, 1) : line;
+	uint8_t room[CONTROL_KEY_MAX];
 
 	if (!is_domain(name))
 		decoder_expected(d, "a domain, or a dot and a domain");
-	decoder_put_lower(d, line, BYTES_NONE);
+	else
+		decoder_put_lower(d, ascii_key(d, line, name, room), BYTES_NONE);
 }
 
 static void
@@ -293,6 +274,7 @@ decode_virtualdomains(struct decoder *d, struct bytes line)
 {
 	size_t colon = bytes_find(line, ':'), at;
 	struct bytes key = bytes_first(line, colon), user = bytes_skip(line, colon + 1), domain;
+	uint8_t room[CONTROL_KEY_MAX];
 
 	at = bytes_find_last(key, '@');
 	domain = at < key.len ? bytes_skip(key, at + 1) : key;
@@ -302,7 +284,8 @@ decode_virtualdomains(struct decoder *d, struct bytes line)
 		decoder_expected(d, "domain:user, .suffix:user, local@domain:user or :user");
 	else if (bytes_find(user, '/') < user.len || bytes_find(user, '@') < user.len)
 		decoder_expected(d, "the name of a user of this host behind the colon");
-	decoder_put_lower(d, key, user);
+	else
+		decoder_put_lower(d, ascii_key(d, key, domain, room), user);
 }
 
 static void
@@ -311,7 +294,7 @@ decode_mailboxes(struct decoder *d, struct bytes line)
 	size_t colon = bytes_find_last(line, ':');
 	struct bytes address = bytes_first(line, colon);
 	size_t at = bytes_find_last(address, '@');
-	uint8_t room[1100];
+	uint8_t room[1100], key_room[CONTROL_KEY_MAX];
 	struct buf maildir = BUF_OVER(room);
 
 	if (colon == line.len || at == address.len || !is_domain(bytes_skip(address, at + 1)) ||
@@ -319,9 +302,11 @@ decode_mailboxes(struct decoder *d, struct bytes line)
 		decoder_expected(d, "local@domain:maildir or @domain:maildir");
 	else if (!put_maildir(&maildir, bytes_skip(line, colon + 1)))
 		decoder_expected(d, "a Maildir below virtualuser's home behind the colon, without ..");
-	decoder_put_lower(d, address, buf_bytes(&maildir));
-	if (at < address.len) /* the domain itself, to tell ours from others' */
-		decoder_put_once(d, bytes_skip(address, at + 1));
+	else {
+		address = ascii_key(d, address, bytes_skip(address, at + 1), key_room);
+		decoder_put_lower(d, address, buf_bytes(&maildir));
+		decoder_put_once(d, bytes_skip(address, at + 1)); /* the domain itself, to tell ours from others' */
+	}
 }
 
 static enum result

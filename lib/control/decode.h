@@ -16,6 +16,7 @@ struct decoder {
 	struct seen *seen;
 };
 
+/* Whether the set has the key already; puts it in. Keys are told apart by 64 bits of hash. */
 bool seen_before(struct seen *set, struct bytes key);
 
 /* Says what was expected in the current line; the item is refused. */

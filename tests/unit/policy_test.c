@@ -418,6 +418,59 @@ recipients_are_judged_one_by_one(void **state)
 }
 
 static void
+an_address_has_one_form_in_the_house(void **state)
+{
+	static const char *const said[][2] = {
+		{ "\"joe\"@local.example", "joe@local.example" },
+		{ "@a.example,@b.example:joe@local.example", "joe@local.example" },
+		{ "\"many-a b\"@local.example", "\"many-a b\"@local.example" },
+		{ "joe@[192.0.2.1]", "joe@local.example" },
+	};
+	struct wire_message m;
+	struct channel c;
+
+	(void)state;
+	start();
+	for (size_t i = 0; i < nitems(said); i++) {
+		struct bytes fields[8];
+
+		c = begin_mail(anybody, "\"a\"@b.example");
+		rcpt(&c, said[i][0], 250, "2.1.5");
+		say(&c, SP_DATA, NULL, BYTES_NONE);
+		if (i == 0)
+			take_door();
+		m = queue_receives(PQ_OPEN);
+		assert_true(wire_take_all(m.tail, fields, 8));
+		assert_true(bytes_equal(fields[0], BYTES("a@b.example")));
+		assert_true(bytes_equal(fields[5], bytes_of_string(said[i][1])));
+		channel_close(&c);
+		(void)queue_receives(PQ_ABORT);
+	}
+}
+
+static void
+addresses_in_utf8_need_smtputf8(void **state)
+{
+	struct sp_mail mail = { .helo = SP_EHLO, .smtputf8 = 1 };
+	struct channel c;
+
+	(void)state;
+	dir_put(&dir, "rcpthosts", "b\xc3\xbc" "cher.example\nlocal.example\n");
+	dir_put(&dir, "locals", "B\xc3\xbc" "cher.example\nlocal.example\n");
+	start();
+	c = begin_mail(anybody, "a@b.example");
+	rcpt(&c, "joe@b\xc3\xbc" "cher.example", 553, "5.6.7");
+	rcpt(&c, "joe@xn--bcher-kva.example", 250, "2.1.5");
+	say(&c, SP_RESET, NULL, BYTES_NONE);
+	say(&c, SP_MAIL, &mail, BYTES("\1\0a\1\0b\0\0"));
+	expect_answer(&c, 250, "2.1.0");
+	rcpt(&c, "joe@b\xc3\xbc" "cher.example", 250, "2.1.5");
+	rcpt(&c, "joe@b\xc3" "cher.example", 553, "5.1.3");
+	rcpt(&c, "j\xc3\xb6@local.example", 550, "5.1.1");
+	channel_close(&c);
+}
+
+static void
 refusals_of_a_sender_come_with_the_recipient(void **state)
 {
 	struct channel c;
@@ -541,10 +594,7 @@ failures_of_queue_are_temporary(void **state)
 	take_door();
 	say_failed(queue_receives(PQ_OPEN).ref, EXHAUSTED);
 	expect_answer(&c, 452, "4.3.1");
-	say_mail(&c, "h.example", "a@b.example", 0);
-	expect_answer(&c, 250, "2.1.0");
-	rcpt(&c, "joe@local.example", 250, "2.1.5");
-	ref = to_writing(&c);
+	ref = to_writing(&c); /* the same envelope again */
 	say(&c, SP_COMMIT, &commit, BYTES_NONE);
 	(void)queue_receives(PQ_COMMIT);
 	say_failed(ref, BROKEN);
@@ -790,6 +840,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_message_goes_from_mail_to_commit),
 		TEST(recipients_are_judged_one_by_one),
+		TEST(an_address_has_one_form_in_the_house),
+		TEST(addresses_in_utf8_need_smtputf8),
 		TEST(refusals_of_a_sender_come_with_the_recipient),
 		TEST(only_a_rule_makes_a_relay),
 		TEST(a_local_program_may_send_anywhere),
