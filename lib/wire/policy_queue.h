@@ -66,7 +66,7 @@ struct pq_failed {
 	M(PQ_MORE, struct pq_more, PQ_TAIL_MAX, 0, PQ_CLIENT, ANY) \
 	M(PQ_COMMIT, struct pq_commit, 0, 0, PQ_CLIENT, ANY) \
 	M(PQ_ABORT, struct wire_nothing, 0, 0, PQ_CLIENT, ANY) \
-	M(PQ_WRITER, struct pq_writer, 0, 1, PQ_QUEUE, ANY) /* fd: append only, its own open file description */ \
+	M(PQ_WRITER, struct pq_writer, 0, 1, PQ_QUEUE, ANY) /* fd: for writing, its own open file description, already at the content's place: write on, never seek */ \
 	M(PQ_COMMITTED, struct pq_committed, 0, 0, PQ_QUEUE, ANY) \
 	M(PQ_FAILED, struct pq_failed, WHY_MAX, 0, PQ_QUEUE, ANY)
 WIRE_PROTOCOL(policy_queue, POLICY_QUEUE)

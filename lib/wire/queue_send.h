@@ -9,6 +9,12 @@
 
 #define QS_NOTE_MAX 2048
 
+/* To keep in mind for `send`:
+ * - a QS_MESSAGE for an id that it has already is to be ignored: an administrator may release what a start finds too;
+ * - QS_DONE may come without a QS_STATUS for recipients that were delivered;
+ * - a message's descriptor is to be closed before its QS_DONE: then queue can use the file again for the next one;
+ * - a status that is final takes its note along in the same QS_STATUS; a deferral is a QS_STATUS of STORE_WAITING. */
+
 struct qs_message {
 	char id[ID_LEN + 1];
 	uint8_t fresh; /* 1: just committed; 0: found at a start, released, or fetched */

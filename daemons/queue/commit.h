@@ -1,0 +1,40 @@
+/* From content that has been written to a message that is on disk: proof, envelope, name, flush, answer. */
+#pragma once
+
+#include "queue/shelf.h"
+#include "queue/transaction.h"
+#include "sys/loop.h"
+
+struct feed;
+
+struct commits {
+	struct source done; /* the flusher's event descriptor */
+	struct flush flush;
+	struct place *place;
+	struct spares *spares;
+	struct shelf *shelf;
+	struct feed *feed;
+	struct flush_job *chain, **chain_end; /* for the next group */
+	unsigned n_flushing;
+	uint64_t begun, finished; /* flushes, in order; see spares_take */
+};
+
+/* Starts the flushers. */
+enum result commits_open(struct commits *c, struct loop *loop, struct why *why);
+
+/* Makes a file for a transaction whose envelope is complete, and *writer: a description of its own, for writing only, at
+ * the place of the content. The caller closes it. */
+enum result commit_prepare(struct commits *c, struct transaction *t, int *writer, struct why *why);
+
+/* Everything up to the name; the flush follows with commits_submit. OK: intake_committed will be called. Else the
+ * transaction has nothing on disk any more. */
+enum result commit_begin(struct commits *c, struct transaction *t, uint64_t octets, struct why *why);
+
+/* Hands the group that has gathered to the flushers; call when the loop is about to wait. */
+void commits_submit(struct commits *c);
+
+/* What a file that becomes a spare now must wait for; see spares_take. */
+uint64_t commits_order(const struct commits *c);
+
+/* Gives up a transaction's file before it has a name. */
+void commit_abandon(struct commits *c, struct transaction *t);

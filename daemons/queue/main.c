@@ -1,0 +1,97 @@
+/* queue: keeps messages on disk until every recipient has a final result.
+ * Trusts its directory to be its own (a lock, owner and links are checked), and `send` to know what is done.
+ * Never sees the network, never answers for a message that is not flushed, never deletes what it does not know. */
+#include "queue/admin.h"
+#include "queue/intake.h"
+#include "queue/privileges.h"
+
+#include "control/control.h"
+#include "sys/log.h"
+#include "sys/process.h"
+
+#define NAMES_A_TURN 16u /* of a start's reading and of lists, between two looks at new mail */
+#define POKE_MS 500
+
+struct queue {
+	struct loop loop;
+	struct timer poke;
+	struct place place;
+	struct spares spares;
+	struct shelf shelf;
+	struct commits commits;
+	struct feed feed;
+	struct scan scan;
+	struct intake intake;
+	struct admin admin;
+};
+
+static void
+idle(struct loop *loop)
+{
+	struct queue *q = container_of(loop, struct queue, loop);
+	bool more = scan_step(&q->scan, NAMES_A_TURN);
+
+	more |= admin_step(&q->admin, NAMES_A_TURN);
+	commits_submit(&q->commits);
+	loop->hurry = more;
+	if (q->commits.n_flushing > 0 && q->poke.slot == 0)
+		(void)loop_at(loop, &q->poke, loop->now + POKE_MS);
+}
+
+static void
+poke(struct loop *loop, struct timer *t)
+{
+	(void)loop;
+	flush_poke(&container_of(t, struct queue, poke)->commits.flush);
+}
+
+static void
+wire_modules(struct queue *q)
+{
+	q->poke.due = poke;
+	spares_open(&q->spares, &q->place);
+	shelf_open(&q->shelf, &q->place);
+	q->commits.place = q->feed.place = q->scan.place = q->intake.place = q->admin.place = &q->place;
+	q->commits.spares = q->feed.spares = q->intake.spares = &q->spares;
+	q->commits.shelf = q->feed.shelf = q->admin.shelf = &q->shelf;
+	q->feed.commits = q->intake.commits = &q->commits;
+	q->commits.feed = q->scan.feed = q->admin.feed = q->intake.feed = &q->feed;
+	q->admin.scan = q->intake.scan = &q->scan;
+}
+
+static enum result
+start(struct queue *q, const struct process *self, uint64_t least_free, struct why *why)
+{
+	enum result r;
+
+	wire_modules(q);
+	if ((r = place_open(&q->place, QUEUE_PROC_FDS_FD, self->uid, least_free, why)) != OK ||
+	    (r = loop_open(&q->loop, why)) != OK)
+		return r;
+	q->loop.idle = idle;
+	q->loop.hurry = true;
+	if ((r = commits_open(&q->commits, &q->loop, why)) != OK ||
+	    (r = feed_open(&q->feed, &q->loop, QUEUE_SEND_FD, why)) != OK ||
+	    (r = intake_open(&q->intake, &q->loop, QUEUE_POLICY_DOOR_FD, QUEUE_BOUNCES_FD, why)) != OK)
+		return r;
+	return admin_open(&q->admin, &q->loop, QUEUE_ADMIN_DOOR_FD, why);
+}
+
+int
+main(int argc, char *argv[])
+{
+	static struct queue queue;
+	struct process self = process_begin(argc, argv, &queue_privileges);
+	struct control control = CONTROL_NONE;
+	struct why why = WHY_NONE;
+	enum result r;
+
+	if ((r = process_inherit(&self, &why)) != OK || (r = process_confine(&self, &why)) != OK ||
+	    (r = control_open(&control, CONTROL_FD, "queue", &why)) != OK ||
+	    (r = start(&queue, &self, control_number(&control, ITEM_QUEUEFREE), &why)) != OK)
+		return process_refuse(&self, r, &why);
+	log_simple(SEVERITY_INFO, "start", "purpose", queue_privileges.purpose);
+	if ((r = loop_run(&queue.loop, &why)) == OK)
+		r = why_set(&why, ABSENT, "send is gone: a new generation begins");
+	return process_refuse(&self, r, &why);
+}
