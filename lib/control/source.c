@@ -224,6 +224,8 @@ check_name(struct control_source *s, const char *directory, const char *name)
 	bool compiled;
 	const char *near;
 
+	if (*directory == '\0' && strcmp(name, "uids") == 0)
+		return; /* warden's own: who the processes run as */
 	if (!control_item_of_file(bytes_of_string(name), &item, &compiled)) {
 		near = control_nearest_item(bytes_of_string(name));
 		complain_of_file(s, SEVERITY_WARNING, directory, name, "is no control item%s%s%s", near != NULL ? "; did you mean " : "",
@@ -249,6 +251,15 @@ check_names(struct control_source *s, int fd, const char *directory)
 		if (e->d_name[0] != '.' && fstatat(fd, e->d_name, &st, 0) == 0 && S_ISREG(st.st_mode))
 			check_name(s, directory, e->d_name);
 	(void)closedir(dir);
+}
+
+/* What no item can tell by itself. */
+static void
+check_together(struct control_source *s)
+{
+	if (s->items[ITEM_VIRTUALUSERS].table.len > 0 && s->items[ITEM_VIRTUALUSER].value.len == 0)
+		complain_of_file(s, SEVERITY_ERROR, s->from.service, "virtualuser",
+		    "expected uid:gid:home here, the owner of the mailboxes in virtualusers");
 }
 
 static enum result
@@ -278,6 +289,7 @@ control_read(struct control_source *s, const struct control_from *from, struct w
 	for (unsigned i = 0; i < N_CONTROL_ITEMS; i++)
 		if ((control_schema[i].readers & from->readers) && (r = decode_item(s, (enum control_item)i, why)) != OK)
 			return r;
+	check_together(s);
 	if (s->n_errors > 0)
 		return why_set(why, MALFORMED, "%s", s->first.text);
 	if ((control_schema[ITEM_USERS_ASSIGN].readers & from->readers) && (r = users_add_system(s, why)) != OK)

@@ -156,6 +156,8 @@ static const struct {
 	    "error virtualusers:1: expected a Maildir below virtualuser's home behind the colon, without ..\n" },
 	{ "virtualusers", "a@x.example:/b\n",
 	    "error virtualusers:1: expected a Maildir below virtualuser's home behind the colon, without ..\n" },
+	{ "virtualusers", "a@x.example:b\n",
+	    "error smtpd/virtualuser:0: expected uid:gid:home here, the owner of the mailboxes in virtualusers\n" },
 	{ "virtualusers", "a:b\n", "error virtualusers:1: expected local@domain:maildir or @domain:maildir\n" },
 	{ "defaultdelivery", "|vdelivermail\n", "error defaultdelivery:1: expected a Maildir below the user's home: ./NAME/\n" },
 	{ "defaultdelivery", "./../x/\n", "error defaultdelivery:1: expected a Maildir below the user's home: ./NAME/\n" },

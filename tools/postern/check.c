@@ -1,0 +1,264 @@
+/* postern check: reads control directories as warden does, says what it thinks, and warns of what would surprise.
+ * Trusts its caller, with whose rights it reads.
+ * Never starts, changes or connects to anything but a resolver. */
+#include "postern/check.h"
+
+#include "config.h"
+#include "control/rules.h"
+#include "control/source.h"
+#include "control/users.h"
+
+#include <dirent.h>
+#include <netdb.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define EXIT_REFUSED 100
+#define EXIT_TROUBLE 111
+#define SERVICES_MAX 64
+
+struct check {
+	const char *etc;
+	unsigned n_errors, n_warnings;
+	bool name_checked; /* one answer about a name is enough */
+};
+
+static const struct {
+	const char *service, *process;
+} members[] = {
+#define MEMBER(service, process) { #service, #process },
+#include "census.def"
+};
+
+static unsigned
+readers_of(const char *service)
+{
+	unsigned readers = 0;
+
+	for (size_t i = 0; i < nitems(members); i++)
+		if (strcmp(members[i].service, service) == 0)
+			readers |= control_reader_of(members[i].process) | BY_WARDEN;
+	if (strcmp(service, "inject") == 0)
+		readers |= BY_INJECT; /* the programs that use it read its directory themselves */
+	return readers;
+}
+
+static void
+print_complaint(void *ctx, const struct control_complaint *c)
+{
+	struct check *k = ctx;
+
+	if (c->severity == SEVERITY_ERROR)
+		k->n_errors++;
+	else
+		k->n_warnings++;
+	(void)printf("%s:", c->file);
+	if (c->line > 0)
+		(void)printf("%u:", c->line);
+	(void)printf(" %s%s\n", c->severity == SEVERITY_ERROR ? "" : "warning: ", c->text);
+}
+
+static __attribute__((format(printf, 4, 5))) void
+warn(struct check *k, const char *service, enum control_item item, const char *format, ...)
+{
+	va_list ap;
+
+	k->n_warnings++;
+	(void)printf("%s/%s/%s: warning: ", k->etc, service, control_schema[item].file);
+	va_start(ap, format);
+	(void)vprintf(format, ap);
+	va_end(ap);
+	(void)putchar('\n');
+}
+
+#define SHOW(bytes) (int)(bytes).len, (const char *)(bytes).at
+
+/* ---- what would surprise ---- */
+
+static void
+check_name(struct check *k, const char *service, const struct control *c)
+{
+	struct bytes me = control_text(c, ITEM_ME);
+	struct addrinfo *found = NULL;
+	char name[256];
+	int error;
+
+	if (me.len >= sizeof name || k->name_checked)
+		return;
+	k->name_checked = true;
+	memcpy(name, me.at, me.len);
+	name[me.len] = '\0';
+	error = getaddrinfo(name, NULL, NULL, &found);
+	if (error != 0)
+		warn(k, service, ITEM_ME, "%s does not resolve (%s): peers may refuse its mail", name, gai_strerror(error));
+	else
+		freeaddrinfo(found);
+	if (bytes_find(me, '.') == me.len)
+		warn(k, service, ITEM_ME, "%s is not a full name: it has no dot", name);
+}
+
+static void
+check_postmaster(struct check *k, const char *service, const struct control *c)
+{
+	struct destination d;
+	uint8_t room[300];
+	struct buf address = BUF_OVER(room);
+
+	buf_add_string(&address, "postmaster@");
+	buf_add(&address, control_text(c, ITEM_ME));
+	if (users_route(c, buf_bytes(&address), &d) == ABSENT)
+		warn(k, service, ITEM_POSTMASTER, "nobody gets the mail of postmaster, which every host must take: name a user here");
+}
+
+static void
+check_open_relay(struct check *k, const char *service, const struct control *c)
+{
+	static const uint8_t anybody[4] = { 192, 0, 2, 1 }; /* nobody's: RFC 5737 */
+	struct rules_query q = { .address = anybody, .address_len = sizeof anybody };
+	struct bytes data, name, value;
+
+	if (rules_find_in(c, &q, &data) != OK || rules_denies(data))
+		return;
+	while (rules_next_variable(&data, &name, &value))
+		if (bytes_equal(name, BYTES("RELAYCLIENT")))
+			warn(k, service, ITEM_RULES, "RELAYCLIENT is given to everybody: this host would be an open relay");
+}
+
+static void
+check_virtual_user(struct check *k, const char *service, const struct control *c)
+{
+	struct control_owner owner;
+
+	if (control_owner(c, ITEM_VIRTUALUSER, &owner) && owner.uid < control_number(c, ITEM_MINUID))
+		warn(k, service, ITEM_VIRTUALUSER, "uid %u is below minuid: nothing would be delivered", owner.uid);
+}
+
+/* A domain in locals that no rcpthosts has gets no mail from outside. */
+static void
+check_locals(struct check *k, const struct control_source *s, const struct control *c)
+{
+	struct bytes at = buf_bytes(&s->items[ITEM_LOCALS].table);
+
+	while (at.len > 8) {
+		size_t key_len = (size_t)(at.at[0] | at.at[1] << 8), data_len = (size_t)(at.at[4] | at.at[5] << 8);
+		struct bytes domain = bytes_first(bytes_skip(at, 8), key_len);
+
+		if (control_find_domain(c, ITEM_RCPTHOSTS, domain) == ABSENT && control_find_domain(c, ITEM_MORERCPTHOSTS, domain) == ABSENT)
+			warn(k, s->from.service, ITEM_RCPTHOSTS, "%.*s is in locals, not here: nobody else can send mail to it", SHOW(domain));
+		at = bytes_skip(at, 8 + key_len + data_len);
+	}
+}
+
+static void
+check_surprises(struct check *k, const struct control_source *s)
+{
+	const char *process = s->from.readers & BY_POLICY ? "policy" : "send";
+	struct control c = CONTROL_NONE;
+	struct why why = WHY_NONE;
+	int fd = -1;
+
+	if (control_seal(s, process, &fd, &why) != OK || control_open(&c, fd, process, &why) != OK) {
+		(void)printf("%s/%s: %s\n", k->etc, s->from.service, why.text);
+		k->n_errors++;
+	} else {
+		check_name(k, s->from.service, &c);
+		check_postmaster(k, s->from.service, &c);
+		check_virtual_user(k, s->from.service, &c);
+		if (s->from.readers & BY_POLICY) {
+			check_open_relay(k, s->from.service, &c);
+			check_locals(k, s, &c);
+		}
+		control_close(&c);
+	}
+	if (fd >= 0)
+		(void)close(fd);
+}
+
+/* ---- the directories ---- */
+
+static int
+check_service(struct check *k, const char *service)
+{
+	struct control_from from = { k->etc, service, readers_of(service), print_complaint, k };
+	static struct control_source source;
+	struct why why = WHY_NONE;
+	enum result r;
+
+	if (from.readers == 0) {
+		(void)printf("%s/%s: warning: is no service of Postern\n", k->etc, service);
+		k->n_warnings++;
+		return 0;
+	}
+	r = control_read(&source, &from, &why);
+	if (r == OK)
+		check_surprises(k, &source);
+	else if (r != MALFORMED)
+		(void)fprintf(stderr, "postern check: %s\n", why.text);
+	control_forget(&source);
+	return r == OK ? 0 : r == MALFORMED ? EXIT_REFUSED : EXIT_TROUBLE;
+}
+
+static int
+compare(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* The subdirectories that are services: all but users. */
+static int
+check_all(struct check *k)
+{
+	DIR *dir = opendir(k->etc);
+	char *services[SERVICES_MAX];
+	size_t n = 0;
+	struct dirent *e;
+	struct stat st;
+	int status = 0;
+
+	if (dir == NULL) {
+		(void)fprintf(stderr, "postern check: opening %s: %m\n", k->etc);
+		return EXIT_TROUBLE;
+	}
+	while ((e = readdir(dir)) != NULL && n < SERVICES_MAX)
+		if (e->d_name[0] != '.' && strcmp(e->d_name, "users") != 0 && fstatat(dirfd(dir), e->d_name, &st, 0) == 0 &&
+		    S_ISDIR(st.st_mode) && (services[n] = strdup(e->d_name)) != NULL)
+			n++;
+	(void)closedir(dir);
+	qsort(services, n, sizeof services[0], compare);
+	if (n == 0)
+		(void)printf("%s: warning: has no service\n", k->etc);
+	for (size_t i = 0; i < n; i++) {
+		int one = check_service(k, services[i]);
+
+		status = one > status ? one : status;
+		free(services[i]);
+	}
+	return status;
+}
+
+int
+check_main(int argc, char *argv[])
+{
+	struct check k = { .etc = POSTERN_CONTROLDIR };
+	int status = 0;
+
+	if (argc > 1 && argv[1][0] == '-') {
+		(void)fprintf(stderr, "usage: postern check [DIR [SERVICE ...]]\n");
+		return EXIT_REFUSED;
+	}
+	if (argc > 1)
+		k.etc = argv[1];
+	if (argc <= 2)
+		status = check_all(&k);
+	for (int i = 2; i < argc; i++) {
+		int one = check_service(&k, argv[i]);
+
+		status = one > status ? one : status;
+	}
+	(void)printf("%u errors, %u warnings\n", k.n_errors, k.n_warnings);
+	return status;
+}
