@@ -260,6 +260,8 @@ check_together(struct control_source *s)
 	if (s->items[ITEM_VIRTUALUSERS].table.len > 0 && s->items[ITEM_VIRTUALUSER].value.len == 0)
 		complain_of_file(s, SEVERITY_ERROR, s->from.service, "virtualuser",
 		    "expected uid:gid:home here, the owner of the mailboxes in virtualusers");
+	if ((s->from.readers & BY_LISTEN) && (s->from.readers & BY_WARDEN) && s->items[ITEM_LISTEN].value.len == 0)
+		complain_of_file(s, SEVERITY_ERROR, s->from.service, "listen", "expected a file with an address to listen on");
 }
 
 static enum result

@@ -176,7 +176,7 @@ static const struct {
 	{ "smtpd/listen", "::1:25\n", "error smtpd/listen:1: expected 192.0.2.1:25, [2001:db8::1]:25 or unix:PATH\n" },
 	{ "smtpd/listen", "127.0.0.1:65536\n", "error smtpd/listen:1: expected 192.0.2.1:25, [2001:db8::1]:25 or unix:PATH\n" },
 	{ "smtpd/listen", "unix:relative\n", "error smtpd/listen:1: expected unix: and an absolute path of at most 107 octets\n" },
-	{ "smtpd/listen", "\n", "error smtpd/listen:0: expected at least 1 line\n" },
+	{ "smtpd/listen", "\n", "error smtpd/listen:0: expected a file with an address to listen on\n" },
 	{ "rules.cdb", "short", "error rules.cdb:0: expected a cdb\n" },
 	{ "users/cdb", "short", "error users/cdb:0: expected a cdb\n" },
 };
