@@ -154,7 +154,7 @@ enum result
 loop_run(struct loop *loop, struct why *why)
 {
 	while (!loop->stop) {
-		int n = epoll_wait(loop->epoll_fd, loop->batch, LOOP_BATCH, time_to_wait(loop));
+		int n = epoll_pwait(loop->epoll_fd, loop->batch, LOOP_BATCH, time_to_wait(loop), loop->waiting_mask);
 
 		if (n < 0 && errno != EINTR)
 			return why_errno(why, BROKEN, "waiting for events");

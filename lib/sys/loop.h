@@ -5,6 +5,7 @@
 #include "base/result.h"
 
 #include <stdbool.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/epoll.h>
@@ -37,6 +38,7 @@ struct loop {
 	int n_batch, at_batch;
 	void (*idle)(struct loop *loop); /* called after each batch, before waiting; may be null */
 	bool hurry;                      /* set by idle: there is more to do, poll instead of wait */
+	const sigset_t *waiting_mask;    /* signals blocked while waiting; null: those that are blocked anyway */
 };
 
 /* EXHAUSTED if the kernel has no descriptor left. */
