@@ -280,7 +280,7 @@ decode_virtualdomains(struct decoder *d, struct bytes line)
 	domain = at < key.len ? bytes_skip(key, at + 1) : key;
 	if (at == key.len && domain.len > 0 && domain.at[0] == '.')
 		domain = bytes_skip(domain, 1);
-	if (colon == line.len || (key.len > 0 && !is_domain(domain)) || at == 0)
+	if (colon == line.len || (key.len > 0 && (!is_domain(domain) || at == 0)))
 		decoder_expected(d, "domain:user, .suffix:user, local@domain:user or :user");
 	else if (bytes_find(user, '/') < user.len || bytes_find(user, '@') < user.len)
 		decoder_expected(d, "the name of a user of this host behind the colon");

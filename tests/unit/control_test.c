@@ -226,6 +226,18 @@ a_line_that_is_there_twice_is_told(void **state)
 }
 
 static void
+a_virtual_domain_may_be_the_whole_world(void **state)
+{
+	struct bytes user;
+
+	(void)state;
+	dir_put(&dir, "virtualdomains", ":joe\n");
+	open_as("policy");
+	assert_int_equal(control_find(&control, ITEM_VIRTUALDOMAINS, BYTES(""), &user), OK);
+	assert_bytes(user, "joe");
+}
+
+static void
 suffixes_of_a_domain_are_found_longest_first(void **state)
 {
 	(void)state;
@@ -315,6 +327,7 @@ main(void)
 		cmocka_unit_test(a_malformed_item_is_told_with_its_file_and_line),
 		cmocka_unit_test_setup_teardown(an_unknown_file_is_told_with_the_nearest_name, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_line_that_is_there_twice_is_told, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_virtual_domain_may_be_the_whole_world, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(suffixes_of_a_domain_are_found_longest_first, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(networks_are_compared_by_their_bits, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(endpoints_come_in_their_order, set_up, tear_down),
