@@ -16,6 +16,6 @@ const struct privileges listen_privileges = {
 		{ LISTEN_POLICY_FD, "policy", FD_CHANNEL, 0, false },
 		{ LISTEN_SOCKETS_FD, "sockets", FD_LISTENING, LISTEN_SOCKETS_MAX, false },
 	},
-	.syscalls = MAY_COMPUTE | MAY_WAIT | MAY_TALK | MAY_PAIR | MAY_ACCEPT,
-	.limits = { { RLIMIT_NOFILE, 1024 }, { RLIMIT_FSIZE, 0 }, { RLIMIT_NPROC, 0 }, { RLIMIT_AS, 256 << 20 } },
+	.syscalls = MAY_COMPUTE | MAY_WAIT | MAY_TALK | MAY_PAIR | MAY_ACCEPT | MAY_READ_AT,
+	.limits = { { RLIMIT_NOFILE, 1024 }, { RLIMIT_NPROC, 0 }, { RLIMIT_AS, 256 << 20 } },
 };

@@ -16,5 +16,5 @@ const struct privileges policy_privileges = {
 		{ POLICY_QUEUE_FD, "queue", FD_DOORWAY, 0, false },
 	},
 	.syscalls = MAY_COMPUTE | MAY_WAIT | MAY_TALK | MAY_PAIR | MAY_READ_AT,
-	.limits = { { RLIMIT_NOFILE, 65536 }, { RLIMIT_FSIZE, 0 }, { RLIMIT_NPROC, 0 } },
+	.limits = { { RLIMIT_NOFILE, 65536 }, { RLIMIT_NPROC, 0 } },
 };
