@@ -1,5 +1,6 @@
 /* The protocols of all edges, made from the lists in their headers.
- * Data only. Side names are those of the census. */
+ * Data only; side names are those of the census.
+ * Trusts the headers alone; no protocol is put together at run time. */
 #include "wire/door.h"
 #include "wire/listen_policy.h"
 #include "wire/listen_smtpd.h"
