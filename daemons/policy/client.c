@@ -33,7 +33,8 @@ apply_variables(struct client *c)
 	}
 	if (client_variable(c, "DATABYTES", &value) && bytes_to_number(value, UINT64_MAX, &n))
 		c->max_octets = n;
-	if (client_variable(c, "MAXRECIPIENTS", &value) && bytes_to_number(value, UINT32_MAX, &n) && n > 0 && n < c->max_recipients)
+	if (client_variable(c, "MAXRECIPIENTS", &value) && bytes_to_number(value, UINT32_MAX, &n) && n > 0 &&
+	    n < c->max_recipients)
 		c->max_recipients = (uint32_t)n;
 	if (client_variable(c, "HELOCHECK", &value))
 		c->helo_check = value.at == NULL ? BYTES("") : value;
@@ -46,7 +47,9 @@ client_meet(struct client *c, const struct settings *s, const struct lp_peer *pe
 	size_t len = peer->family == LP_IPV4 ? 4 : peer->family == LP_IPV6 ? 16 : 0;
 	enum result r;
 
-	*c = (struct client){ .peer = *peer, .settings = s, .max_octets = s->databytes, .max_recipients = s->max_recipients };
+	*c = (struct client){
+		.peer = *peer, .settings = s, .max_octets = s->databytes, .max_recipients = s->max_recipients
+	};
 	c->is_local_program = len == 0;
 	if (len == 0)
 		(void)snprintf(c->name, sizeof c->name, "local");

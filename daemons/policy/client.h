@@ -14,9 +14,9 @@ struct client {
 	const struct settings *settings;
 	bool is_local_program;
 	bool relays;
-	struct bytes relay_suffix;  /* RELAYCLIENT: put behind each recipient */
-	struct bytes helo_check;    /* HELOCHECK; at null: not asked for */
-	uint64_t max_octets;        /* 0: no limit */
+	struct bytes relay_suffix; /* RELAYCLIENT: put behind each recipient */
+	struct bytes helo_check;   /* HELOCHECK; at null: not asked for */
+	uint64_t max_octets;       /* 0: no limit */
 	uint32_t max_recipients;
 	bool excused_bare_lf;
 };

@@ -33,7 +33,8 @@ settle(const struct asked *a, struct reply r, const char *variable)
 static bool
 unreadable(const struct asked *a)
 {
-	return settle(a, REFUSAL(451, 4, 3, 0, "a table of this host can't be read, try again later", "table not readable"), NULL);
+	return settle(a,
+	    REFUSAL(451, 4, 3, 0, "a table of this host can't be read, try again later", "table not readable"), NULL);
 }
 
 static bool
@@ -57,7 +58,9 @@ check_helo(const struct asked *a)
 	}
 	if (bytes_equal(how, BYTES("=")) && v.says != VERDICT_EXEMPT && a->c->host.at != NULL &&
 	    !bytes_equal_nocase(a->c->host, a->e->helo))
-		return settle(a, REFUSAL(550, 5, 7, 1, "sorry, HELO/EHLO does not fit your host name", "helo is not the host"), "REPLY_HELO");
+		return settle(a,
+		    REFUSAL(550, 5, 7, 1, "sorry, HELO/EHLO does not fit your host name", "helo is not the host"),
+		    "REPLY_HELO");
 	return false;
 }
 
@@ -83,7 +86,8 @@ check_relaying(const struct asked *a)
 		return false;
 	if (r != ABSENT)
 		return unreadable(a);
-	return settle(a, REFUSAL(553, 5, 7, 1, "sorry, that domain isn't in my list of allowed rcpthosts", "rcpthosts"), "REPLY_NOGATEWAY");
+	return settle(a, REFUSAL(553, 5, 7, 1, "sorry, that domain isn't in my list of allowed rcpthosts", "rcpthosts"),
+	    "REPLY_NOGATEWAY");
 }
 
 static bool
@@ -98,7 +102,8 @@ check_mailbox(const struct asked *a)
 	if (r != ABSENT)
 		return unreadable(a);
 	if (client_variable(a->c, "RECIPIENTS450", &none))
-		return settle(a, REFUSAL(450, 4, 2, 1, "sorry, no mailbox here by that name", "no mailbox"), "REPLY_MAILBOX");
+		return settle(
+		    a, REFUSAL(450, 4, 2, 1, "sorry, no mailbox here by that name", "no mailbox"), "REPLY_MAILBOX");
 	return settle(a, REFUSAL(550, 5, 1, 1, "sorry, no mailbox here by that name", "no mailbox"), "REPLY_MAILBOX");
 }
 
@@ -112,7 +117,8 @@ check_sender(const struct asked *a)
 		return unreadable(a);
 	if (v.says != VERDICT_BAD)
 		return false;
-	(void)settle(a, REFUSAL(553, 5, 7, 1, "sorry, your envelope sender is in my badmailfrom list", "badmailfrom"), "REPLY_BADMAILFROM");
+	(void)settle(a, REFUSAL(553, 5, 7, 1, "sorry, your envelope sender is in my badmailfrom list", "badmailfrom"),
+	    "REPLY_BADMAILFROM");
 	a->r->form = v.form;
 	return true;
 }
@@ -126,7 +132,8 @@ check_recipient(const struct asked *a)
 		return unreadable(a);
 	if (v.says != VERDICT_BAD)
 		return false;
-	(void)settle(a, REFUSAL(553, 5, 7, 1, "sorry, your envelope recipient is in my badrcptto list", "badrcptto"), "REPLY_BADRCPTTO");
+	(void)settle(a, REFUSAL(553, 5, 7, 1, "sorry, your envelope recipient is in my badrcptto list", "badrcptto"),
+	    "REPLY_BADRCPTTO");
 	a->r->form = v.form;
 	return true;
 }

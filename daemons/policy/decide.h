@@ -7,7 +7,9 @@
 
 /* A MAIL command (fields as in smtpd_policy.h). The envelope is begun anew. Refusals of a sender come at
  * RCPT, so that the log has both addresses, as in s/qmail; a message that is too large is refused at once. */
-struct reply decide_mail(const struct client *c, const struct sp_mail *mail, const struct bytes fields[3], struct envelope *e);
+struct reply decide_mail(
+    const struct client *c, const struct sp_mail *mail, const struct bytes fields[3], struct envelope *e);
 
 /* A RCPT command. On a reply of 250 the recipient is in the envelope. */
-struct reply decide_rcpt(const struct client *c, const struct sp_rcpt *rcpt, const struct bytes fields[2], struct envelope *e);
+struct reply decide_rcpt(
+    const struct client *c, const struct sp_rcpt *rcpt, const struct bytes fields[2], struct envelope *e);

@@ -15,7 +15,8 @@ keep(struct buf *room, struct bytes what)
 }
 
 void
-envelope_begin(struct envelope *e, const struct sp_mail *mail, struct bytes helo, struct bytes reverse, struct bytes envid)
+envelope_begin(
+    struct envelope *e, const struct sp_mail *mail, struct bytes helo, struct bytes reverse, struct bytes envid)
 {
 	struct buf room = BUF_OVER(e->room);
 

@@ -20,10 +20,10 @@ enum stage {
 struct session {
 	struct port port;
 	bool used;
-	bool abandoned;       /* the front end is gone; only queue's answer to a commit is waited for */
-	bool lost;            /* queue forgot the transaction (it was replaced) */
+	bool abandoned; /* the front end is gone; only queue's answer to a commit is waited for */
+	bool lost;      /* queue forgot the transaction (it was replaced) */
 	enum stage stage;
-	uint16_t turn;        /* of the transaction: tells late answers from those that are waited for */
+	uint16_t turn; /* of the transaction: tells late answers from those that are waited for */
 	uint32_t next_free;
 	uint64_t began_ms, waits_since_ms;
 	uint32_t n_accepted, n_refused;

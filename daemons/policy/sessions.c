@@ -140,8 +140,9 @@ on_mail(struct policy *p, struct session *s, const struct wire_message *m, struc
 	struct bytes fields[3];
 	struct reply r;
 
-	if (!wire_take_all(m->tail, fields, 3) || !is_clean(fields[0], SP_HELO_MAX) || !is_clean(fields[1], SP_PATH_MAX) ||
-	    !is_clean(fields[2], SP_ENVID_MAX) || mail->helo > SP_EHLO || mail->body > SP_BODY_8BITMIME || mail->ret > SP_RET_HDRS)
+	if (!wire_take_all(m->tail, fields, 3) || !is_clean(fields[0], SP_HELO_MAX) ||
+	    !is_clean(fields[1], SP_PATH_MAX) || !is_clean(fields[2], SP_ENVID_MAX) || mail->helo > SP_EHLO ||
+	    mail->body > SP_BODY_8BITMIME || mail->ret > SP_RET_HDRS)
 		return why_set(why, MALFORMED, "MAIL with fields that can't be");
 	r = decide_mail(&s->client, mail, fields, &s->envelope);
 	s->stage = r.answer.code == 250 ? STAGE_ENVELOPE : STAGE_IDLE;
@@ -156,8 +157,9 @@ on_rcpt(struct policy *p, struct session *s, const struct wire_message *m, struc
 	struct bytes fields[2];
 	struct reply r;
 
-	if (!wire_take_all(m->tail, fields, 2) || !is_clean(fields[0], SP_PATH_MAX) || !is_clean(fields[1], SP_ORCPT_MAX) ||
-	    rcpt->notify > 15 || ((rcpt->notify & SP_NOTIFY_NEVER) && rcpt->notify != SP_NOTIFY_NEVER))
+	if (!wire_take_all(m->tail, fields, 2) || !is_clean(fields[0], SP_PATH_MAX) ||
+	    !is_clean(fields[1], SP_ORCPT_MAX) || rcpt->notify > 15 ||
+	    ((rcpt->notify & SP_NOTIFY_NEVER) && rcpt->notify != SP_NOTIFY_NEVER))
 		return why_set(why, MALFORMED, "RCPT with fields that can't be");
 	r = decide_rcpt(&s->client, rcpt, fields, &s->envelope);
 	answer_decision(p, s, &r, fields[0]);
@@ -303,9 +305,13 @@ take_session(struct policy *p)
 static enum result
 welcome(struct session *s, const struct settings *set, enum result met, struct why *why)
 {
-	struct sp_welcome w = { .max_octets = s->client.max_octets, .max_recipients = s->client.max_recipients,
-		.idle_seconds = set->idle_seconds, .session_seconds = set->session_seconds, .max_errors = set->max_errors,
-		.max_hops = set->max_hops, .code = 220 };
+	struct sp_welcome w = { .max_octets = s->client.max_octets,
+		.max_recipients = s->client.max_recipients,
+		.idle_seconds = set->idle_seconds,
+		.session_seconds = set->session_seconds,
+		.max_errors = set->max_errors,
+		.max_hops = set->max_hops,
+		.code = 220 };
 	uint8_t room[1024];
 	struct buf tail = BUF_OVER(room);
 
@@ -321,8 +327,9 @@ welcome(struct session *s, const struct settings *set, enum result met, struct w
 		wire_put(&tail, buf_bytes(&text));
 	} else {
 		w.code = met == REFUSED ? 554 : 421;
-		wire_put_string(&tail, met == REFUSED ? "5.7.1 sorry, connections from your address are not accepted" :
-							"4.3.0 a table of this host can't be read, try again later");
+		wire_put_string(&tail,
+		    met == REFUSED ? "5.7.1 sorry, connections from your address are not accepted"
+				   : "4.3.0 a table of this host can't be read, try again later");
 	}
 	return port_send(&s->port, SP_WELCOME, 0, &w, buf_bytes(&tail), NULL, why);
 }

@@ -10,7 +10,8 @@ static void
 put_safe(struct buf *text, struct bytes what)
 {
 	for (size_t i = 0; i < what.len; i++)
-		buf_add_octet(text, ascii_is_alnum(what.at[i]) || memchr(".-_:[]", what.at[i], 6) != NULL ? what.at[i] : '?');
+		buf_add_octet(
+		    text, ascii_is_alnum(what.at[i]) || memchr(".-_:[]", what.at[i], 6) != NULL ? what.at[i] : '?');
 }
 
 static void
@@ -56,14 +57,15 @@ static void
 put_date(struct buf *text, uint64_t now_s)
 {
 	static const char days[][4] = { "Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat" };
-	static const char months[][4] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
+	static const char months[][4] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov",
+		"Dec" };
 	time_t now = (time_t)now_s;
 	struct tm tm;
 
 	if (gmtime_r(&now, &tm) == NULL)
 		tm = (struct tm){ .tm_mday = 1, .tm_year = 70, .tm_wday = 4 };
-	buf_format(text, "%s, %d %s %d %02d:%02d:%02d +0000", days[tm.tm_wday], tm.tm_mday, months[tm.tm_mon], tm.tm_year + 1900,
-	    tm.tm_hour, tm.tm_min, tm.tm_sec);
+	buf_format(text, "%s, %d %s %d %02d:%02d:%02d +0000", days[tm.tm_wday], tm.tm_mday, months[tm.tm_mon],
+	    tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
 }
 
 void

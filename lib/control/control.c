@@ -21,8 +21,8 @@ control_open(struct control *c, int fd, const char *process, struct why *why)
 	c->fd = fd;
 	if (cdb_find(&c->db, CONTROL_HEAD_KEY, 1) > 0)
 		head = bytes_of(cdb_getdata(&c->db), cdb_datalen(&c->db));
-	if (head.len != magic + 8 || memcmp(head.at, CONTROL_MAGIC, magic) != 0 || le32_get(head.at + magic) != reader ||
-	    le32_get(head.at + magic + 4) != control_fingerprint(reader)) {
+	if (head.len != magic + 8 || memcmp(head.at, CONTROL_MAGIC, magic) != 0 ||
+	    le32_get(head.at + magic) != reader || le32_get(head.at + magic + 4) != control_fingerprint(reader)) {
 		control_close(c);
 		return why_set(why, MALFORMED, "the configuration was not made for this version of %s", process);
 	}

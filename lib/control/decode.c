@@ -72,8 +72,9 @@ decoder_line(struct decoder *d, struct bytes *line)
 		if (line->len == 0 || line->at[0] == '#')
 			continue;
 		if (has_control_octets(*line)) {
-			decoder_expected(d, line->at[line->len - 1] == '\r' ? "a line without a carriage return at its end" :
-									      "a line without control octets");
+			decoder_expected(d,
+			    line->at[line->len - 1] == '\r' ? "a line without a carriage return at its end"
+							    : "a line without control octets");
 			continue;
 		}
 		return true;
@@ -248,8 +249,9 @@ decode_owner(struct decoder *d, struct bytes line)
 
 	if (line.len == 0)
 		return;
-	if (!bytes_split(&rest, ':', &uid) || !bytes_split(&rest, ':', &gid) || !bytes_to_number(uid, UINT32_MAX - 1, &u) ||
-	    !bytes_to_number(gid, UINT32_MAX - 1, &g) || u == 0 || rest.len == 0 || rest.at[0] != '/')
+	if (!bytes_split(&rest, ':', &uid) || !bytes_split(&rest, ':', &gid) ||
+	    !bytes_to_number(uid, UINT32_MAX - 1, &u) || !bytes_to_number(gid, UINT32_MAX - 1, &g) || u == 0 ||
+	    rest.len == 0 || rest.at[0] != '/')
 		decoder_expected(d, "uid:gid:home, with a uid other than 0 and an absolute home");
 	le32_put(ids, (uint32_t)u);
 	le32_put(ids + 4, (uint32_t)g);
@@ -323,7 +325,8 @@ decode_rules(struct decoder *d, struct bytes line)
 	struct why why = WHY_NONE;
 
 	if (rules_compile(line, put_rule, d, &why) != OK)
-		decoder_expected(d, "%s", bytes_starts(bytes_of_string(why.text), BYTES("expected ")) ? why.text + 9 : why.text);
+		decoder_expected(
+		    d, "%s", bytes_starts(bytes_of_string(why.text), BYTES("expected ")) ? why.text + 9 : why.text);
 }
 
 static void
@@ -393,13 +396,15 @@ decode_endpoint(struct decoder *d, struct bytes line)
 
 	address = bytes_first(line, colon);
 	bracketed = address.len > 2 && address.at[0] == '[' && address.at[address.len - 1] == ']';
-	len = parse_address(bracketed ? bytes_first(bytes_skip(address, 1), address.len - 2) : address, room + CONTROL_ENDPOINT_HEAD);
+	len = parse_address(
+	    bracketed ? bytes_first(bytes_skip(address, 1), address.len - 2) : address, room + CONTROL_ENDPOINT_HEAD);
 	if (path.at != NULL) {
 		if (path.len < 2 || path.len > 107 || path.at[0] != '/')
 			decoder_expected(d, "unix: and an absolute path of at most 107 octets");
 		buf_add(&whole, bytes_of((const uint8_t[]){ ENDPOINT_UNIX, 0, 0 }, CONTROL_ENDPOINT_HEAD));
 		buf_add(&whole, path);
-	} else if (colon == line.len || len != (bracketed ? 16u : 4u) || !bytes_to_number(bytes_skip(line, colon + 1), 65535, &port))
+	} else if (colon == line.len || len != (bracketed ? 16u : 4u) ||
+	    !bytes_to_number(bytes_skip(line, colon + 1), 65535, &port))
 		decoder_expected(d, "192.0.2.1:25, [2001:db8::1]:25 or unix:PATH");
 	else {
 		room[0] = len == 4 ? ENDPOINT_IPV4 : ENDPOINT_IPV6;

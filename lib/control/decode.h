@@ -7,10 +7,10 @@ struct decoder {
 	struct control_source *source;
 	enum control_item item;
 	const struct control_schema *schema;
-	char file[512];     /* as complaints name it */
-	struct bytes rest;  /* text not yet read; at null when spent */
+	char file[512];    /* as complaints name it */
+	struct bytes rest; /* text not yet read; at null when spent */
 	unsigned line;
-	bool quiet;         /* errors are somebody else's to tell */
+	bool quiet; /* errors are somebody else's to tell */
 	bool failed;
 	struct buf *value, *table;
 	struct seen *seen;
@@ -29,16 +29,16 @@ bool decoder_line(struct decoder *d, struct bytes *line);
 /* Adds a record to a table; a key is at most CONTROL_KEY_MAX octets. */
 void decoder_put(struct decoder *d, struct bytes key, struct bytes data);
 void decoder_put_lower(struct decoder *d, struct bytes key, struct bytes data);
-void decoder_put_once(struct decoder *d, struct bytes key); /* no data, and no warning if it is there already */
+void decoder_put_once(struct decoder *d, struct bytes key);  /* no data, and no warning if it is there already */
 void decoder_put_line(struct decoder *d, struct bytes line); /* to the value, as a list */
 
-void decode_text(struct decoder *d);   /* by the kind of the item */
-void decode_assign(struct decoder *d); /* users/assign */
+void decode_text(struct decoder *d);                         /* by the kind of the item */
+void decode_assign(struct decoder *d);                       /* users/assign */
 void decode_compiled(struct decoder *d, struct bytes image); /* a cdb */
 
-bool is_domain(struct bytes text);       /* a name: labels of letters, digits, - _ and octets above 127 */
-bool is_printable(struct bytes text);    /* ASCII without control octets */
-bool is_below(struct bytes path);        /* a relative path that does not lead upwards */
+bool is_domain(struct bytes text);    /* a name: labels of letters, digits, - _ and octets above 127 */
+bool is_printable(struct bytes text); /* ASCII without control octets */
+bool is_below(struct bytes path);     /* a relative path that does not lead upwards */
 
 /* users.c: the records of users. */
 bool user_value_is_valid(struct bytes value);

@@ -5,7 +5,7 @@
 #include "control/schema.h"
 
 #define CONTROL_MAGIC "postern control 1"
-#define CONTROL_HEAD_KEY "!"   /* value: the magic, then 4 octets each of reader and fingerprint */
+#define CONTROL_HEAD_KEY "!" /* value: the magic, then 4 octets each of reader and fingerprint */
 #define CONTROL_VALUE 'v'
 #define CONTROL_TABLE 'k'
 

@@ -201,12 +201,14 @@ check_host_part(const struct control *c, struct bytes host, struct bytes domain)
 
 /* The forms that depend on who the peer is. */
 static bool
-check_forms(const struct control *c, struct bytes address, const struct peer_name *peer, struct verdict *v, enum result *r)
+check_forms(
+    const struct control *c, struct bytes address, const struct peer_name *peer, struct verdict *v, enum result *r)
 {
 	struct bytes domain = domain_of(address);
 
-	if (!peer->relays && (settles(listed(c, ITEM_BADMAILFROM, "@", domain, "+"), r, v, VERDICT_BAD, '+') ||
-				 settles(listed(c, ITEM_BADMAILFROM, "", address, "+"), r, v, VERDICT_BAD, '+')))
+	if (!peer->relays &&
+	    (settles(listed(c, ITEM_BADMAILFROM, "@", domain, "+"), r, v, VERDICT_BAD, '+') ||
+		settles(listed(c, ITEM_BADMAILFROM, "", address, "+"), r, v, VERDICT_BAD, '+')))
 		return true;
 	if (peer->host.len == 0)
 		return settles(listed(c, ITEM_BADMAILFROM, "@", domain, "-"), r, v, VERDICT_BAD, '-') ||

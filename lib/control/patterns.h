@@ -24,5 +24,6 @@ struct peer_name {
 
 /* Each reads one item. A table that can't be read says nothing about the address: BROKEN. */
 enum result pattern_check_helo(const struct control *c, struct bytes name, struct verdict *v);
-enum result pattern_check_sender(const struct control *c, struct bytes address, const struct peer_name *peer, struct verdict *v);
+enum result pattern_check_sender(
+    const struct control *c, struct bytes address, const struct peer_name *peer, struct verdict *v);
 enum result pattern_check_recipient(const struct control *c, struct bytes address, struct verdict *v);

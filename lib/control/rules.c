@@ -145,7 +145,8 @@ rules_find(rules_get *get, const void *ctx, const struct rules_query *q, struct 
 	if (try_info(&s, &r) || try_address(&s, &r))
 		return r;
 	buf_clear(s.key);
-	if ((s.q.host.at != NULL && try_name(&s, "=", s.q.host, &r)) || try_networks(&s, &r) || try_host_suffixes(&s, &r))
+	if ((s.q.host.at != NULL && try_name(&s, "=", s.q.host, &r)) || try_networks(&s, &r) ||
+	    try_host_suffixes(&s, &r))
 		return r;
 	buf_clear(s.key);
 	(void)try_key(&s, &r);

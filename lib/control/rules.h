@@ -26,7 +26,8 @@ typedef enum result rules_get(const void *ctx, struct bytes key, struct bytes *d
 /* The data of the first key that is there: info@ip, info@=host, ip, =host, a.b.c. a.b. a., the longest CIDR prefix,
  * =.suffix of the host (longest first), = if the host is known, and the empty key. ABSENT if none is: the connection
  * is allowed. *key, if not null, is cleared and gets the key. */
-enum result rules_find(rules_get *get, const void *ctx, const struct rules_query *q, struct bytes *data, struct buf *key);
+enum result rules_find(
+    rules_get *get, const void *ctx, const struct rules_query *q, struct bytes *data, struct buf *key);
 
 /* The same in the item `rules`. */
 enum result rules_find_in(const struct control *c, const struct rules_query *q, struct bytes *data);
@@ -38,5 +39,5 @@ bool rules_denies(struct bytes data);
 bool rules_next_variable(struct bytes *at, struct bytes *name, struct bytes *value);
 
 /* The key forms, for both sides. */
-void rules_put_ip(struct buf *key, const uint8_t *address, size_t len);                      /* IPv6 in full length */
+void rules_put_ip(struct buf *key, const uint8_t *address, size_t len); /* IPv6 in full length */
 void rules_put_cidr(struct buf *key, const uint8_t *address, size_t len, unsigned n_bits);

@@ -200,7 +200,8 @@ put_ipv4(struct bytes text, struct bytes data, rules_put *put, void *ctx, struct
 	e.whole = e.n_parts == 4;
 	if (rest.at != NULL || e.n_parts == 0 || part.len > 0 || (e.whole ? part.at != NULL : part.at == NULL))
 		return why_set(why, MALFORMED,
-		    "expected an address, a range or prefix such as 192.0.2.1-9 or 192.0.2., 192.0.2.0/24, =host, or nothing");
+		    "expected an address, a range or prefix such as 192.0.2.1-9 or 192.0.2., 192.0.2.0/24, =host, or "
+		    "nothing");
 	if (n > RANGE_MAX)
 		return why_set(why, MALFORMED, "expected ranges of at most %d addresses", RANGE_MAX);
 	return expand(&e, 0, BYTES_NONE);

@@ -151,7 +151,8 @@ control_reader_names(unsigned bits, char *text, size_t size)
 	text[0] = '\0';
 	for (size_t i = 0; i < nitems(readers) && len < size; i++)
 		if (bits & readers[i].bit)
-			len += (size_t)snprintf(text + len, size - len, "%s%s", len == 0 ? "" : " ", readers[i].process);
+			len += (size_t)snprintf(
+			    text + len, size - len, "%s%s", len == 0 ? "" : " ", readers[i].process);
 }
 
 const char *

@@ -47,7 +47,7 @@ enum control_item {
 #undef ITEM
 
 struct control_schema {
-	const char *file;      /* below the service's directory or its parent */
+	const char *file; /* below the service's directory or its parent */
 	enum control_kind kind;
 	uint64_t least, most;
 	const char *otherwise; /* default; null: must be there */

@@ -23,7 +23,9 @@ put(struct cdb_make *made, struct bytes before, struct bytes key, struct bytes d
 
 	buf_add(&whole, before);
 	buf_add(&whole, key);
-	return whole.failed ? -1 : cdb_make_add(made, room, (unsigned)whole.len, data.at == NULL ? room : data.at, (unsigned)data.len);
+	return whole.failed
+	    ? -1
+	    : cdb_make_add(made, room, (unsigned)whole.len, data.at == NULL ? room : data.at, (unsigned)data.len);
 }
 
 static int

@@ -36,8 +36,8 @@ complain(struct control_source *s, enum severity severity, const char *file, uns
 }
 
 static __attribute__((format(printf, 5, 6))) void
-complain_of_file(struct control_source *s, enum severity severity, const char *directory, const char *file,
-    const char *format, ...)
+complain_of_file(
+    struct control_source *s, enum severity severity, const char *directory, const char *file, const char *format, ...)
 {
 	char name[512], text[300];
 	va_list ap;
@@ -87,8 +87,10 @@ source_read_file(int fd, size_t max, struct buf *text, struct why *why)
 		uint8_t *room = buf_room(text, text->len + 65536 > max ? 1 : 65536);
 		ssize_t n;
 
-		if (room == NULL)
+		if (room == NULL && text->len + 1 > max)
 			return why_set(why, MALFORMED, "expected at most %zu octets", max);
+		if (room == NULL)
+			return why_set(why, EXHAUSTED, "no memory for it");
 		n = read(fd, room, text->size - text->len);
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -112,7 +114,8 @@ open_file(struct decoder *d, const char *file, size_t max, struct buf *text, str
 
 	if (!own)
 		fd = openat(s->etc_fd, file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	(void)snprintf(d->file, sizeof d->file, "%s/%s%s%s", s->from.etc, own ? s->from.service : "", own ? "/" : "", file);
+	(void)snprintf(
+	    d->file, sizeof d->file, "%s/%s%s%s", s->from.etc, own ? s->from.service : "", own ? "/" : "", file);
 	d->line = 0;
 	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
 		return ABSENT;
@@ -132,8 +135,8 @@ open_file(struct decoder *d, const char *file, size_t max, struct buf *text, str
 static bool
 is_single(enum control_kind kind)
 {
-	return kind == KIND_LINE || kind == KIND_NUMBER || kind == KIND_BOOL || kind == KIND_DOMAIN || kind == KIND_PATH ||
-	    kind == KIND_MAILDIR || kind == KIND_OWNER;
+	return kind == KIND_LINE || kind == KIND_NUMBER || kind == KIND_BOOL || kind == KIND_DOMAIN ||
+	    kind == KIND_PATH || kind == KIND_MAILDIR || kind == KIND_OWNER;
 }
 
 static const struct control_schema *
@@ -206,6 +209,8 @@ decode_item(struct control_source *s, enum control_item item, struct why *why)
 		r = decode_compiled_file(&d, compiled, &trouble);
 	else
 		r = decode_from(&d, schema, &trouble);
+	if (r == EXHAUSTED)
+		return why_set(why, r, "%s: %s", d.file, trouble.text);
 	if (trouble.text[0] != '\0' && !d.quiet)
 		complain(s, SEVERITY_ERROR, d.file, 0, trouble.text);
 	if (compiled != NULL && exists(s, schema->file) && exists(s, compiled) && !d.failed) {
@@ -214,7 +219,7 @@ decode_item(struct control_source *s, enum control_item item, struct why *why)
 	}
 	if (d.value->failed || d.table->failed)
 		return why_set(why, EXHAUSTED, "%s: no memory for its content", d.file);
-	return r == EXHAUSTED ? r : OK;
+	return OK;
 }
 
 static void
@@ -228,8 +233,8 @@ check_name(struct control_source *s, const char *directory, const char *name)
 		return; /* warden's own: who the processes run as */
 	if (!control_item_of_file(bytes_of_string(name), &item, &compiled)) {
 		near = control_nearest_item(bytes_of_string(name));
-		complain_of_file(s, SEVERITY_WARNING, directory, name, "is no control item%s%s%s", near != NULL ? "; did you mean " : "",
-		    near != NULL ? near : "", near != NULL ? "?" : "");
+		complain_of_file(s, SEVERITY_WARNING, directory, name, "is no control item%s%s%s",
+		    near != NULL ? "; did you mean " : "", near != NULL ? near : "", near != NULL ? "?" : "");
 	} else if (*directory != '\0' && !(control_schema[item].readers & s->from.readers))
 		complain_of_file(s, SEVERITY_WARNING, directory, name, "is not read by a service of this kind");
 }
@@ -261,7 +266,8 @@ check_together(struct control_source *s)
 		complain_of_file(s, SEVERITY_ERROR, s->from.service, "virtualuser",
 		    "expected uid:gid:home here, the owner of the mailboxes in virtualusers");
 	if ((s->from.readers & BY_LISTEN) && (s->from.readers & BY_WARDEN) && s->items[ITEM_LISTEN].value.len == 0)
-		complain_of_file(s, SEVERITY_ERROR, s->from.service, "listen", "expected a file with an address to listen on");
+		complain_of_file(
+		    s, SEVERITY_ERROR, s->from.service, "listen", "expected a file with an address to listen on");
 }
 
 static enum result
@@ -283,13 +289,15 @@ control_read(struct control_source *s, const struct control_from *from, struct w
 
 	*s = (struct control_source){ .from = *from, .etc_fd = -1, .service_fd = -1 };
 	for (unsigned i = 0; i < N_CONTROL_ITEMS; i++)
-		s->items[i] = (struct control_data){ buf_growing(LIST_FILE_MAX), buf_growing(2 * LIST_FILE_MAX), { NULL, 0, 0 } };
+		s->items[i] = (struct control_data){ buf_growing(LIST_FILE_MAX), buf_growing(2 * LIST_FILE_MAX),
+			{ NULL, 0, 0 } };
 	if ((r = open_directories(s, why)) != OK)
 		return r;
 	check_names(s, s->etc_fd, "");
 	check_names(s, s->service_fd, from->service);
 	for (unsigned i = 0; i < N_CONTROL_ITEMS; i++)
-		if ((control_schema[i].readers & from->readers) && (r = decode_item(s, (enum control_item)i, why)) != OK)
+		if ((control_schema[i].readers & from->readers) &&
+		    (r = decode_item(s, (enum control_item)i, why)) != OK)
 			return r;
 	check_together(s);
 	if (s->n_errors > 0)

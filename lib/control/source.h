@@ -16,9 +16,9 @@ struct control_complaint {
 typedef void control_complain(void *ctx, const struct control_complaint *what);
 
 struct control_from {
-	const char *etc;     /* "/etc/postern"; must stay as long as the source */
-	const char *service; /* "smtpd" */
-	unsigned readers;    /* enum control_reader: of the processes whose items are wanted */
+	const char *etc;            /* "/etc/postern"; must stay as long as the source */
+	const char *service;        /* "smtpd" */
+	unsigned readers;           /* enum control_reader: of the processes whose items are wanted */
 	control_complain *complain; /* null: only the first error is kept, in why */
 	void *ctx;
 };
@@ -40,7 +40,7 @@ struct control_source {
 	struct control_data items[N_CONTROL_ITEMS];
 	uint8_t wildcards[32]; /* the set of last octets of users/assign's prefixes */
 	unsigned n_errors, n_warnings;
-	struct why first;      /* "FILE:LINE: text" of the first error */
+	struct why first; /* "FILE:LINE: text" of the first error */
 };
 
 /* Reads and checks everything. OK; MALFORMED: complaints were made, and why has the first one; ABSENT: there is no such

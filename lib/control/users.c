@@ -33,7 +33,8 @@ fill(const struct control *c, struct bytes value, struct bytes rest, struct user
 		fields[i] = bytes_first(value, end);
 		value = bytes_skip(value, end + 1);
 	}
-	if (!bytes_to_number(fields[1], UINT32_MAX - 1, &uid) || !bytes_to_number(fields[2], UINT32_MAX - 1, &gid) || uid == 0)
+	if (!bytes_to_number(fields[1], UINT32_MAX - 1, &uid) || !bytes_to_number(fields[2], UINT32_MAX - 1, &gid) ||
+	    uid == 0)
 		return BROKEN;
 	buf_add(&extension, fields[5]);
 	buf_add(&extension, rest);
@@ -95,8 +96,14 @@ find_mailbox(const struct control *c, struct bytes address, size_t at, struct us
 		return r;
 	if (!control_owner(c, ITEM_VIRTUALUSER, &owner))
 		return BROKEN;
-	*u = (struct user){ .uid = owner.uid, .gid = owner.gid, .name = BYTES("virtual"), .home = owner.home, .maildir = maildir,
-		.extension = BYTES(""), .dash = BYTES(""), .is_virtual = true };
+	*u = (struct user){ .uid = owner.uid,
+		.gid = owner.gid,
+		.name = BYTES("virtual"),
+		.home = owner.home,
+		.maildir = maildir,
+		.extension = BYTES(""),
+		.dash = BYTES(""),
+		.is_virtual = true };
 	return OK;
 }
 
@@ -238,5 +245,6 @@ users_route(const struct control *c, struct bytes address, struct destination *d
 	    bytes_starts_nocase(other, BYTES("postmaster")))
 		return r;
 	at = bytes_find_last(other, '@');
-	return route(c, bytes_first(other, at), at == other.len ? control_text(c, ITEM_ENVNOATHOST) : bytes_skip(other, at + 1), d);
+	return route(c, bytes_first(other, at),
+	    at == other.len ? control_text(c, ITEM_ENVNOATHOST) : bytes_skip(other, at + 1), d);
 }

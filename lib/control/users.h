@@ -7,12 +7,13 @@
 
 struct user {
 	uint32_t uid, gid;
-	struct bytes name;      /* of the account; informative */
-	struct bytes home;      /* absolute */
-	struct bytes maildir;   /* relative to the home */
-	struct bytes extension; /* what of the local part is not the user's own name; shows the room below or the table */
-	struct bytes dash;      /* "-" if there is an extension: qmail's .qmail file is `.qmail` dash extension */
-	bool is_virtual;        /* from virtualusers: the Maildir may be made if it is not there */
+	struct bytes name;    /* of the account; informative */
+	struct bytes home;    /* absolute */
+	struct bytes maildir; /* relative to the home */
+	struct bytes
+	    extension;     /* what of the local part is not the user's own name; shows the room below or the table */
+	struct bytes dash; /* "-" if there is an extension: qmail's .qmail file is `.qmail` dash extension */
+	bool is_virtual;   /* from virtualusers: the Maildir may be made if it is not there */
 	uint8_t room[2 * USER_LOCAL_MAX];
 };
 
@@ -26,9 +27,9 @@ enum route { ROUTE_LOCAL, ROUTE_REMOTE };
 
 struct destination {
 	enum route route;
-	struct bytes domain;   /* ROUTE_REMOTE: to which to go; shows the address or the configuration */
-	struct bytes address;  /* for Delivered-To: with the virtual domain's prefix */
-	struct user user;      /* ROUTE_LOCAL */
+	struct bytes domain;  /* ROUTE_REMOTE: to which to go; shows the address or the configuration */
+	struct bytes address; /* for Delivered-To: with the virtual domain's prefix */
+	struct user user;     /* ROUTE_LOCAL */
 	uint8_t room[2 * USER_LOCAL_MAX + 256];
 };
 

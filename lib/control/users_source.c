@@ -91,10 +91,11 @@ decode_assign(struct decoder *d)
 		rest = bytes_skip(line, 1);
 		a.prefix = line.at[0] == '+';
 		if ((line.at[0] != '=' && line.at[0] != '+') || !bytes_split(&rest, ':', &a.local) ||
-		    !bytes_split(&rest, ':', &a.user) || !bytes_split(&rest, ':', &a.uid) || !bytes_split(&rest, ':', &a.gid) ||
-		    !bytes_split(&rest, ':', &a.home) || !bytes_split(&rest, ':', &a.dash) || !bytes_split(&rest, ':', &a.ext) ||
-		    rest.at == NULL)
-			decoder_expected(d, "=local:user:uid:gid:home:dash:ext: or +prefix:user:uid:gid:home:dash:pre:");
+		    !bytes_split(&rest, ':', &a.user) || !bytes_split(&rest, ':', &a.uid) ||
+		    !bytes_split(&rest, ':', &a.gid) || !bytes_split(&rest, ':', &a.home) ||
+		    !bytes_split(&rest, ':', &a.dash) || !bytes_split(&rest, ':', &a.ext) || rest.at == NULL)
+			decoder_expected(
+			    d, "=local:user:uid:gid:home:dash:ext: or +prefix:user:uid:gid:home:dash:pre:");
 		else
 			put_assignment(d, &a);
 	}
@@ -132,7 +133,8 @@ gets_mail(const struct passwd *pw, uint64_t least_uid)
 	struct stat st;
 
 	return pw->pw_uid >= least_uid && pw->pw_uid != 0 && pw->pw_uid < UINT32_MAX && pw->pw_dir[0] == '/' &&
-	    strchr(pw->pw_name, '/') == NULL && stat(pw->pw_dir, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == pw->pw_uid;
+	    strchr(pw->pw_name, '/') == NULL && stat(pw->pw_dir, &st) == 0 && S_ISDIR(st.st_mode) &&
+	    st.st_uid == pw->pw_uid;
 }
 
 static uint64_t
@@ -249,7 +251,8 @@ take_records(struct decoder *d, int fd)
 	cdb_seqinit(&at, &db);
 	while ((r = cdb_seqnext(&at, &db)) > 0) {
 		d->line++; /* the number of the record */
-		if (!take_record(d, bytes_of(cdb_getkey(&db), cdb_keylen(&db)), bytes_of(cdb_getdata(&db), cdb_datalen(&db))))
+		if (!take_record(
+			d, bytes_of(cdb_getkey(&db), cdb_keylen(&db)), bytes_of(cdb_getdata(&db), cdb_datalen(&db))))
 			decoder_expected(d, "a record of %s", d->schema->file);
 	}
 	if (r < 0)

@@ -33,7 +33,9 @@ seal_and_open(const struct control_source *s, const char *process)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct control_source s = { .from = { .etc = "/etc", .service = "smtpd", .readers = BY_POLICY }, .etc_fd = -1, .service_fd = -1 };
+	struct control_source s = {
+		.from = { .etc = "/etc", .service = "smtpd", .readers = BY_POLICY }, .etc_fd = -1, .service_fd = -1
+	};
 	struct decoder d = { .source = &s, .file = "fuzz" };
 	struct control_data *item;
 

@@ -42,7 +42,9 @@ static size_t image_len;
 static void
 make_image(void)
 {
-	struct control_source s = { .from = { .etc = "/etc", .service = "smtpd", .readers = BY_POLICY }, .etc_fd = -1, .service_fd = -1 };
+	struct control_source s = {
+		.from = { .etc = "/etc", .service = "smtpd", .readers = BY_POLICY }, .etc_fd = -1, .service_fd = -1
+	};
 	struct why why = WHY_NONE;
 	int fd;
 	ssize_t n;
@@ -51,8 +53,14 @@ make_image(void)
 		s.items[i] = (struct control_data){ buf_growing(1u << 16), buf_growing(1u << 16), { NULL, 0, 0 } };
 	for (size_t i = 0; i < nitems(texts); i++) {
 		struct control_data *item = &s.items[texts[i].item];
-		struct decoder d = { .source = &s, .item = texts[i].item, .schema = &control_schema[texts[i].item], .file = "fuzz",
-			.rest = bytes_of_string(texts[i].text), .value = &item->value, .table = &item->table, .seen = &item->seen };
+		struct decoder d = { .source = &s,
+			.item = texts[i].item,
+			.schema = &control_schema[texts[i].item],
+			.file = "fuzz",
+			.rest = bytes_of_string(texts[i].text),
+			.value = &item->value,
+			.table = &item->table,
+			.seen = &item->seen };
 
 		decode_text(&d);
 		if (d.failed) {
@@ -72,7 +80,11 @@ static void
 ask(const struct control *c, struct bytes address)
 {
 	struct peer_name peer = { address, address.len % 2 == 0 };
-	struct rules_query q = { .address = address.at, .address_len = address.len >= 16 ? 16 : address.len >= 4 ? 4 : 0, .host = address };
+	struct rules_query q = { .address = address.at,
+		.address_len = address.len >= 16 ? 16
+		    : address.len >= 4           ? 4
+						 : 0,
+		.host = address };
 	struct destination d;
 	struct verdict v;
 	struct bytes found, name, value;

@@ -16,6 +16,9 @@ BANNED = {
     "gethostbyname gethostbyaddr getaddrinfo getnameinfo": "asks names by libc: resolve does that",
 }
 TESTS_MAY = set("rand srand random srandom drand48 strncpy strncat getaddrinfo".split())
+MAY = {
+    ("tools/postern/check.c", "getaddrinfo"): "an administrator asks, in a shell of his own, what the host itself would say",
+}
 WHY = {name: why for names, why in BANNED.items() for name in names.split()}
 CALL = re.compile(r"(?<![\w.>])(" + "|".join(WHY) + r")\s*\(")
 found = c_source.Findings()
@@ -23,6 +26,6 @@ found = c_source.Findings()
 for path in c_source.files("lib", "daemons", "tools", "tests"):
     for at, line in enumerate(c_source.code(path), 1):
         for m in CALL.finditer(line):
-            if not (path.startswith("tests/") and m[1] in TESTS_MAY):
+            if not (path.startswith("tests/") and m[1] in TESTS_MAY) and (path, m[1]) not in MAY:
                 found.add(path, at, f"{m[1]} {WHY[m[1]]}")
 found.end()

@@ -28,7 +28,9 @@ dir_make(struct control_dir *d)
 	char service[80];
 
 	memset(d, 0, sizeof *d);
-	must((size_t)snprintf(d->etc, sizeof d->etc, "%.40s/control.XXXXXX", tmp != NULL ? tmp : "/tmp") < sizeof d->etc, "name");
+	must(
+	    (size_t)snprintf(d->etc, sizeof d->etc, "%.40s/control.XXXXXX", tmp != NULL ? tmp : "/tmp") < sizeof d->etc,
+	    "name");
 	must(mkdtemp(d->etc) != NULL, "mkdtemp");
 	(void)snprintf(service, sizeof service, "%s/smtpd", d->etc);
 	must(mkdir(service, 0755) == 0, "mkdir");
@@ -89,8 +91,8 @@ note(void *ctx, const struct control_complaint *c)
 	size_t n = strlen(d->said);
 	const char *file = strncmp(c->file, d->etc, strlen(d->etc)) == 0 ? c->file + strlen(d->etc) + 1 : c->file;
 
-	(void)snprintf(d->said + n, sizeof d->said - n, "%s %s:%u: %s\n", c->severity == SEVERITY_ERROR ? "error" : "warning",
-	    file, c->line, c->text);
+	(void)snprintf(d->said + n, sizeof d->said - n, "%s %s:%u: %s\n",
+	    c->severity == SEVERITY_ERROR ? "error" : "warning", file, c->line, c->text);
 }
 
 enum result

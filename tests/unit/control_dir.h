@@ -9,8 +9,8 @@ struct control_dir {
 	char said[4096]; /* complaints, one a line: "error FILE:LINE: text" with FILE below etc */
 };
 
-void dir_make(struct control_dir *d);                                          /* with a service "smtpd" and an item "me" */
-void dir_put(struct control_dir *d, const char *file, const char *text);       /* text null: the file goes */
+void dir_make(struct control_dir *d);                                    /* with a service "smtpd" and an item "me" */
+void dir_put(struct control_dir *d, const char *file, const char *text); /* text null: the file goes */
 void dir_put_bytes(struct control_dir *d, const char *file, struct bytes what);
 void dir_remove(struct control_dir *d);
 

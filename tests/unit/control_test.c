@@ -1,26 +1,26 @@
 /* Control directories: what is read, what is refused and with which words, what a process gets to see.
  * Trusts lib/control only as far as it asserts.
  * Never leaves its private directory. */
+#include "unit.h"
+
+#include "control/rules.h"
 #include "control_dir.h"
+#include "failing.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
-#define assert_bytes(have, want)                                                    \
-	do {                                                                        \
-		struct bytes have_ = (have);                                        \
-		assert_int_equal(have_.len, strlen(want));                          \
-		if (have_.len > 0)                                                  \
-			assert_memory_equal(have_.at, want, have_.len);             \
+#define assert_bytes(have, want) \
+	do { \
+		struct bytes have_ = (have); \
+		assert_int_equal(have_.len, strlen(want)); \
+		if (have_.len > 0) \
+			assert_memory_equal(have_.at, want, have_.len); \
 	} while (0)
 
 static struct control_dir dir;
@@ -146,12 +146,20 @@ static const struct {
 	{ "maxhops", "9\n", "error maxhops:1: expected a number from 10 to 1000\n" },
 	{ "systemusers", "maybe\n", "error systemusers:1: expected yes or no\n" },
 	{ "rcpthosts", "ok.example\nuser@x.example\n..y\n",
-	    "error rcpthosts:2: expected a domain, or a dot and a domain\nerror rcpthosts:3: expected a domain, or a dot and a domain\n" },
-	{ "rcpthosts", "a\x01" "b\n", "error rcpthosts:1: expected a line without control octets\n" },
-	{ "virtualdomains", "x.example\n", "error virtualdomains:1: expected domain:user, .suffix:user, local@domain:user or :user\n" },
-	{ "virtualdomains", "x.example:a/b\n", "error virtualdomains:1: expected the name of a user of this host behind the colon\n" },
-	{ "virtualuser", "0:0:/var/mail\n", "error virtualuser:1: expected uid:gid:home, with a uid other than 0 and an absolute home\n" },
-	{ "virtualuser", "5:5:var\n", "error virtualuser:1: expected uid:gid:home, with a uid other than 0 and an absolute home\n" },
+	    "error rcpthosts:2: expected a domain, or a dot and a domain\nerror rcpthosts:3: expected a domain, or a "
+	    "dot and a domain\n" },
+	{ "rcpthosts",
+	    "a\x01"
+	    "b\n",
+	    "error rcpthosts:1: expected a line without control octets\n" },
+	{ "virtualdomains", "x.example\n",
+	    "error virtualdomains:1: expected domain:user, .suffix:user, local@domain:user or :user\n" },
+	{ "virtualdomains", "x.example:a/b\n",
+	    "error virtualdomains:1: expected the name of a user of this host behind the colon\n" },
+	{ "virtualuser", "0:0:/var/mail\n",
+	    "error virtualuser:1: expected uid:gid:home, with a uid other than 0 and an absolute home\n" },
+	{ "virtualuser", "5:5:var\n",
+	    "error virtualuser:1: expected uid:gid:home, with a uid other than 0 and an absolute home\n" },
 	{ "virtualusers", "a@x.example:../b\n",
 	    "error virtualusers:1: expected a Maildir below virtualuser's home behind the colon, without ..\n" },
 	{ "virtualusers", "a@x.example:/b\n",
@@ -159,14 +167,20 @@ static const struct {
 	{ "virtualusers", "a@x.example:b\n",
 	    "error smtpd/virtualuser:0: expected uid:gid:home here, the owner of the mailboxes in virtualusers\n" },
 	{ "virtualusers", "a:b\n", "error virtualusers:1: expected local@domain:maildir or @domain:maildir\n" },
-	{ "defaultdelivery", "|vdelivermail\n", "error defaultdelivery:1: expected a Maildir below the user's home: ./NAME/\n" },
-	{ "defaultdelivery", "./../x/\n", "error defaultdelivery:1: expected a Maildir below the user's home: ./NAME/\n" },
-	{ "users/assign", "=a:a:5:5:/h:::\n", "error users/assign:2: expected a line with a dot behind the last assignment\n" },
-	{ "users/assign", "=a:a:0:0:/root:::\n.\n", "error users/assign:1: expected a uid other than 0, a gid and an absolute home\n" },
+	{ "defaultdelivery", "|vdelivermail\n",
+	    "error defaultdelivery:1: expected a Maildir below the user's home: ./NAME/\n" },
+	{ "defaultdelivery", "./../x/\n",
+	    "error defaultdelivery:1: expected a Maildir below the user's home: ./NAME/\n" },
+	{ "users/assign", "=a:a:5:5:/h:::\n",
+	    "error users/assign:2: expected a line with a dot behind the last assignment\n" },
+	{ "users/assign", "=a:a:0:0:/root:::\n.\n",
+	    "error users/assign:1: expected a uid other than 0, a gid and an absolute home\n" },
 	{ "users/assign", "a\n.\n",
-	    "error users/assign:1: expected =local:user:uid:gid:home:dash:ext: or +prefix:user:uid:gid:home:dash:pre:\n" },
+	    "error users/assign:1: expected =local:user:uid:gid:home:dash:ext: or "
+	    "+prefix:user:uid:gid:home:dash:pre:\n" },
 	{ "rules", "1.2.3.4:allow\n1.2.3:deny\n",
-	    "error rules:2: expected an address, a range or prefix such as 192.0.2.1-9 or 192.0.2., 192.0.2.0/24, =host, or nothing\n" },
+	    "error rules:2: expected an address, a range or prefix such as 192.0.2.1-9 or 192.0.2., 192.0.2.0/24, "
+	    "=host, or nothing\n" },
 	{ "rules", "1.2.3.4:allwo\n", "error rules:1: expected address:allow or address:deny\n" },
 	{ "rules", "1.2.3.4:allow,A=\"b\n", "error rules:1: expected a second \" behind the value of A\n" },
 	{ "variables", "NAME\n", "error variables:1: expected NAME=value\n" },
@@ -174,8 +188,10 @@ static const struct {
 	    "error barelfnetworks:1: expected an address or a network such as 192.0.2.0/24 or 2001:db8::/32\n" },
 	{ "smtpd/listen", "25\n", "error smtpd/listen:1: expected 192.0.2.1:25, [2001:db8::1]:25 or unix:PATH\n" },
 	{ "smtpd/listen", "::1:25\n", "error smtpd/listen:1: expected 192.0.2.1:25, [2001:db8::1]:25 or unix:PATH\n" },
-	{ "smtpd/listen", "127.0.0.1:65536\n", "error smtpd/listen:1: expected 192.0.2.1:25, [2001:db8::1]:25 or unix:PATH\n" },
-	{ "smtpd/listen", "unix:relative\n", "error smtpd/listen:1: expected unix: and an absolute path of at most 107 octets\n" },
+	{ "smtpd/listen", "127.0.0.1:65536\n",
+	    "error smtpd/listen:1: expected 192.0.2.1:25, [2001:db8::1]:25 or unix:PATH\n" },
+	{ "smtpd/listen", "unix:relative\n",
+	    "error smtpd/listen:1: expected unix: and an absolute path of at most 107 octets\n" },
 	{ "smtpd/listen", "\n", "error smtpd/listen:0: expected a file with an address to listen on\n" },
 	{ "rules.cdb", "short", "error rules.cdb:0: expected a cdb\n" },
 	{ "users/cdb", "short", "error users/cdb:0: expected a cdb\n" },
@@ -314,6 +330,39 @@ a_damaged_configuration_is_never_believed_blindly(void **state)
 	}
 }
 
+/* Each allocation fails in its turn: what comes back is EXHAUSTED, or a whole configuration. */
+static void
+without_memory_there_is_no_configuration_rather_than_a_wrong_one(void **state)
+{
+	unsigned n_failed = 0;
+	bool failed = true;
+
+	(void)state;
+	dir_put(&dir, "rules", "192.0.2.1-60:deny\n");
+	dir_put(&dir, "users/assign", "=joe:joe:1001:1001:/home/joe:::\n.\n");
+	for (unsigned n = 1; failed; n++) {
+		struct why why = WHY_NONE;
+		enum result r;
+
+		fail_allocation(n);
+		r = dir_open(&dir, "policy", &control, &why);
+		failed = allocation_failed();
+		n_failed += failed;
+		if (r == OK) {
+			struct rules_query q = { .address = (const uint8_t[]){ 192, 0, 2, 60 }, .address_len = 4 };
+			struct bytes data;
+
+			assert_int_equal(rules_find_in(&control, &q, &data), OK);
+			assert_true(rules_denies(data));
+			dir_close(&control);
+			control = CONTROL_NONE;
+		} else if (r != EXHAUSTED)
+			fail_msg("allocation %u: %d %s", n, (int)r, why.text);
+	}
+	print_message("%u allocations failed\n", n_failed);
+	assert_true(n_failed > 5);
+}
+
 int
 main(void)
 {
@@ -332,6 +381,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(networks_are_compared_by_their_bits, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(endpoints_come_in_their_order, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_damaged_configuration_is_never_believed_blindly, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    without_memory_there_is_no_configuration_rather_than_a_wrong_one, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -142,8 +142,9 @@ senders_are_refused_by_every_documented_form(void **state)
 	};
 
 	(void)state;
-	list("badmailfrom", "bad@x.example\n@spam.example\n?friend@spam.example\n@ours.example+\nboss@mine.example+\n"
-			    "@needsname.example-\n@big.example=\n~dialup.example\n[0-9]??@digits.example\n!777@digits.example\n");
+	list("badmailfrom",
+	    "bad@x.example\n@spam.example\n?friend@spam.example\n@ours.example+\nboss@mine.example+\n"
+	    "@needsname.example-\n@big.example=\n~dialup.example\n[0-9]??@digits.example\n!777@digits.example\n");
 	check_senders(cases, nitems(cases));
 	forget();
 }

@@ -164,7 +164,8 @@ the_first_of_the_documented_keys_counts(void **state)
 	dir_put(&dir, "rules", rules);
 	assert_int_equal(dir_open(&dir, "listen", &control, &why), OK);
 	for (size_t i = 0; i < nitems(peers); i++) {
-		struct rules_query q = { .host = bytes_of_string(peers[i].host), .info = bytes_of_string(peers[i].info) };
+		struct rules_query q = { .host = bytes_of_string(peers[i].host),
+			.info = bytes_of_string(peers[i].info) };
 		struct bytes data, name, value;
 		uint8_t address[16];
 
@@ -176,7 +177,8 @@ the_first_of_the_documented_keys_counts(void **state)
 		assert_int_equal(rules_denies(data), strcmp(peers[i].name, "rest") == 0);
 		assert_true(rules_next_variable(&data, &name, &value));
 		if (!bytes_equal(value, bytes_of_string(peers[i].name)))
-			fail_msg("%s %s: %.*s", peers[i].address, peers[i].host, (int)value.len, (const char *)value.at);
+			fail_msg(
+			    "%s %s: %.*s", peers[i].address, peers[i].host, (int)value.len, (const char *)value.at);
 		assert_false(rules_next_variable(&data, &name, &value));
 	}
 	dir_close(&control);

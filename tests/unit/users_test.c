@@ -24,13 +24,15 @@ set_up(void **state)
 	(void)state;
 	dir_make(&dir);
 	dir_put(&dir, "locals", "mx.example.org\nlocal.example\n");
-	dir_put(&dir, "virtualdomains", "virt.example:joe-virt\n.wild.example:joe\nalice@one.example:joe-alice\n"
-					"not.wild.example:\n");
+	dir_put(&dir, "virtualdomains",
+	    "virt.example:joe-virt\n.wild.example:joe\nalice@one.example:joe-alice\n"
+	    "not.wild.example:\n");
 	dir_put(&dir, "percenthack", "mx.example.org\n");
 	dir_put(&dir, "virtualuser", "5000:5001:/var/vmail\n");
 	dir_put(&dir, "virtualusers", "Mary@Box.example:./box/mary/\n@box.example:rest\nann@two.example:two/ann\n");
-	dir_put(&dir, "users/assign", "=joe:joe:1001:1002:/home/joe:::\n+joe-:joe:1001:1002:/home/joe:-::\n"
-				      "+joe-list-:lister:1003:1003:/home/list:-:l-:\n=postie:postie:1004:1004:/home/postie:::\n.\n");
+	dir_put(&dir, "users/assign",
+	    "=joe:joe:1001:1002:/home/joe:::\n+joe-:joe:1001:1002:/home/joe:-::\n"
+	    "+joe-list-:lister:1003:1003:/home/list:-:l-:\n=postie:postie:1004:1004:/home/postie:::\n.\n");
 	dir_put(&dir, "postmaster", "postie\n");
 	assert_int_equal(dir_open(&dir, "policy", &control, &why), OK);
 	assert_string_equal(dir.said, "");
@@ -99,8 +101,8 @@ say_route(struct bytes address, char *text, size_t size)
 	if (d.route == ROUTE_REMOTE)
 		(void)snprintf(text, size, "remote %.*s", B(d.domain));
 	else
-		(void)snprintf(text, size, "%u %.*s %.*s %.*s '%.*s' %.*s", d.user.uid, B(d.user.home), B(d.user.maildir),
-		    B(d.user.dash), B(d.user.extension), B(d.address));
+		(void)snprintf(text, size, "%u %.*s %.*s %.*s '%.*s' %.*s", d.user.uid, B(d.user.home),
+		    B(d.user.maildir), B(d.user.dash), B(d.user.extension), B(d.address));
 }
 
 static void
@@ -146,7 +148,8 @@ a_table_that_cannot_be_read_is_not_one_without_the_user(void **state)
 
 	(void)state;
 	assert_true(len > 2048 && (size_t)len < sizeof image);
-	for (size_t i = 0; i < 2048; i += 8) /* positions of the hash tables: beyond the end, but for the head record's */
+	for (size_t i = 0; i < 2048;
+	     i += 8) /* positions of the hash tables: beyond the end, but for the head record's */
 		if (i / 8 != (cdb_hash("!", 1) & 255))
 			memset(image + i, 0xff, 4);
 	assert_int_equal(write(fd, image, (size_t)len), len);
@@ -160,7 +163,12 @@ a_table_that_cannot_be_read_is_not_one_without_the_user(void **state)
 static void
 a_compiled_table_counts_like_its_text(void **state)
 {
-	static const char value[] = "kim\0" "1010\0" "1010\0" "/home/kim\0" "-\0" "pre\0";
+	static const char value[] = "kim\0"
+				    "1010\0"
+				    "1010\0"
+				    "/home/kim\0"
+				    "-\0"
+				    "pre\0";
 	struct cdb_make made;
 	struct why why = WHY_NONE;
 	char path[100];
@@ -193,7 +201,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(an_address_goes_where_qmail_sends_it, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(no_length_of_a_local_part_does_harm, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_table_that_cannot_be_read_is_not_one_without_the_user, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    a_table_that_cannot_be_read_is_not_one_without_the_user, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_compiled_table_counts_like_its_text, set_up, tear_down),
 	};
 

@@ -94,7 +94,8 @@ check_name(struct check *k, const char *service, const struct control *c)
 	name[me.len] = '\0';
 	error = getaddrinfo(name, NULL, NULL, &found);
 	if (error != 0)
-		warn(k, service, ITEM_ME, "%s does not resolve (%s): peers may refuse its mail", name, gai_strerror(error));
+		warn(k, service, ITEM_ME, "%s does not resolve (%s): peers may refuse its mail", name,
+		    gai_strerror(error));
 	else
 		freeaddrinfo(found);
 	if (bytes_find(me, '.') == me.len)
@@ -111,7 +112,8 @@ check_postmaster(struct check *k, const char *service, const struct control *c)
 	buf_add_string(&address, "postmaster@");
 	buf_add(&address, control_text(c, ITEM_ME));
 	if (users_route(c, buf_bytes(&address), &d) == ABSENT)
-		warn(k, service, ITEM_POSTMASTER, "nobody gets the mail of postmaster, which every host must take: name a user here");
+		warn(k, service, ITEM_POSTMASTER,
+		    "nobody gets the mail of postmaster, which every host must take: name a user here");
 }
 
 static void
@@ -125,7 +127,8 @@ check_open_relay(struct check *k, const char *service, const struct control *c)
 		return;
 	while (rules_next_variable(&data, &name, &value))
 		if (bytes_equal(name, BYTES("RELAYCLIENT")))
-			warn(k, service, ITEM_RULES, "RELAYCLIENT is given to everybody: this host would be an open relay");
+			warn(k, service, ITEM_RULES,
+			    "RELAYCLIENT is given to everybody: this host would be an open relay");
 }
 
 static void
@@ -147,8 +150,10 @@ check_locals(struct check *k, const struct control_source *s, const struct contr
 		size_t key_len = (size_t)(at.at[0] | at.at[1] << 8), data_len = (size_t)(at.at[4] | at.at[5] << 8);
 		struct bytes domain = bytes_first(bytes_skip(at, 8), key_len);
 
-		if (control_find_domain(c, ITEM_RCPTHOSTS, domain) == ABSENT && control_find_domain(c, ITEM_MORERCPTHOSTS, domain) == ABSENT)
-			warn(k, s->from.service, ITEM_RCPTHOSTS, "%.*s is in locals, not here: nobody else can send mail to it", SHOW(domain));
+		if (control_find_domain(c, ITEM_RCPTHOSTS, domain) == ABSENT &&
+		    control_find_domain(c, ITEM_MORERCPTHOSTS, domain) == ABSENT)
+			warn(k, s->from.service, ITEM_RCPTHOSTS,
+			    "%.*s is in locals, not here: nobody else can send mail to it", SHOW(domain));
 		at = bytes_skip(at, 8 + key_len + data_len);
 	}
 }
@@ -224,8 +229,9 @@ check_all(struct check *k)
 		return EXIT_TROUBLE;
 	}
 	while ((e = readdir(dir)) != NULL && n < SERVICES_MAX)
-		if (e->d_name[0] != '.' && strcmp(e->d_name, "users") != 0 && fstatat(dirfd(dir), e->d_name, &st, 0) == 0 &&
-		    S_ISDIR(st.st_mode) && (services[n] = strdup(e->d_name)) != NULL)
+		if (e->d_name[0] != '.' && strcmp(e->d_name, "users") != 0 &&
+		    fstatat(dirfd(dir), e->d_name, &st, 0) == 0 && S_ISDIR(st.st_mode) &&
+		    (services[n] = strdup(e->d_name)) != NULL)
 			n++;
 	(void)closedir(dir);
 	qsort(services, n, sizeof services[0], compare);

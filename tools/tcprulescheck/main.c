@@ -116,7 +116,9 @@ main(int argc, char *argv[])
 	int fd, status;
 
 	if (argc != 2) {
-		(void)fprintf(stderr, "usage: tcprulescheck rules.cdb, with TCPREMOTEIP, TCPREMOTEHOST, TCPREMOTEINFO in the environment\n");
+		(void)fprintf(stderr,
+		    "usage: tcprulescheck rules.cdb, with TCPREMOTEIP, TCPREMOTEHOST, TCPREMOTEINFO in the "
+		    "environment\n");
 		return EXIT_USAGE;
 	}
 	fd = open(argv[1], O_RDONLY | O_CLOEXEC);

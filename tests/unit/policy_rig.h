@@ -1,0 +1,41 @@
+/* For tests of `policy`: the process itself, unconfined, between a listen, front ends and a queue that are the test. */
+#pragma once
+
+#include "unit.h"
+
+#include "control_dir.h"
+#include "wire/door.h"
+#include "wire/listen_policy.h"
+#include "wire/policy_queue.h"
+#include "wire/smtpd_policy.h"
+
+#include <sys/types.h>
+
+extern struct control_dir rig_dir;
+extern pid_t rig_child;
+extern struct channel listen_end, queue_end;
+extern struct wire_buffer rig_buffer, queue_buffer;
+
+/* Peers and what the rig's rules make of them. */
+extern const uint8_t anybody[4], denied[4], relay[4], gate[4], small[4];
+
+void rig_start(void);
+int rig_set_up(void **state);
+int rig_tear_down(void **state);
+struct channel connect_peer(const uint8_t address[4], uint8_t family);
+void expect_ended(uint32_t slot);
+void expect_welcome(struct channel *c, unsigned code, unsigned flags);
+void expect_answer(struct channel *c, unsigned code, const char *enhanced);
+void rig_say(struct channel *c, uint16_t type, const void *body, struct bytes tail);
+void say_mail(struct channel *c, const char *helo, const char *from, uint64_t octets);
+void say_rcpt(struct channel *c, const char *to);
+void rcpt(struct channel *c, const char *to, unsigned code, const char *enhanced);
+struct channel rig_begin(const uint8_t address[4]);
+struct channel begin_mail(const uint8_t address[4], const char *from);
+void take_door(void);
+struct wire_message queue_receives(uint16_t type);
+uint32_t give_writer(uint32_t ref);
+void say_committed(uint32_t ref);
+void say_failed(uint32_t ref, enum result r);
+void expect_content(struct channel *c, uint64_t max);
+uint32_t to_writing(struct channel *c);
