@@ -284,7 +284,7 @@ set_time_limits(const struct session *s)
 static bool
 be_welcomed(struct session *s)
 {
-	struct wire_buffer buffer;
+	WIRE_UNCLEARED struct wire_buffer buffer;
 	struct wire_message m;
 	struct bytes fields[2];
 	struct why why = WHY_NONE;
@@ -307,9 +307,12 @@ be_welcomed(struct session *s)
 void
 session_run(int fd, int policy_fd, const char *conn)
 {
-	static struct session s;
+	static struct session s; /* all zero, and pages of its buffers that nothing touches cost nothing */
 
-	s = (struct session){ .fd = fd, .conn = conn, .content_fd = -1, .state = STATE_CONNECTED };
+	s.fd = fd;
+	s.conn = conn;
+	s.content_fd = -1;
+	s.state = STATE_CONNECTED;
 	s.policy = channel_of(policy_fd, &smtpd_policy_protocol, SP_SMTPD, true);
 	s.out = buf_over(s.out_octets, sizeof s.out_octets);
 	if (be_welcomed(&s))

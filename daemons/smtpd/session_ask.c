@@ -57,7 +57,7 @@ exchange(struct session *s, uint16_t type, const void *body, struct bytes tail, 
 bool
 session_ask(struct session *s, uint16_t type, const void *body, struct bytes tail, bool *accepted)
 {
-	struct wire_buffer buffer;
+	WIRE_UNCLEARED struct wire_buffer buffer;
 	struct wire_message m;
 	const struct sp_answer *a;
 
@@ -75,7 +75,7 @@ session_ask(struct session *s, uint16_t type, const void *body, struct bytes tai
 bool
 session_ask_content(struct session *s, bool *accepted)
 {
-	struct wire_buffer buffer;
+	WIRE_UNCLEARED struct wire_buffer buffer;
 	struct wire_message m;
 	const struct sp_content *content;
 

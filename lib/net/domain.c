@@ -1,12 +1,11 @@
 /* Domain names.
- * Trusts libidn2 for IDNA; nothing about the text.
+ * Trusts nothing about the text.
  * Never passes on an octet that means something in a path, a log line or a file name. */
 #include "net/domain.h"
 
 #include "net/utf8.h"
 
 #include <arpa/inet.h>
-#include <idn2.h>
 #include <string.h>
 
 #define LABEL_MAX 63
@@ -63,34 +62,4 @@ domain_is_literal(struct bytes text)
 	size_t len;
 
 	return domain_literal_address(text, address, &len);
-}
-
-static void
-add_lower(struct buf *into, struct bytes name)
-{
-	for (size_t i = 0; i < name.len; i++)
-		buf_add_octet(into, ascii_lower(name.at[i]));
-}
-
-enum result
-domain_normalise(struct bytes name, struct buf *into)
-{
-	char copy[DOMAIN_MAX + 1];
-	uint8_t *ascii = NULL;
-
-	if (name.len > 0 && name.at[name.len - 1] == '.')
-		name.len--;
-	if (utf8_is_ascii(name)) {
-		add_lower(into, name);
-		return buf_result(into);
-	}
-	if (name.len > DOMAIN_MAX || !utf8_is_valid(name))
-		return MALFORMED;
-	memcpy(copy, name.at, name.len);
-	copy[name.len] = '\0';
-	if (idn2_lookup_u8((const uint8_t *)copy, &ascii, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) != IDN2_OK)
-		return MALFORMED;
-	add_lower(into, bytes_of_string((const char *)ascii));
-	idn2_free(ascii);
-	return buf_result(into);
 }

@@ -45,19 +45,14 @@ channel_send(struct channel *c, uint16_t type, uint32_t ref, const void *body, s
 {
 	const struct wire_row *row = &c->protocol->rows[type];
 	struct wire_head head = { type, (uint16_t)(row->body_len + tail.len), ref };
-	uint8_t packet[WIRE_MAX];
-	struct iovec iov = { packet, sizeof head + head.len };
-	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct iovec iov[3] = { { &head, sizeof head }, { (void *)(uintptr_t)body, row->body_len },
+		{ (void *)(uintptr_t)tail.at, tail.len } };
+	struct msghdr mh = { .msg_iov = iov, .msg_iovlen = nitems(iov) };
 	union control control;
 
 	if (type >= c->protocol->n_rows || row->sender != c->me || tail.len > row->tail_max)
 		return why_set(why, BROKEN, "%s: type %u with a tail of %zu is not ours to send", c->protocol->name, type,
 		    tail.len);
-	memcpy(packet, &head, sizeof head);
-	if (row->body_len > 0)
-		memcpy(packet + sizeof head, body, row->body_len);
-	if (tail.len > 0)
-		memcpy(packet + sizeof head + row->body_len, tail.at, tail.len);
 	if (row->n_fds > 0) {
 		memset(&control, 0, sizeof control);
 		mh.msg_control = &control;

@@ -41,7 +41,7 @@ enum result
 door_take(int door_fd, const struct wire_protocol *p, struct channel *c, struct why *why)
 {
 	struct channel door = channel_of(door_fd, &door_protocol, DOOR_OWNER, false);
-	struct wire_buffer buffer;
+	WIRE_UNCLEARED struct wire_buffer buffer;
 	struct wire_message m;
 	enum result r = channel_receive(&door, &buffer, &m, why);
 

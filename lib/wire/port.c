@@ -94,7 +94,7 @@ ready(struct loop *loop, struct source *s, uint32_t events)
 {
 	struct port *p = container_of(s, struct port, source);
 	struct why why = WHY_NONE;
-	struct wire_buffer buffer;
+	WIRE_UNCLEARED struct wire_buffer buffer;
 	struct wire_message m;
 	bool gone = false;
 	enum result r = OK;

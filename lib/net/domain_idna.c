@@ -1,0 +1,39 @@
+/* The form in which domains are looked up. A file of its own, so that who only checks names need not link libidn2.
+ * Trusts libidn2 for IDNA; nothing about the text.
+ * Never yields two forms of one domain. */
+#include "net/domain.h"
+
+#include "net/utf8.h"
+
+#include <idn2.h>
+#include <string.h>
+
+static void
+add_lower(struct buf *into, struct bytes name)
+{
+	for (size_t i = 0; i < name.len; i++)
+		buf_add_octet(into, ascii_lower(name.at[i]));
+}
+
+enum result
+domain_normalise(struct bytes name, struct buf *into)
+{
+	char copy[DOMAIN_MAX + 1];
+	uint8_t *ascii = NULL;
+
+	if (name.len > 0 && name.at[name.len - 1] == '.')
+		name.len--;
+	if (utf8_is_ascii(name)) {
+		add_lower(into, name);
+		return buf_result(into);
+	}
+	if (name.len > DOMAIN_MAX || !utf8_is_valid(name))
+		return MALFORMED;
+	memcpy(copy, name.at, name.len);
+	copy[name.len] = '\0';
+	if (idn2_lookup_u8((const uint8_t *)copy, &ascii, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) != IDN2_OK)
+		return MALFORMED;
+	add_lower(into, bytes_of_string((const char *)ascii));
+	idn2_free(ascii);
+	return buf_result(into);
+}
