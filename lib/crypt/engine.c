@@ -1,0 +1,228 @@
+/* Contexts of handshakes.
+ * Trusts the administrator's options once they parse.
+ * Never offers what has been a hole in mail: old versions, CBC, static RSA, renegotiation, compression, tickets, 0-RTT. */
+#include "crypt/internal.h"
+
+#include <openssl/err.h>
+#include <openssl/x509_vfy.h>
+#include <openssl/pem.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CIPHERS \
+	"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-" \
+	"POLY1305:" \
+	"ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384"
+#define DEPTH 4
+#define CERTIFICATES_MAX (64L << 10) /* octets of a peer's chain */
+
+static const char *
+openssl_says(void)
+{
+	const char *text = ERR_reason_error_string(ERR_peek_last_error());
+
+	return text == NULL ? "no reason given" : text;
+}
+
+/* ---- application protocols: a peer that names some, but not ours, has come to the wrong door ---- */
+
+static int
+choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_len, const unsigned char *in, unsigned in_len,
+    void *context)
+{
+	const struct tls_engine *e = context;
+
+	(void)ssl;
+	for (unsigned i = 0; i < in_len; i += 1u + in[i]) {
+		if (in[i] >= in_len - i)
+			break;
+		if (in[i] + 1u == e->protocol_len && memcmp(in + i, e->protocol, e->protocol_len) == 0) {
+			*out = in + i + 1;
+			*out_len = in[i];
+			return SSL_TLSEXT_ERR_OK;
+		}
+	}
+	return SSL_TLSEXT_ERR_ALERT_FATAL; /* no_application_protocol, RFC 7301 3.2 */
+}
+
+static enum result
+set_protocol(struct tls_engine *e, struct bytes name, struct why *why)
+{
+	if (name.len == 0)
+		return OK;
+	if (name.len >= sizeof e->protocol)
+		return why_set(why, MALFORMED, "a protocol name of %zu octets", name.len);
+	e->protocol[0] = (uint8_t)name.len;
+	memcpy(e->protocol + 1, name.at, name.len);
+	e->protocol_len = (unsigned)name.len + 1;
+	if (e->role == TLS_SERVER)
+		SSL_CTX_set_alpn_select_cb(e->ctx, choose_protocol, e);
+	else if (SSL_CTX_set_alpn_protos(e->ctx, e->protocol, e->protocol_len) != 0)
+		return why_set(why, EXHAUSTED, "no memory");
+	return OK;
+}
+
+/* ---- alerts ---- */
+
+static void
+note_alert(const SSL *ssl, int where, int code)
+{
+	struct tls_session *s = session_of(ssl);
+
+	if ((where & SSL_CB_ALERT) == 0 || s == NULL || s->n_alerts == TLS_ALERTS_MAX)
+		return;
+	s->alerts[s->n_alerts++] = (struct tls_alert){ .sent = (where & SSL_CB_WRITE) != 0,
+		.fatal = code >> 8 == SSL3_AL_FATAL,
+		.name = SSL_alert_desc_string_long(code) };
+}
+
+/* ---- whom to believe ---- */
+
+static enum result
+trust(struct tls_engine *e, struct bytes pem, bool names, struct why *why)
+{
+	X509_STORE *store = SSL_CTX_get_cert_store(e->ctx);
+	BIO *in = BIO_new_mem_buf(pem.at, (int)pem.len);
+	enum result r = OK;
+	unsigned n = 0;
+	X509 *c;
+
+	while (r == OK && in != NULL && (c = PEM_read_bio_X509(in, NULL, NULL, NULL)) != NULL) {
+		if (X509_STORE_add_cert(store, c) != 1 || (names && SSL_CTX_add_client_CA(e->ctx, c) != 1))
+			r = why_set(why, MALFORMED, "a CA certificate can't be taken: %s", openssl_says());
+		X509_free(c);
+		n++;
+	}
+	BIO_free(in);
+	ERR_clear_error();
+	return r == OK && n == 0 ? why_set(why, MALFORMED, "a CA file without a certificate") : r;
+}
+
+static enum result
+take_crls(struct tls_engine *e, struct bytes pem, struct why *why)
+{
+	X509_STORE *store = SSL_CTX_get_cert_store(e->ctx);
+	BIO *in = BIO_new_mem_buf(pem.at, (int)pem.len);
+	enum result r = OK;
+	unsigned n = 0;
+	X509_CRL *c;
+
+	while (r == OK && in != NULL && (c = PEM_read_bio_X509_CRL(in, NULL, NULL, NULL)) != NULL) {
+		if (X509_STORE_add_crl(store, c) != 1)
+			r = why_set(why, MALFORMED, "a revocation list can't be taken: %s", openssl_says());
+		X509_CRL_free(c);
+		n++;
+	}
+	BIO_free(in);
+	ERR_clear_error();
+	if (r == OK && n == 0)
+		return why_set(why, MALFORMED, "a CRL file without a revocation list");
+	if (r == OK)
+		(void)X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK);
+	return r;
+}
+
+/* The handshake goes on; whoever asks for the facts learns the result. */
+static int
+let_pass(int good, X509_STORE_CTX *c)
+{
+	(void)good;
+	(void)c;
+	return 1;
+}
+
+static enum result
+set_trust(struct tls_engine *e, const struct tls_options *o, struct why *why)
+{
+	int mode = SSL_VERIFY_PEER |
+	    (o->role == TLS_SERVER && o->verify == TLS_VERIFY_REQUIRED ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0);
+	enum result r;
+
+	if (o->ca.len > 0 && (r = trust(e, o->ca, o->ca_names.len == 0 && o->role == TLS_SERVER, why)) != OK)
+		return r;
+	if (o->ca_names.len > 0 && (r = trust(e, o->ca_names, o->role == TLS_SERVER, why)) != OK)
+		return r;
+	if (o->crl.len > 0 && (r = take_crls(e, o->crl, why)) != OK)
+		return r;
+	if (o->verify == TLS_VERIFY_NONE && o->role == TLS_SERVER)
+		return OK;
+	e->demands = o->verify == TLS_VERIFY_REQUIRED;
+	SSL_CTX_set_verify(e->ctx, mode, e->demands ? NULL : let_pass);
+	SSL_CTX_set_verify_depth(e->ctx, o->depth > 0 ? (int)o->depth : DEPTH);
+	return OK;
+}
+
+/* ---- contexts ---- */
+
+static enum result
+set_versions(struct tls_engine *e, struct bytes ciphers, struct why *why)
+{
+	char text[1024] = CIPHERS;
+
+	if (ciphers.len >= sizeof text)
+		return why_set(why, MALFORMED, "a cipher list of %zu octets", ciphers.len);
+	if (ciphers.len > 0) {
+		memcpy(text, ciphers.at, ciphers.len);
+		text[ciphers.len] = '\0';
+	}
+	if (SSL_CTX_set_min_proto_version(e->ctx, TLS1_2_VERSION) != 1)
+		return why_set(why, BROKEN, "OpenSSL has no TLS 1.2");
+	/* a list that names only TLS 1.3 suites is meant for that version */
+	if (SSL_CTX_set_cipher_list(e->ctx, text) != 1 && SSL_CTX_set_ciphersuites(e->ctx, text) != 1)
+		return why_set(why, MALFORMED, "no cipher in the list %s", text);
+	return OK;
+}
+
+static void
+set_habits(SSL_CTX *c)
+{
+	(void)SSL_CTX_set_options(c,
+	    SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
+		SSL_OP_PRIORITIZE_CHACHA | SSL_OP_NO_SESSION_RESUMPTION_ON_RENEGOTIATION);
+	(void)SSL_CTX_set_num_tickets(c, 0);
+	(void)SSL_CTX_set_max_early_data(c, 0);
+	(void)SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_OFF);
+	(void)SSL_CTX_set_mode(
+	    c, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+	SSL_CTX_set_read_ahead(c, 1);
+	SSL_CTX_set_max_cert_list(c, CERTIFICATES_MAX);
+	SSL_CTX_set_info_callback(c, note_alert);
+	SSL_CTX_set_quiet_shutdown(c, 0);
+}
+
+enum result
+engine_open(struct tls_engine **out, const struct tls_options *o, struct why *why)
+{
+	struct tls_engine *e = calloc(1, sizeof *e);
+	enum result r;
+
+	*out = NULL;
+	if (e == NULL ||
+	    (e->ctx = SSL_CTX_new(o->role == TLS_SERVER ? TLS_server_method() : TLS_client_method())) == NULL) {
+		free(e);
+		return why_set(why, EXHAUSTED, "no memory for a TLS context");
+	}
+	e->role = o->role;
+	e->rack = o->rack;
+	e->by_name = o->by_name;
+	set_habits(e->ctx);
+	if ((r = set_versions(e, o->ciphers, why)) != OK || (r = set_protocol(e, o->protocol, why)) != OK ||
+	    (r = set_trust(e, o, why)) != OK || (r = identities_prepare(e, o->certificates, why)) != OK) {
+		engine_close(e);
+		return r;
+	}
+	ERR_clear_error();
+	*out = e;
+	return OK;
+}
+
+void
+engine_close(struct tls_engine *e)
+{
+	if (e == NULL)
+		return;
+	SSL_CTX_free(e->ctx);
+	for (size_t i = 0; i < e->n_identities; i++)
+		identity_free(&e->identities[i]);
+	free(e);
+}

@@ -1,0 +1,43 @@
+/* Inside lib/crypt: OpenSSL's types. */
+#pragma once
+
+#include "crypt/session.h"
+
+#include <openssl/ssl.h>
+
+#define IDENTITIES_MAX 8
+
+/* A certificate that can be shown. */
+struct identity {
+	X509 *leaf;
+	STACK_OF(X509) * chain;
+	EVP_PKEY *key; /* of our provider */
+	uint8_t spki[SPKI_LEN];
+	struct bytes ocsp;
+};
+
+struct tls_engine {
+	SSL_CTX *ctx;
+	const struct rack *rack;
+	enum tls_role role;
+	bool by_name, demands;
+	uint8_t protocol[33]; /* ALPN: length and name */
+	unsigned protocol_len;
+	struct identity identities[IDENTITIES_MAX];
+	size_t n_identities;
+};
+
+/* identity.c */
+enum result identity_load(struct identity *i, const struct rack *rack, struct bytes file, struct why *why);
+void identity_free(struct identity *i);
+bool identity_use(SSL *ssl, const struct identity *i);
+enum result identities_prepare(struct tls_engine *e, struct bytes files, struct why *why);
+
+/* reasons.c: the failure that OpenSSL has queued, in words. */
+enum result failure_why(const struct tls_session *s, int ssl_error, struct why *why);
+
+static inline struct tls_session *
+session_of(const SSL *ssl)
+{
+	return SSL_get_app_data(ssl);
+}

@@ -1,0 +1,31 @@
+/* A certificate and its key as they lie in an administrator's files, checked as a pair and brought into the forms that
+ * `tls` (chain) and `keyload` (key) read. */
+#pragma once
+
+#include "crypt/signer.h"
+
+#define PAIR_FILE_MAX (256u << 10) /* octets of a certificate or key file */
+#define FINGERPRINT_LEN 32         /* SHA-256 of a certificate */
+
+struct pair {
+	enum key_kind kind;
+	uint8_t spki[SPKI_LEN];
+	uint8_t fingerprint[FINGERPRINT_LEN];
+	int64_t not_before, not_after; /* seconds since 1970 */
+	struct buf chain;              /* the certificates in DER, leaf first, each a field (wire_put) */
+	struct buf names;              /* DNS names of the leaf in lower case, each a field; the CN if it has none */
+	struct buf key;                /* in the form of signer_encode; to be wiped */
+};
+
+/* Checks a certificate file (PEM; leaf first, then its issuers) without a key. */
+enum result pair_read_chain(struct pair *p, struct bytes certificates, struct why *why);
+
+/* The same with its key (PEM; encrypted if passphrase.at is not null): MALFORMED; REFUSED: they do not belong together,
+ * or the key is of a kind or size that is not served. In either case *p must be closed. */
+enum result pair_read(
+    struct pair *p, struct bytes certificates, struct bytes key, struct bytes passphrase, struct why *why);
+
+void pair_close(struct pair *p); /* wipes the key */
+
+/* Names of a checked chain again, from its stored form. */
+enum result pair_names(struct bytes chain, struct buf *names, struct why *why);
