@@ -231,15 +231,11 @@ release(struct admin *a, const struct id *id, struct why *why)
 	return r;
 }
 
-static enum result
-delete(struct admin *a, const struct id *id, struct why *why)
-{
-	int fd = shelf_take(a->shelf, id);
-	enum result r = place_remove(a->place, id, why);
+static enum result delete (struct admin *a, const struct id *id, struct why *why) {
+	int fd = shelf_take(a->shelf, id); enum result r = place_remove(a->place, id, why);
 
 	fd_close(&fd);
-	if (r == OK)
-		feed_forget(a->feed, id);
+	if (r == OK) feed_forget(a->feed, id);
 	return r;
 }
 
@@ -265,7 +261,7 @@ act_on_one(struct admin *a, enum qc_what what, const struct id *id, struct why *
 			feed_bounce(a->feed, id);
 		break;
 	case QC_DELETE:
-		r = delete(a, id, why);
+		r = delete (a, id, why);
 		break;
 	case QC_N_ACTS:
 		break;
@@ -274,7 +270,8 @@ act_on_one(struct admin *a, enum qc_what what, const struct id *id, struct why *
 }
 
 static void
-log_act(const struct visitor *v, enum qc_what what, const char *id, struct bytes domain, enum result r, const struct why *why)
+log_act(const struct visitor *v, enum qc_what what, const char *id, struct bytes domain, enum result r,
+    const struct why *why)
 {
 	struct log_line l;
 

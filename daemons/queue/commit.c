@@ -80,8 +80,8 @@ check_size(const struct transaction *t, uint64_t octets, struct why *why)
 	if ((uint64_t)st.st_size == whole || (octets == 0 && (uint64_t)st.st_size < content_at))
 		return OK;
 	if (t->spare.fd < 0 || (uint64_t)st.st_size < whole || (uint64_t)st.st_size != t->spare.len)
-		return why_set(why, MALFORMED, "%llu octets were announced, the file has %llu", (unsigned long long)whole,
-		    (unsigned long long)st.st_size);
+		return why_set(why, MALFORMED, "%llu octets were announced, the file has %llu",
+		    (unsigned long long)whole, (unsigned long long)st.st_size);
 	if (ftruncate(fd, (off_t)whole) != 0)
 		return why_errno(why, result_of_errno(errno), "cutting a spare file");
 	return OK;
@@ -176,8 +176,8 @@ finish(struct commits *c, struct transaction *t)
 	if (r == OK) {
 		if (t->order > c->finished)
 			c->finished = t->order;
-		shelf_put(c->shelf, &t->id, t->fd, t->draft.n_recipients,
-		    store_draft_content_at(&t->draft) + t->content_len);
+		shelf_put(
+		    c->shelf, &t->id, t->fd, t->draft.n_recipients, store_draft_content_at(&t->draft) + t->content_len);
 		t->fd = -1;
 	} else {
 		unname(c, t, &why);

@@ -334,5 +334,6 @@ enum result
 feed_open(struct feed *f, struct loop *loop, int fd, struct why *why)
 {
 	f->loop = loop;
-	return port_open(&f->port, loop, channel_of(fd, &queue_send_protocol, QS_QUEUE, false), &events, WAITING_MAX, why);
+	return port_open(
+	    &f->port, loop, channel_of(fd, &queue_send_protocol, QS_QUEUE, false), &events, WAITING_MAX, why);
 }

@@ -98,7 +98,8 @@ answer_failure(struct client *c, uint32_t ref, enum result r, const struct why *
 	struct pq_failed failed = { .result = (uint32_t)r };
 
 	log_why("not-accepted", r, reason);
-	return port_send(&c->port, PQ_FAILED, ref, &failed, bytes_first(bytes_of_string(reason->text), WHY_MAX), NULL, why);
+	return port_send(
+	    &c->port, PQ_FAILED, ref, &failed, bytes_first(bytes_of_string(reason->text), WHY_MAX), NULL, why);
 }
 
 /* ---- requests ---- */
@@ -111,7 +112,8 @@ add_recipients(struct transaction *t, struct bytes tail, uint32_t n, struct why 
 		struct bytes notify;
 		enum result result;
 
-		if (!wire_take(&tail, &r.forward) || !wire_take(&tail, &r.orcpt) || !wire_take(&tail, &notify) || notify.len != 1)
+		if (!wire_take(&tail, &r.forward) || !wire_take(&tail, &r.orcpt) || !wire_take(&tail, &notify) ||
+		    notify.len != 1)
 			return why_set(why, MALFORMED, "fewer recipients than announced");
 		r.notify = notify.at[0];
 		if ((result = store_draft_add(&t->draft, &r, why)) != OK)
@@ -173,7 +175,8 @@ give_writer(struct transaction *t, struct why *why)
 	int fd;
 
 	if (!store_draft_is_complete(&t->draft))
-		return why_set(why, MALFORMED, "fewer recipients than the %u that were announced", t->draft.n_recipients);
+		return why_set(
+		    why, MALFORMED, "fewer recipients than the %u that were announced", t->draft.n_recipients);
 	if ((r = commit_prepare(t->intake->commits, t, &fd, why)) != OK)
 		return r;
 	memcpy(writer.id, t->id.text, sizeof writer.id);

@@ -78,7 +78,8 @@ check(const struct scan *s, int fd, const struct id *id, struct store_message *m
 	if (!S_ISREG(st.st_mode))
 		return REFUSED;
 	if (st.st_nlink != 1 || st.st_uid != s->place->uid)
-		return why_set(why, MALFORMED, "it belongs to uid %u and has %u names", st.st_uid, (unsigned)st.st_nlink);
+		return why_set(
+		    why, MALFORMED, "it belongs to uid %u and has %u names", st.st_uid, (unsigned)st.st_nlink);
 	if ((r = store_read(fd, m, why)) != OK)
 		return r;
 	if (memcmp(m->id.text, id->text, ID_LEN) != 0)

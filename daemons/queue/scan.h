@@ -8,10 +8,10 @@
 struct scan {
 	struct place *place;
 	struct feed *feed;
-	DIR *directory;     /* of the split being read */
-	unsigned next;      /* split to read after it */
+	DIR *directory; /* of the split being read */
+	unsigned next;  /* split to read after it */
 	bool ended;
-	uint64_t *made;     /* numbers of messages committed meanwhile, rising: those are announced already */
+	uint64_t *made; /* numbers of messages committed meanwhile, rising: those are announced already */
 	size_t n_made, made_size;
 	uint64_t n_found, n_strange;
 };

@@ -10,10 +10,10 @@ struct book {
 	struct id id;
 	int fd;
 	uint32_t n_recipients;
-	uint64_t content_end; /* where notes begin */
-	uint64_t notes_end;   /* where the next note goes; 0: not looked at yet */
-	struct book *next_same;      /* in its bucket */
-	struct book *newer, *older;  /* by use */
+	uint64_t content_end;       /* where notes begin */
+	uint64_t notes_end;         /* where the next note goes; 0: not looked at yet */
+	struct book *next_same;     /* in its bucket */
+	struct book *newer, *older; /* by use */
 };
 
 struct shelf {

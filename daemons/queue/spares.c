@@ -72,7 +72,8 @@ spares_keep(struct spares *s, const struct id *id, int fd, uint64_t order)
 	struct spare_name name;
 	struct stat st;
 
-	if (s->n == SPARES_MAX || fstat(fd, &st) != 0 || st.st_size > SPARE_OCTETS_MAX || st.st_nlink != 1 || !place_is_alone(fd))
+	if (s->n == SPARES_MAX || fstat(fd, &st) != 0 || st.st_size > SPARE_OCTETS_MAX || st.st_nlink != 1 ||
+	    !place_is_alone(fd))
 		return false;
 	if (!take_slot(s, &spare.slot))
 		return false;
@@ -93,7 +94,8 @@ spares_return(struct spares *s, struct spare *spare)
 
 	if (spare->fd < 0)
 		return;
-	if (s->n < SPARES_MAX && fstat(spare->fd, &st) == 0 && st.st_size <= SPARE_OCTETS_MAX && place_is_alone(spare->fd)) {
+	if (s->n < SPARES_MAX && fstat(spare->fd, &st) == 0 && st.st_size <= SPARE_OCTETS_MAX &&
+	    place_is_alone(spare->fd)) {
 		spare->len = (uint64_t)st.st_size;
 		add(s, *spare);
 	} else {

@@ -8,10 +8,10 @@
 #define SPARE_OCTETS_MAX (64u << 10) /* larger files are not kept */
 
 struct spare {
-	int fd;          /* -1: none */
-	unsigned slot;   /* its name */
-	uint64_t len;    /* octets in it, of the old message */
-	uint64_t order;  /* counts flushes; see spares_take */
+	int fd;         /* -1: none */
+	unsigned slot;  /* its name */
+	uint64_t len;   /* octets in it, of the old message */
+	uint64_t order; /* counts flushes; see spares_take */
 };
 #define SPARE_NONE ((struct spare){ .fd = -1 })
 

@@ -18,15 +18,15 @@ enum transaction_state {
 
 struct transaction {
 	struct flush_job job;
-	struct client *client; /* null: gone */
+	struct client *client;         /* null: gone */
 	struct transaction *next_same; /* in its client's bucket */
 	enum transaction_state state;
 	uint32_t ref;
 	struct id id;
 	struct store_draft draft;
 	size_t draft_octets; /* counted in the intake's sum */
-	int fd;             /* of an anonymous file; -1: none, or a spare */
-	struct spare spare; /* where that is used instead */
+	int fd;              /* of an anonymous file; -1: none, or a spare */
+	struct spare spare;  /* where that is used instead */
 	uint64_t content_len;
 	uint64_t order; /* of its flush */
 	struct intake *intake;

@@ -5,6 +5,7 @@
 
 #include "base/le.h"
 
+/* clang-format off */
 static const uint32_t table[4][256] = {
 	{
 		0x00000000, 0x77073096, 0xee0e612c, 0x990951ba, 0x076dc419, 0x706af48f, 0xe963a535, 0x9e6495a3,
@@ -143,6 +144,7 @@ static const uint32_t table[4][256] = {
 		0x43d23e48, 0xfb6e592d, 0xe9dbf6c3, 0x516791a6, 0xccb0a91f, 0x740cce7a, 0x66b96194, 0xde0506f1,
 	},
 };
+/* clang-format on */
 
 uint32_t
 crc32_add(uint32_t crc, struct bytes what)

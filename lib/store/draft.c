@@ -59,7 +59,8 @@ check_facts(const struct store_facts *f, struct why *why)
 		return why_set(why, MALFORMED, "an envelope for %u recipients", f->n_recipients);
 	if (f->flags & ~(uint32_t)STORE_FLAGS_ALL)
 		return why_set(why, MALFORMED, "unknown flags in an envelope");
-	if (!field_is_path(f->reverse) || !field_is_word(f->envid) || !field_is_word(f->service) || !field_is_word(f->conn))
+	if (!field_is_path(f->reverse) || !field_is_word(f->envid) || !field_is_word(f->service) ||
+	    !field_is_word(f->conn))
 		return why_set(why, MALFORMED, "a field of the envelope is too long or has control octets");
 	if (!field_is_trace(f->trace) || f->trace.len > STORE_TRACE_MAX - ID_LEN || f->id_at > f->trace.len)
 		return why_set(why, MALFORMED, "the trace text is too long or not made of lines");
@@ -100,7 +101,8 @@ store_draft_add(struct store_draft *d, const struct store_recipient *r, struct w
 {
 	if (d->n_here >= d->n_recipients)
 		return why_set(why, MALFORMED, "more recipients than the %u that were announced", d->n_recipients);
-	if (r->forward.len == 0 || !field_is_path(r->forward) || !field_is_path(r->orcpt) || r->notify > STORE_NOTIFY_ALL)
+	if (r->forward.len == 0 || !field_is_path(r->forward) || !field_is_path(r->orcpt) ||
+	    r->notify > STORE_NOTIFY_ALL)
 		return why_set(why, MALFORMED, "a recipient that is empty, too long or has control octets");
 	put_field(&d->octets, r->forward);
 	put_field(&d->octets, r->orcpt);

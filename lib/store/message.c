@@ -18,7 +18,8 @@
 bool
 store_status_is_valid(uint8_t status)
 {
-	return status == STORE_WAITING || status == STORE_DELIVERED || status == STORE_FAILED || status == STORE_REPORTED;
+	return status == STORE_WAITING || status == STORE_DELIVERED || status == STORE_FAILED ||
+	    status == STORE_REPORTED;
 }
 
 enum result
@@ -76,8 +77,8 @@ check_recipients(const struct store_message *m, struct why *why)
 	struct store_recipient r;
 
 	for (uint32_t i = 0; i < m->n_recipients; i++)
-		if (!take_recipient(&rest, &r) || r.forward.len == 0 || !field_is_path(r.forward) || !field_is_path(r.orcpt) ||
-		    r.notify > STORE_NOTIFY_ALL)
+		if (!take_recipient(&rest, &r) || r.forward.len == 0 || !field_is_path(r.forward) ||
+		    !field_is_path(r.orcpt) || r.notify > STORE_NOTIFY_ALL)
 			return why_set(why, MALFORMED, "recipient %u of its envelope is none", i);
 	if (rest.len != 0)
 		return why_set(why, MALFORMED, "more in its envelope than its recipients");
@@ -89,7 +90,8 @@ decode_envelope(struct bytes envelope, struct store_message *m, struct why *why)
 {
 	if (!take(&envelope, &m->reverse) || !field_is_path(m->reverse) || !take(&envelope, &m->envid) ||
 	    !field_is_word(m->envid) || !take(&envelope, &m->service) || !field_is_word(m->service) ||
-	    !take(&envelope, &m->conn) || !field_is_word(m->conn) || !take(&envelope, &m->trace) || !field_is_trace(m->trace))
+	    !take(&envelope, &m->conn) || !field_is_word(m->conn) || !take(&envelope, &m->trace) ||
+	    !field_is_trace(m->trace))
 		return why_set(why, MALFORMED, "a field of its envelope is unfit");
 	m->recipients = envelope;
 	return check_recipients(m, why);
@@ -130,7 +132,8 @@ decode_fixed(const uint8_t *head, struct store_message *m)
 	m->received_us = le64_get(head + STORE_AT_RECEIVED);
 	m->content_at = le32_get(head + STORE_AT_CONTENT_AT);
 	m->content_len = le64_get(head + STORE_AT_CONTENT);
-	return (m->flags & ~(uint32_t)STORE_FLAGS_ALL) == 0 && id_from_bytes(bytes_of(head + STORE_AT_ID, ID_LEN), &m->id) &&
+	return (m->flags & ~(uint32_t)STORE_FLAGS_ALL) == 0 &&
+	    id_from_bytes(bytes_of(head + STORE_AT_ID, ID_LEN), &m->id) &&
 	    is_zero(bytes_of(head + STORE_AT_ID_END, STORE_AT_MARK - STORE_AT_ID_END));
 }
 

@@ -49,8 +49,8 @@ struct store_facts {
 	uint64_t received_us;  /* since 1970 */
 	struct bytes reverse;  /* reverse-path without brackets; empty: null sender */
 	struct bytes envid, service, conn;
-	struct bytes trace;    /* whole header fields, lines ended by CRLF */
-	size_t id_at;          /* where in trace the id is inserted */
+	struct bytes trace; /* whole header fields, lines ended by CRLF */
+	size_t id_at;       /* where in trace the id is inserted */
 };
 
 /* Head, statuses and envelope of a message to be, in memory. */
@@ -83,8 +83,8 @@ struct store_message {
 	uint64_t content_at, content_len; /* place in the file */
 	bool held;
 	uint32_t attempts;
-	uint64_t due_at;        /* seconds since 1970; 0: at once */
-	struct bytes statuses;  /* one octet a recipient, all valid */
+	uint64_t due_at;       /* seconds since 1970; 0: at once */
+	struct bytes statuses; /* one octet a recipient, all valid */
 	struct bytes reverse, envid, service, conn, trace;
 	struct bytes recipients; /* encoded; see store_walk */
 	uint8_t *memory;         /* that the views above show; null if it is the caller's */

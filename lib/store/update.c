@@ -83,7 +83,8 @@ store_put_note(int fd, uint64_t *end, uint32_t recipient, struct bytes text)
 	le16_put(octets + NOTE_AT_LEN, (uint16_t)cut.len);
 	for (size_t i = 0; i < cut.len; i++)
 		octets[STORE_NOTE_HEAD + i] = cut.at[i] < ' ' || cut.at[i] == 0x7f ? ' ' : cut.at[i];
-	le32_put(octets, crc32_add(0, bytes_of(octets + NOTE_AT_RECIPIENT, STORE_NOTE_HEAD - NOTE_AT_RECIPIENT + cut.len)));
+	le32_put(
+	    octets, crc32_add(0, bytes_of(octets + NOTE_AT_RECIPIENT, STORE_NOTE_HEAD - NOTE_AT_RECIPIENT + cut.len)));
 	r = fd_pwrite_all(fd, bytes_of(octets, STORE_NOTE_HEAD + cut.len), (off_t)*end);
 	if (r == OK)
 		*end += STORE_NOTE_HEAD + cut.len;

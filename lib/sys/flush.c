@@ -13,9 +13,9 @@
 #include <unistd.h>
 
 #define STACK (64u << 10)
-#define GROUP_PATIENCE_MS 20     /* a group that runs longer is overtaken */
-#define GROUP_SLOW_MS 150        /* after one that took longer, something else fills this filesystem: */
-#define SINGLE_FOR_MS 30000      /* file by file for so long */
+#define GROUP_PATIENCE_MS 20 /* a group that runs longer is overtaken */
+#define GROUP_SLOW_MS 150    /* after one that took longer, something else fills this filesystem: */
+#define SINGLE_FOR_MS 30000  /* file by file for so long */
 
 static bool
 flush_one(int fd, struct flush_job *j)

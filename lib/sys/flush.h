@@ -16,8 +16,8 @@
 
 /* The caller's memory, usually a member of what is to be flushed; not to be touched between submit and collect. */
 struct flush_job {
-	int fd;     /* the file; stays the caller's */
-	int dir_fd; /* its directory, or -1; flushed after the file */
+	int fd;        /* the file; stays the caller's */
+	int dir_fd;    /* its directory, or -1; flushed after the file */
 	enum result r; /* OK: on disk. Else (EXHAUSTED, BROKEN) it may not be, now or ever: throw it away */
 	int error;     /* errno of the failure */
 	struct flush_job *next;
@@ -31,10 +31,10 @@ struct flush {
 	unsigned n_todo, n_idle, n_threads;
 	pthread_t threads[FLUSH_THREADS_MAX];
 	int event_fd;
-	int group_fd;             /* on the filesystem, for syncfs; -1: never in groups */
+	int group_fd; /* on the filesystem, for syncfs; -1: never in groups */
 	bool group_runs, closing;
 	uint64_t group_began_ms;
-	uint64_t single_until_ms; /* no groups before that */
+	uint64_t single_until_ms;                /* no groups before that */
 	uint64_t n_groups, n_singles, n_flushed; /* for the log and tests */
 };
 

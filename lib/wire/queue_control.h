@@ -23,7 +23,7 @@ struct qc_name {
 struct qc_act {
 	char id[ID_LEN + 1]; /* "" for all: QC_RETRY only */
 	uint32_t what;       /* enum qc_what */
-}; /* tail: for QC_RETRY of all, a domain; "" for any */
+};                           /* tail: for QC_RETRY of all, a domain; "" for any */
 
 struct qc_row {
 	char id[ID_LEN + 1];
@@ -41,7 +41,7 @@ struct qc_row {
 struct qc_end {
 	uint32_t result; /* enum result */
 	uint32_t n;      /* rows, or messages acted on */
-}; /* tail: why */
+};                       /* tail: why */
 
 /*	message		body			tail fds sender	 how often */
 #define QUEUE_CONTROL(M) \

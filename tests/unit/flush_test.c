@@ -89,7 +89,8 @@ run_all(bool groups, unsigned threads)
 
 	assert_int_equal(flush_open(&f, threads, groups ? room.dir : -1, &why), OK);
 	for (unsigned i = 0; i < N; i++) {
-		things[i] = (struct thing){ .job = { .fd = openat(room.dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600), .dir_fd = room.dir } };
+		things[i] = (struct thing){ .job = { .fd = openat(room.dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600),
+						.dir_fd = room.dir } };
 		assert_true(things[i].job.fd >= 0);
 		assert_int_equal(write(things[i].job.fd, "x", 1), 1);
 	}
@@ -136,7 +137,8 @@ a_flush_that_fails_is_told_and_the_others_are_not_harmed(void **state)
 	/* a closed group descriptor: syncfs fails, and all are asked one by one; a pipe can't be flushed */
 	assert_int_equal(flush_open(&f, 2, 1000, &why), OK);
 	for (unsigned i = 0; i < 3; i++)
-		things[i] = (struct thing){ .job = { .fd = i == 1 ? ends[0] : room.dir, .dir_fd = i == 2 ? ends[1] : -1 } };
+		things[i] = (struct thing){ .job = {
+						.fd = i == 1 ? ends[0] : room.dir, .dir_fd = i == 2 ? ends[1] : -1 } };
 	submit_in_chains(&f, things, 3, 3);
 	assert_int_equal(gather(&f, 3), 3);
 	assert_int_equal(things[0].job.r, OK);
@@ -181,7 +183,9 @@ without_threads_a_chain_is_flushed_at_once(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 3; i++)
-		things[i] = (struct thing){ .job = { .fd = i == 1 ? -1 : room.dir, .dir_fd = -1, .next = i < 2 ? &things[i + 1].job : NULL } };
+		things[i] = (struct thing){
+			.job = { .fd = i == 1 ? -1 : room.dir, .dir_fd = -1, .next = i < 2 ? &things[i + 1].job : NULL }
+		};
 	flush_now(&things[0].job, -1);
 	assert_int_equal(things[0].job.r, OK);
 	assert_int_equal(things[1].job.r, BROKEN);

@@ -1,5 +1,4 @@
-/* Tests of lib/store: what is written is read back; what is cut, flipped or made up is refused; notes survive what may
- * happen to them.
+/* Tests of lib/store: what is written is read back; what is cut, flipped or made up is refused.
  * Files are anonymous memory files. */
 #include "unit.h"
 
@@ -91,7 +90,8 @@ the_sum_is_that_of_ieee_802_3(void **state)
 	(void)state;
 	assert_int_equal(whole, 0xcbf43926);
 	for (size_t cut = 0; cut <= 9; cut++)
-		assert_int_equal(crc32_add(crc32_add(0, bytes_first(BYTES("123456789"), cut)), bytes_skip(BYTES("123456789"), cut)),
+		assert_int_equal(
+		    crc32_add(crc32_add(0, bytes_first(BYTES("123456789"), cut)), bytes_skip(BYTES("123456789"), cut)),
 		    whole);
 }
 
@@ -187,7 +187,8 @@ no_flipped_bit_before_the_content_goes_unseen_but_in_times(void **state)
 
 		memcpy(copy, whole.at, whole.len);
 		copy[octet] ^= (uint8_t)(1 << bit % 8);
-		assert_int_equal(store_decode(bytes_of(copy, whole.len), whole.len, &m, &why), is_time ? OK : MALFORMED);
+		assert_int_equal(
+		    store_decode(bytes_of(copy, whole.len), whole.len, &m, &why), is_time ? OK : MALFORMED);
 	}
 	free(copy);
 	free((void *)(uintptr_t)whole.at);
@@ -230,7 +231,8 @@ counts_near_the_ends_of_their_types_are_refused(void **state)
 			else
 				le32_put(copy + place, (uint32_t)numbers[i]);
 			if (memcmp(copy, whole.at, whole.len) != 0)
-				assert_int_equal(store_decode(bytes_of(copy, whole.len), whole.len, &m, &why), MALFORMED);
+				assert_int_equal(
+				    store_decode(bytes_of(copy, whole.len), whole.len, &m, &why), MALFORMED);
 		}
 	}
 	free(copy);
@@ -272,8 +274,8 @@ a_trace_text_that_is_not_made_of_lines_is_refused(void **state)
 	static const struct {
 		const char *text;
 		size_t id_at;
-	} bad[] = { { "a", 0 }, { "a\n", 0 }, { "a\r", 0 }, { "a\rb\r\n", 0 }, { "a\r\nb", 0 }, { "a\r\n", 2 }, { "a\r\n", 4 },
-		{ "\r\r\n", 0 } };
+	} bad[] = { { "a", 0 }, { "a\n", 0 }, { "a\r", 0 }, { "a\rb\r\n", 0 }, { "a\r\nb", 0 }, { "a\r\n", 2 },
+		{ "a\r\n", 4 }, { "\r\r\n", 0 } };
 	struct store_draft d;
 
 	(void)state;
@@ -376,86 +378,6 @@ changes_in_place_are_read_back_and_touch_nothing_else(void **state)
 	free((void *)(uintptr_t)whole.at);
 }
 
-static unsigned
-count_notes(int fd, const struct store_message *m, uint64_t *end)
-{
-	struct store_notes n;
-	struct why why = WHY_NONE;
-	unsigned count = 0;
-	enum result r;
-
-	store_notes_begin(&n, fd, m);
-	while ((r = store_notes_next(&n, &why)) == OK)
-		count++;
-	assert_int_equal(r, ABSENT);
-	*end = n.at;
-	return count;
-}
-
-static void
-notes_are_read_back_and_half_a_note_is_none(void **state)
-{
-	struct store_message m;
-	struct store_notes n;
-	struct why why = WHY_NONE;
-	size_t at;
-	struct bytes whole = make(&at);
-	int fd = file_of(whole);
-	uint64_t end, first, second;
-
-	(void)state;
-	assert_int_equal(store_read(fd, &m, &why), OK);
-	assert_int_equal(count_notes(fd, &m, &end), 0);
-	assert_int_equal(end, whole.len);
-	assert_int_equal(store_put_note(fd, &end, 2, BYTES("550 no\r\nsuch user")), OK);
-	first = end;
-	assert_int_equal(store_put_note(fd, &end, 0, BYTES("")), OK);
-	second = end;
-	store_notes_begin(&n, fd, &m);
-	assert_int_equal(store_notes_next(&n, &why), OK);
-	assert_int_equal(n.recipient, 2);
-	assert_bytes(n.text, "550 no  such user");
-	assert_int_equal(store_notes_next(&n, &why), OK);
-	assert_int_equal(n.text.len, 0);
-	assert_int_equal(store_notes_next(&n, &why), ABSENT);
-	for (uint64_t cut = whole.len; cut <= second; cut++) {
-		assert_int_equal(ftruncate(fd, (off_t)cut), 0);
-		assert_int_equal(count_notes(fd, &m, &end), cut == second ? 2 : cut >= first ? 1 : 0);
-		assert_int_equal(ftruncate(fd, (off_t)second), 0); /* a cut followed by zeros, from here on */
-		assert_true(count_notes(fd, &m, &end) <= 2);
-		end = first;
-		assert_int_equal(store_put_note(fd, &end, 0, BYTES("")), OK);
-		end = whole.len;
-		assert_int_equal(store_put_note(fd, &end, 2, BYTES("550 no\r\nsuch user")), OK);
-	}
-	store_message_free(&m);
-	(void)close(fd);
-	free((void *)(uintptr_t)whole.at);
-}
-
-static void
-a_note_too_long_is_cut(void **state)
-{
-	struct store_message m;
-	struct why why = WHY_NONE;
-	size_t at;
-	struct bytes whole = make(&at);
-	int fd = file_of(whole);
-	uint8_t *text = malloc(70000);
-	uint64_t end = whole.len;
-
-	(void)state;
-	memset(text, 'n', 70000);
-	assert_int_equal(store_read(fd, &m, &why), OK);
-	assert_int_equal(store_put_note(fd, &end, 1, bytes_of(text, 70000)), OK);
-	assert_int_equal(end, whole.len + STORE_NOTE_HEAD + STORE_NOTE_MAX);
-	assert_int_equal(count_notes(fd, &m, &end), 1);
-	store_message_free(&m);
-	free(text);
-	(void)close(fd);
-	free((void *)(uintptr_t)whole.at);
-}
-
 static enum result
 draft_all(struct store_draft *d, struct why *why)
 {
@@ -535,8 +457,6 @@ main(void)
 		cmocka_unit_test(recipients_are_counted_and_bounded),
 		cmocka_unit_test(twenty_thousand_recipients_are_kept),
 		cmocka_unit_test(changes_in_place_are_read_back_and_touch_nothing_else),
-		cmocka_unit_test(notes_are_read_back_and_half_a_note_is_none),
-		cmocka_unit_test(a_note_too_long_is_cut),
 		cmocka_unit_test(every_allocation_may_fail),
 		cmocka_unit_test(names_lie_in_the_directory_of_their_sixth_digit),
 	};
