@@ -31,6 +31,12 @@ sweep(struct loop *loop, struct timer *t)
 	(void)loop_at(loop, t, clock_ms() + SWEEP_MS);
 }
 
+static void
+between_turns(struct loop *loop)
+{
+	sessions_tell_ended(policy_of_loop(loop));
+}
+
 enum result
 policy_run(struct policy *p, const struct settings *s, struct why *why)
 {
@@ -45,6 +51,7 @@ policy_run(struct policy *p, const struct settings *s, struct why *why)
 	    (r = port_open(&p->listen, &p->loop, listen, &listen_events, LISTEN_LINE, why)) != OK ||
 	    (r = loop_at(&p->loop, &p->sweep, clock_ms() + SWEEP_MS)) != OK)
 		return r;
+	p->loop.idle = between_turns;
 	if ((r = loop_run(&p->loop, why)) != OK)
 		return r;
 	return p->end == OK ? OK : why_set(why, p->end, "the door of queue is gone");

@@ -37,6 +37,8 @@ struct queue_line {
 	int doorway;
 };
 
+#define POLICY_ENDED_MAX 64
+
 struct policy {
 	struct loop loop;
 	struct port listen;
@@ -45,6 +47,8 @@ struct policy {
 	struct session *sessions; /* settings.max_sessions of them; made once */
 	uint32_t n_sessions, free_session;
 	struct timer sweep;
+	uint32_t ended[POLICY_ENDED_MAX]; /* slots of listen's, still to be told */
+	uint32_t n_ended;
 	bool retired; /* listen is gone: end with the last session */
 	enum result end;
 };
@@ -55,6 +59,7 @@ enum result policy_run(struct policy *p, const struct settings *s, struct why *w
 /* sessions.c */
 enum result sessions_open(struct policy *p, struct why *why);
 enum result sessions_from_listen(struct port *port, struct wire_message *m, struct why *why);
+void sessions_tell_ended(struct policy *p);
 void session_answer(struct policy *p, struct session *s, const struct reply *r);
 void session_after_commit(struct policy *p, struct session *s, const struct reply *r, const char *id);
 void session_end(struct policy *p, struct session *s);

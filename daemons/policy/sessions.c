@@ -262,6 +262,23 @@ tell_listen(struct policy *p, uint32_t slot)
 		log_why("listen", r, &why);
 }
 
+/* All that ended in one turn of the loop are told together, so that listen is woken once. */
+void
+sessions_tell_ended(struct policy *p)
+{
+	for (uint32_t i = 0; i < p->n_ended; i++)
+		tell_listen(p, p->ended[i]);
+	p->n_ended = 0;
+}
+
+static void
+note_ended(struct policy *p, uint32_t slot)
+{
+	if (p->n_ended == POLICY_ENDED_MAX)
+		sessions_tell_ended(p);
+	p->ended[p->n_ended++] = slot;
+}
+
 void
 session_end(struct policy *p, struct session *s)
 {
@@ -278,7 +295,7 @@ session_end(struct policy *p, struct session *s)
 	s->next_free = p->free_session;
 	p->free_session = (uint32_t)(s - p->sessions);
 	p->n_sessions--;
-	tell_listen(p, s->client.peer.slot);
+	note_ended(p, s->client.peer.slot);
 	if (p->retired && p->n_sessions == 0)
 		p->loop.stop = true;
 }
@@ -361,7 +378,7 @@ sessions_from_listen(struct port *port, struct wire_message *m, struct why *why)
 	s = take_session(p);
 	if (s == NULL) {
 		log_simple(SEVERITY_ERROR, "too-many-sessions", "conn", peer->conn);
-		tell_listen(p, peer->slot);
+		note_ended(p, peer->slot);
 		return OK;
 	}
 	met = client_meet(&s->client, &p->settings, peer);
@@ -370,6 +387,7 @@ sessions_from_listen(struct port *port, struct wire_message *m, struct why *why)
 	r = port_open(&s->port, &p->loop, c, &session_events, SESSION_LINE, why);
 	if (r == OK) {
 		m->fds[0] = -1;
+		s->port.in_turns = true;
 		r = welcome(s, &p->settings, met, why);
 	}
 	if (r != OK && r != ABSENT)

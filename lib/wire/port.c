@@ -105,7 +105,7 @@ ready(struct loop *loop, struct source *s, uint32_t events)
 		return;
 	}
 	p->gone = &gone;
-	for (int i = 0; i < MESSAGES_A_TURN && r == OK; i++) {
+	for (int i = 0; i < (p->in_turns ? 1 : MESSAGES_A_TURN) && r == OK; i++) {
 		r = channel_receive(&p->channel, &buffer, &m, &why);
 		if (r != OK)
 			break;
