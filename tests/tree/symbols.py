@@ -4,6 +4,7 @@
 The linker's map says which sections of which objects are in the program, the relocations of those who refers to what:
 so a finding names the file that has to change. $B is the build directory.
 """
+import functools
 import os
 import re
 import subprocess
@@ -16,6 +17,7 @@ B = os.environ.get("B", "build")
 found = c_source.Findings()
 
 
+@functools.cache
 def run(*command):
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
@@ -48,6 +50,7 @@ def plain(symbol):
 
 
 def imports(binary):
+    """What it takes from shared libraries; nothing if it is linked statically."""
     return {plain(line.split()[-1]) for line in run("nm", "-D", "-u", binary).splitlines()}
 
 
@@ -85,25 +88,26 @@ def source(obj):
 
 def check(at, program, forbidden, excused):
     binary = f"{B}/bin/{program}"
-    reached = imports(binary) & forbidden
-    if not reached:
-        return
     users = defaultdict(set)
     for obj, sections in kept_sections(binary).items():
         if obj.startswith(B + "/"):
             for section, symbol in references(obj):
-                if section in sections and symbol in reached:
+                if section in sections and symbol in forbidden:
                     users[symbol].add(source(obj))
-    for symbol in sorted(reached):
-        guilty = {f for f in users[symbol] if symbol not in excused[f]}
-        if guilty or not users[symbol]:
-            found.add(TABLE, at, f"{program} reaches {symbol}, from {' '.join(sorted(guilty)) or 'a library'}")
+    for symbol in imports(binary) & forbidden - users.keys():
+        found.add(TABLE, at, f"{program} reaches {symbol}, from a library")
+    for symbol in sorted(users):
+        if guilty := {f for f in users[symbol] if symbol not in excused[f]}:
+            found.add(TABLE, at, f"{program} reaches {symbol}, from {' '.join(sorted(guilty))}")
 
 
 excused, programs = read_table()
+absent = []
 for at, program, forbidden in programs:
     if os.path.exists(f"{B}/bin/{program}"):
         check(at, program, forbidden, excused)
     else:
-        print(f"symbols: {program} is not built, skipped")
+        absent.append(program)
+if absent:
+    print("symbols: not built, skipped:", *absent)
 found.end()
