@@ -3,7 +3,6 @@
  * Never opens a file. */
 #include "control/schema.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #define ITEM(name, file, kind, least, most, otherwise, readers, meaning) \
@@ -12,25 +11,6 @@ const struct control_schema control_schema[N_CONTROL_ITEMS] = {
 #include "../../control/schema.def"
 };
 #undef ITEM
-
-static const char *const kind_names[N_CONTROL_KINDS] = {
-	[KIND_LINE] = "a line",
-	[KIND_NUMBER] = "a number",
-	[KIND_BOOL] = "yes or no",
-	[KIND_DOMAIN] = "a domain",
-	[KIND_PATH] = "an absolute path",
-	[KIND_MAILDIR] = "a Maildir below a home (./NAME/)",
-	[KIND_OWNER] = "uid:gid:home",
-	[KIND_DOMAINS] = "domains and .suffixes, one a line",
-	[KIND_VIRTUALDOMAINS] = "domain:user, one a line",
-	[KIND_MAILBOXES] = "local@domain:maildir, one a line",
-	[KIND_ASSIGN] = "assignments as in qmail-users(5)",
-	[KIND_RULES] = "rules as in tcprules(1)",
-	[KIND_VARIABLES] = "NAME=value, one a line",
-	[KIND_PATTERNS] = "patterns, one a line",
-	[KIND_NETWORKS] = "networks (address/bits), one a line",
-	[KIND_ENDPOINTS] = "addresses with ports, one a line",
-};
 
 static const struct {
 	unsigned bit;
@@ -141,24 +121,6 @@ control_reader_of(const char *process)
 		if (strcmp(readers[i].process, process) == 0)
 			return readers[i].bit;
 	return 0;
-}
-
-void
-control_reader_names(unsigned bits, char *text, size_t size)
-{
-	size_t len = 0;
-
-	text[0] = '\0';
-	for (size_t i = 0; i < nitems(readers) && len < size; i++)
-		if (bits & readers[i].bit)
-			len += (size_t)snprintf(
-			    text + len, size - len, "%s%s", len == 0 ? "" : " ", readers[i].process);
-}
-
-const char *
-control_kind_name(enum control_kind kind)
-{
-	return kind_names[kind];
 }
 
 static uint32_t

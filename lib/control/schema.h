@@ -69,10 +69,5 @@ const char *control_nearest_item(struct bytes file);
 /* The bit of a process ("policy"); 0 if it reads no control item. */
 unsigned control_reader_of(const char *process);
 
-/* "policy send", into text; for manuals. */
-void control_reader_names(unsigned readers, char *text, size_t size);
-
-const char *control_kind_name(enum control_kind kind); /* what a file of it holds, for manuals */
-
 /* Changes when the name, kind or bounds of an item of this reader do: a process refuses what another version sealed. */
 uint32_t control_fingerprint(unsigned reader);

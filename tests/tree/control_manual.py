@@ -1,0 +1,80 @@
+#!/usr/bin/python3
+"""postern-control(5) against control/schema.def: the list of items in the page is made from the schema.
+Prints what differs; with --write, writes the list into the page."""
+import re
+import sys
+
+SCHEMA = "control/schema.def"
+PAGE = "doc/postern-control.5"
+BEGIN = '.\\" items: made from control/schema.def by tests/tree/control_manual.py --write'
+END = '.\\" end of items'
+KIND = {
+    "LINE": "a line of text",
+    "NUMBER": "a number",
+    "BOOL": "yes or no",
+    "DOMAIN": "a domain",
+    "PATH": "an absolute path",
+    "MAILDIR": "a Maildir, ./NAME/",
+    "OWNER": "uid:gid:home",
+    "DOMAINS": "domains, one a line",
+    "VIRTUALDOMAINS": "domain:user, one a line",
+    "MAILBOXES": "local@domain:maildir, one a line",
+    "ASSIGN": "assignments, one a line",
+    "RULES": "connection rules, one a line",
+    "VARIABLES": "NAME=value, one a line",
+    "PATTERNS": "patterns, one a line",
+    "NETWORKS": "networks, one a line",
+    "ENDPOINTS": "addresses, one a line",
+}
+ITEM = re.compile(r'^ITEM\((\w+), "([^"]*)", KIND_(\w+), (\d+), (\d+), (NULL|"[^"]*"), ([A-Z_ |]+), "([^"]*)"\)$')
+GROUP = re.compile(r"^/\* ([^*]+) \*/$")
+
+
+def roff(text):
+    text = text.replace("\\", "\\e").replace("-", "\\-")
+    return "\\&" + text if text[:1] in ".'" else text
+
+
+def default(text):
+    if text == "NULL":
+        return "must be there"
+    text = text.strip('"')
+    if text.startswith("="):
+        return f"default: what \\fB{text[1:]}\\fR has"
+    return f"default: {roff(text)}" if text else "default: empty"
+
+
+def made():
+    out = []
+    with open(SCHEMA, encoding="utf-8") as f:
+        for at, line in enumerate(f.read().split("\n"), 1):
+            if m := GROUP.match(line):
+                out += [f".SS {m[1]}"]
+            elif m := ITEM.match(line):
+                _, file, kind, least, most, otherwise, readers, meaning = m.groups()
+                bounds = f", {least} to {most}" if kind == "NUMBER" else ""
+                who = " ".join(r.strip()[3:].lower() for r in readers.split("|"))
+                out += [".TP", f"\\fB{file}\\fR", roff(meaning[0].upper() + meaning[1:]) + ".", ".br",
+                        f"({KIND[kind]}{bounds}; {default(otherwise)}; read by {who})"]
+            elif line.startswith("ITEM("):
+                sys.exit(f"{SCHEMA}:{at}: is not as this check reads items")
+    return "\n".join(out)
+
+
+with open(PAGE, encoding="utf-8") as f:
+    page = f.read()
+head, rest = page.split(BEGIN)
+have, tail = rest.split(END)
+want = "\n" + made() + "\n"
+if "--write" in sys.argv:
+    with open(PAGE, "w", encoding="utf-8") as f:
+        f.write(head + BEGIN + want + END + tail)
+elif have != want:
+    old, new = have.split("\n"), want.split("\n")
+    for line in new:
+        if line not in old:
+            print(f"{PAGE}:1: lacks: {line}")
+    for line in old:
+        if line not in new:
+            print(f"{PAGE}:1: has no item for: {line}")
+    sys.exit(1)
