@@ -16,6 +16,7 @@ const struct privileges listen_privileges = {
 		{ LISTEN_POLICY_FD, "policy", FD_CHANNEL, 0, false },
 		{ LISTEN_SOCKETS_FD, "sockets", FD_LISTENING, LISTEN_SOCKETS_MAX, false },
 	},
+	.holds = HOLDS_EVENTS | HOLDS_CHANNELS | HOLDS_CONNECTION,
 	.syscalls = MAY_COMPUTE | MAY_WAIT | MAY_TALK | MAY_PAIR | MAY_ACCEPT | MAY_READ_AT,
 	.limits = { { RLIMIT_NOFILE, 1024 }, { RLIMIT_NPROC, 0 }, { RLIMIT_AS, 256 << 20 } },
 };

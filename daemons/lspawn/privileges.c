@@ -19,6 +19,7 @@ const struct privileges lspawn_privileges = {
 		{ LSPAWN_SEND_FD, "send", FD_CHANNEL, 0, false },
 		{ LSPAWN_LOCAL_FD, "local", FD_PROGRAM, 0, false },
 	},
+	.holds = HOLDS_CHANNELS,
 	.syscalls = MAY_COMPUTE | MAY_WAIT | MAY_TALK | MAY_FORK | MAY_EXEC | MAY_BECOME | MAY_READ_AT | MAY_WRITE_AT |
 	    MAY_OPEN_BELOW | MAY_CHANGE_NAMES | MAY_THREAD,
 	.limits = { { RLIMIT_NOFILE, 4096 } },

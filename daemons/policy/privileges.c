@@ -15,6 +15,7 @@ const struct privileges policy_privileges = {
 		{ POLICY_LISTEN_FD, "listen", FD_CHANNEL, 0, false },
 		{ POLICY_QUEUE_FD, "queue", FD_DOORWAY, 0, false },
 	},
+	.holds = HOLDS_EVENTS | HOLDS_CHANNELS | HOLDS_WRITERS,
 	.syscalls = MAY_COMPUTE | MAY_WAIT | MAY_TALK | MAY_PAIR | MAY_READ_AT,
 	.limits = { { RLIMIT_NOFILE, 65536 }, { RLIMIT_NPROC, 0 } },
 };

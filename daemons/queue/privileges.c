@@ -18,6 +18,7 @@ const struct privileges queue_privileges = {
 		{ QUEUE_ADMIN_DOOR_FD, "admin-door", FD_DOOR, 0, false },
 		{ QUEUE_PROC_FDS_FD, "descriptors", FD_PROC_FDS, 0, false },
 	},
+	.holds = HOLDS_EVENTS | HOLDS_CHANNELS | HOLDS_FILES,
 	.syscalls = MAY_COMPUTE | MAY_WAIT | MAY_TALK | MAY_READ_AT | MAY_WRITE_AT | MAY_OPEN_BELOW | MAY_CHANGE_NAMES | MAY_LEASE |
 	    MAY_THREAD,
 	.limits = { { RLIMIT_NOFILE, 8192 } },

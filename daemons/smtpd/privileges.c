@@ -13,6 +13,7 @@ const struct privileges smtpd_privileges = {
 	.fds = {
 		{ SMTPD_DOOR_FD, "door", FD_CHANNEL, 0, false },
 	},
+	.holds = HOLDS_CHANNELS | HOLDS_CONNECTION | HOLDS_WRITERS,
 	.syscalls = MAY_COMPUTE | MAY_WAIT | MAY_TALK | MAY_FORK,
 	.limits = { { RLIMIT_NOFILE, 32 }, { RLIMIT_AS, 128 << 20 } },
 };

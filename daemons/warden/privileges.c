@@ -18,6 +18,7 @@ const struct privileges warden_privileges = {
 	.paths = NO_PATHS,
 	.ports = NO_PORTS,
 	.fds = NO_FDS,
+	.holds = HOLDS_NOTHING,
 	.syscalls = MAY_NOTHING,
 	.limits = { { RLIMIT_NOFILE, 8192 } },
 	.outlives_parent = true, /* a supervisor's child */

@@ -65,6 +65,17 @@ struct limit {
 	rlim_t value;
 };
 
+/* What a process may come to hold besides its slots, for a while: what others hand it, what it makes itself. */
+enum held {
+	HOLDS_NOTHING = 0,
+	HOLDS_EVENTS = 1 << 0,      /* epoll and eventfd of its loop */
+	HOLDS_CHANNELS = 1 << 1,    /* ends of AF_UNIX socket pairs */
+	HOLDS_CONNECTION = 1 << 2,  /* a connected stream to a peer */
+	HOLDS_MESSAGES = 1 << 3,    /* queue files, read-only */
+	HOLDS_WRITERS = 1 << 4,     /* content of a message not yet committed, append-only */
+	HOLDS_FILES = 1 << 5,       /* files and directories below its root or home */
+};
+
 enum path_right { PATH_READ = 1, PATH_WRITE = 2 /* make, write, rename, remove files below */ };
 
 struct path_rule {
@@ -87,6 +98,7 @@ struct privileges {
 	struct port_rule ports[8];   /* landlock; port 0 ends the list, .port = 0 first: none */
 	bool any_port;               /* may connect to every port (resolve, tests) */
 	struct fd_slot fds[12];      /* name null ends the list; 0 to 2 are always /dev/null, /dev/null and the log */
+	unsigned holds;              /* enum held, or-ed */
 	uint64_t syscalls;           /* enum syscall_set, or-ed */
 	struct limit limits[8];      /* besides RLIMIT_CORE, which is always 0; a row of value 0 with resource 0 ends it */
 	bool outlives_parent;        /* no parent-death signal: only for what a supervisor starts */

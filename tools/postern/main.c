@@ -1,0 +1,31 @@
+/* postern: what an administrator runs. Each word of the table is a file of its own.
+ * Trusts the administrator who runs it; of what it reads, what each file says.
+ * Never changes anything that its word does not say. */
+#include "postern/check.h"
+#include "postern/plan.h"
+#include "postern/queue.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+	const char *word;
+	int (*run)(int argc, char *argv[]);
+	const char *meaning;
+} words[] = {
+	{ "check", check_main, "what a start would say of the control directories" },
+	{ "plan", plan_main, "what each process may do; with --live, compared with those that run" },
+	{ "queue", queue_main, "lists, shows, holds, releases, retries, bounces and deletes messages" },
+};
+
+int
+main(int argc, char *argv[])
+{
+	for (size_t i = 0; argc > 1 && i < sizeof words / sizeof words[0]; i++)
+		if (strcmp(argv[1], words[i].word) == 0)
+			return words[i].run(argc - 1, argv + 1);
+	(void)fputs("usage: postern WORD …\n", stderr);
+	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+		(void)fprintf(stderr, "  %-8s %s\n", words[i].word, words[i].meaning);
+	return 100;
+}
