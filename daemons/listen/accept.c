@@ -190,7 +190,9 @@ begin(struct acceptor *a, int fd, const union address *remote)
 		return;
 	}
 	if (counts_begin(a->counts, &who, &peer.slot, &over) != OK) {
-		log_refusal(a, &peer, strcmp(over, "address") == 0 ? "too many sessions from this address" : "too many sessions from this network");
+		log_refusal(a, &peer,
+		    strcmp(over, "address") == 0 ? "too many sessions from this address"
+						 : "too many sessions from this network");
 		return;
 	}
 	id = id_next(&a->last_id, clock_wall_us());
@@ -285,7 +287,8 @@ acceptor_run(struct acceptor *a, const struct control *control, size_t n_sockets
 	a->end = OK;
 	a->pause.due = pause_over;
 	a->counts = counts_open((uint32_t)control_number(control, ITEM_CONCURRENCYINCOMING),
-	    (uint32_t)control_number(control, ITEM_CONCURRENCYADDRESS), (uint32_t)control_number(control, ITEM_CONCURRENCYNETWORK));
+	    (uint32_t)control_number(control, ITEM_CONCURRENCYADDRESS),
+	    (uint32_t)control_number(control, ITEM_CONCURRENCYNETWORK));
 	if (a->counts == NULL)
 		return why_set(why, EXHAUSTED, "no memory to count sessions");
 	for (size_t i = 0; i < n_sockets; i++)

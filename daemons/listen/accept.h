@@ -15,10 +15,10 @@ struct acceptor {
 	struct source sockets[LISTEN_SOCKETS_MAX];
 	size_t n_sockets;
 	bool watching;
-	struct timer pause;        /* after a failure that more trying would only repeat */
+	struct timer pause; /* after a failure that more trying would only repeat */
 	uint64_t last_id;
 	uint64_t refused, last_refusal_logged; /* refusals since, and when (clock_ms), the last one was logged */
-	enum result end;           /* why the loop stopped */
+	enum result end;                       /* why the loop stopped */
 };
 
 /* Runs until a neighbour is gone. Returns why. */

@@ -14,10 +14,10 @@
 struct copier {
 	const struct copy_job *job;
 	struct buf out;
-	bool held_cr;        /* the last octet was a CR: it is known next time what follows */
+	bool held_cr; /* the last octet was a CR: it is known next time what follows */
 	bool in_header;
 	bool loop;
-	uint8_t line[600];   /* of the header line in progress, as far as it fits */
+	uint8_t line[600]; /* of the header line in progress, as far as it fits */
 	size_t line_len;
 };
 
@@ -43,7 +43,8 @@ header_line(struct copier *c)
 		line.len--;
 	if (line.len == 0)
 		c->in_header = false;
-	else if (bytes_starts_nocase(line, field) && bytes_equal_nocase(bytes_trim(bytes_skip(line, field.len)), c->job->recipient))
+	else if (bytes_starts_nocase(line, field) &&
+	    bytes_equal_nocase(bytes_trim(bytes_skip(line, field.len)), c->job->recipient))
 		c->loop = true;
 	c->line_len = 0;
 }
@@ -103,14 +104,16 @@ copy_message(const struct copy_job *job, struct why *why)
 	while (done < job->content_len) {
 		uint64_t left = job->content_len - done;
 
-		r = fd_pread_all(job->from_fd, in_octets, left < PIECE ? (size_t)left : PIECE, (off_t)(job->content_at + done), &n);
+		r = fd_pread_all(
+		    job->from_fd, in_octets, left < PIECE ? (size_t)left : PIECE, (off_t)(job->content_at + done), &n);
 		if (r != OK || n == 0)
 			return why_set(why, BROKEN, "the message in the queue can't be read");
 		done += n;
 		watch_header(&c, bytes_of(in_octets, n));
 		convert(&c, bytes_of(in_octets, n));
 		if (c.loop)
-			return why_set(why, REFUSED, "this message is going in circles: it was delivered to this address before");
+			return why_set(
+			    why, REFUSED, "this message is going in circles: it was delivered to this address before");
 		if (done < job->content_len && (r = flush_out(&c, why)) != OK)
 			return r;
 	}

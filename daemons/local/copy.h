@@ -5,11 +5,11 @@
 #include "base/result.h"
 
 struct copy_job {
-	int from_fd;               /* queue file */
+	int from_fd; /* queue file */
 	uint64_t content_at, content_len;
 	struct bytes reverse_path; /* without brackets */
 	struct bytes recipient;
-	struct bytes trace;        /* header fields, lines ended by CRLF */
+	struct bytes trace; /* header fields, lines ended by CRLF */
 	int to_fd;
 };
 

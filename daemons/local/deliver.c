@@ -183,7 +183,8 @@ name_messages(struct group *g)
 		if (!is_written(d))
 			continue;
 		if (d->flush.r != OK)
-			r = why_set(&why, d->flush.r, "the message can't be brought to disk: %s", strerrordesc_np(d->flush.error));
+			r = why_set(&why, d->flush.r, "the message can't be brought to disk: %s",
+			    strerrordesc_np(d->flush.error));
 		else
 			r = maildir_finish(d->maildir, &d->file, &why);
 		if (r != OK)
@@ -203,7 +204,8 @@ flush_names(struct group *g)
 			for (size_t k = 0; k < g->n; k++)
 				if (g->items[k].maildir == &o->dirs && g->items[k].result.outcome == SD_DELIVERED)
 					/* it may come twice, it is not lost */
-					set_result(&g->items[k], SD_TEMPORARY, 2, 1, "the Maildir can't be brought to disk");
+					set_result(
+					    &g->items[k], SD_TEMPORARY, 2, 1, "the Maildir can't be brought to disk");
 		o->used = false;
 	}
 }

@@ -6,7 +6,6 @@
 #include "sys/log.h"
 #include "sys/process.h"
 
-
 int
 main(int argc, char *argv[])
 {

@@ -51,7 +51,9 @@ read_note(const struct message *m, uint32_t recipient, struct finding *f)
 		f->who.text = bytes_of(f->room, notes.text.len);
 	}
 	for (size_t i = 0; i < 3; i++)
-		f->who.status[i] = (uint8_t)(f->who.text.len > 5 && ascii_is_digit(f->who.text.at[2 * i]) ? f->who.text.at[2 * i] - '0' : 0);
+		f->who.status[i] = (uint8_t)(f->who.text.len > 5 && ascii_is_digit(f->who.text.at[2 * i])
+			? f->who.text.at[2 * i] - '0'
+			: 0);
 	if (f->who.status[0] != 5)
 		memcpy(f->who.status, (const uint8_t[3]){ 5, 0, 0 }, 3);
 }
@@ -66,14 +68,17 @@ find(const struct message *m, const struct store_recipient *r, uint32_t i, enum 
 
 	if ((!failed && !delivered) || !wants(r->notify, failed))
 		return false;
-	f->who = (struct report_recipient){ .address = r->forward, .orcpt = r->orcpt,
-		.action = failed ? REPORT_FAILED : REPORT_DELIVERED };
+	f->who = (struct report_recipient){
+		.address = r->forward, .orcpt = r->orcpt, .action = failed ? REPORT_FAILED : REPORT_DELIVERED
+	};
 	if (t == NULL) {
 		read_note(m, i, f);
 		return true;
 	}
 	memcpy(f->who.status, t->enhanced, sizeof f->who.status);
-	f->who.text = t->text != NULL ? bytes_of_string(t->text) : delivered ? BYTES("delivered") : BYTES("delivery failed");
+	f->who.text = t->text != NULL ? bytes_of_string(t->text)
+	    : delivered               ? BYTES("delivered")
+				      : BYTES("delivery failed");
 	return true;
 }
 
@@ -148,7 +153,8 @@ static uint32_t
 new_ref(struct send *s, const struct message *m)
 {
 	s->last_ref = (s->last_ref + 1) & 0x3fffff;
-	return (s->last_ref == 0 ? ++s->last_ref : s->last_ref) * IN_HAND_CHAINS + (uint32_t)(id_number(&m->id) % IN_HAND_CHAINS);
+	return (s->last_ref == 0 ? ++s->last_ref : s->last_ref) * IN_HAND_CHAINS +
+	    (uint32_t)(id_number(&m->id) % IN_HAND_CHAINS);
 }
 
 static enum result
@@ -207,11 +213,22 @@ fill(struct send *s, const struct message *m, struct report *r, struct buf *from
 {
 	put_address(from, s->bounce_from, s->bounce_host);
 	put_destination(s, m, to);
-	*r = (struct report){ .host = s->me, .from = buf_bytes(from), .to = buf_bytes(to), .id = bytes_of_string(m->id.text),
-		.envid = m->store.envid, .arrived_s = m->store.received_us / 1000000, .now_s = clock_wall_s(),
-		.utf8 = (m->store.flags & STORE_SMTPUTF8) != 0, .double_bounce = is_report(m), .fd = m->fd,
-		.content_at = m->store.content_at, .content_len = m->store.content_len, .reverse_path = m->store.reverse,
-		.trace = m->store.trace, .headers_only = (m->store.flags & STORE_RET_HDRS) != 0, .max_octets = s->bounce_max };
+	*r = (struct report){ .host = s->me,
+		.from = buf_bytes(from),
+		.to = buf_bytes(to),
+		.id = bytes_of_string(m->id.text),
+		.envid = m->store.envid,
+		.arrived_s = m->store.received_us / 1000000,
+		.now_s = clock_wall_s(),
+		.utf8 = (m->store.flags & STORE_SMTPUTF8) != 0,
+		.double_bounce = is_report(m),
+		.fd = m->fd,
+		.content_at = m->store.content_at,
+		.content_len = m->store.content_len,
+		.reverse_path = m->store.reverse,
+		.trace = m->store.trace,
+		.headers_only = (m->store.flags & STORE_RET_HDRS) != 0,
+		.max_octets = s->bounce_max };
 }
 
 static void

@@ -11,12 +11,12 @@
 #include <unistd.h>
 
 #define N_CHAINS 1024
-#define IDLE_MS 3000      /* a process without work ends after that */
-#define TURN_MAX 500      /* deliveries before a line makes room for others that wait */
+#define IDLE_MS 3000 /* a process without work ends after that */
+#define TURN_MAX 500 /* deliveries before a line makes room for others that wait */
 
 struct line {
-	struct line *chain;             /* same hash */
-	struct line *next_waiting;      /* lines that wait for a process */
+	struct line *chain;        /* same hash */
+	struct line *next_waiting; /* lines that wait for a process */
 	uint32_t uid, gid, number;
 	struct port port;
 	struct timer idle;
@@ -167,8 +167,8 @@ start(struct line *l)
 	r = buf_result(&tail);
 	if (r == OK && (r = channel_pair(pair, &why)) == OK) {
 		l->number = ++last_number;
-		r = port_open(&l->port, &s->loop, channel_of(pair[0], &send_local_protocol, SD_SEND, false), &local_events,
-		    SD_IN_FLIGHT, &why);
+		r = port_open(&l->port, &s->loop, channel_of(pair[0], &send_local_protocol, SD_SEND, false),
+		    &local_events, SD_IN_FLIGHT, &why);
 		if (r == OK)
 			r = port_send(&s->lspawn, SL_SPAWN, l->number, &who, buf_bytes(&tail), &pair[1], &why);
 		(void)close(pair[1]);

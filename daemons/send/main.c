@@ -99,7 +99,8 @@ from_intake(struct port *p, struct wire_message *m, struct why *why)
 		message_reported(s, about, OK);
 		break;
 	case PQ_FAILED:
-		log_simple(SEVERITY_ERROR, "bounce", "why", failed->result == (uint32_t)EXHAUSTED ? "no room in the queue" : "queue failed");
+		log_simple(SEVERITY_ERROR, "bounce", "why",
+		    failed->result == (uint32_t)EXHAUSTED ? "no room in the queue" : "queue failed");
 		message_reported(s, about, EXHAUSTED);
 		break;
 	default:

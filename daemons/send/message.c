@@ -79,7 +79,8 @@ put_to_wait(struct send *s, struct message *m, uint64_t due_s)
 	struct id id = m->id;
 
 	if (!waiting_add(s, &id, due_s))
-		log_simple(SEVERITY_ERROR, "waiting", "why", "no memory: the message waits on disk until the next start");
+		log_simple(
+		    SEVERITY_ERROR, "waiting", "why", "no memory: the message waits on disk until the next start");
 }
 
 struct message *
@@ -103,7 +104,9 @@ message_of_report(struct send *s, uint32_t ref)
 static void
 log_delivery(const struct send *s, const struct task *t)
 {
-	static const char *const names[] = { [SD_DELIVERED] = "delivered", [SD_TEMPORARY] = "deferred", [SD_PERMANENT] = "failed" };
+	static const char *const names[] = {
+		[SD_DELIVERED] = "delivered", [SD_TEMPORARY] = "deferred", [SD_PERMANENT] = "failed"
+	};
 	const struct message *m = t->message;
 	uint64_t received_s = m->store.received_us / 1000000;
 	struct log_line l;
@@ -156,7 +159,10 @@ message_settle(struct send *s, struct task *t, enum sd_outcome outcome, const ui
 	t->outcome = (uint8_t)(too_old ? SD_PERMANENT : outcome);
 	memcpy(t->enhanced, enhanced, sizeof t->enhanced);
 	if (outcome != SD_DELIVERED || text.len > 0)
-		set_text(t, text, !too_old ? "" : m->give_up ? " (returned by the administrator)" : " (this was the last try: it has been in the queue too long)");
+		set_text(t, text,
+		    !too_old         ? ""
+			: m->give_up ? " (returned by the administrator)"
+				     : " (this was the last try: it has been in the queue too long)");
 	if (too_old) {
 		t->enhanced[0] = 5;
 		if (t->enhanced[1] == 3 || t->enhanced[1] == 0)

@@ -12,9 +12,9 @@
 #include "wire/send_local.h"
 #include "wire/send_lspawn.h"
 
-#define IN_HAND_MAX 2000  /* messages in memory, each with a descriptor; the others wait as waiting.h has them */
+#define IN_HAND_MAX 2000 /* messages in memory, each with a descriptor; the others wait as waiting.h has them */
 #define IN_HAND_CHAINS 1024
-#define LOCALS_MAX 1000   /* delivery processes at a time, whatever concurrencylocal says */
+#define LOCALS_MAX 1000 /* delivery processes at a time, whatever concurrencylocal says */
 #define TEXT_MAX 400
 
 struct message;
@@ -23,14 +23,14 @@ struct line;
 /* One recipient of a message in hand, on its way. */
 struct task {
 	struct message *message;
-	struct task *next;      /* in its line */
-	uint32_t recipient;     /* index in the envelope */
+	struct task *next;  /* in its line */
+	uint32_t recipient; /* index in the envelope */
 	bool virtual_user;
-	uint8_t outcome;        /* enum sd_outcome, once settled */
+	uint8_t outcome; /* enum sd_outcome, once settled */
 	uint8_t enhanced[3];
 	bool settled;
 	uint64_t began_ms;
-	char *text;             /* why it failed; null: nothing to say */
+	char *text;                    /* why it failed; null: nothing to say */
 	struct bytes address, maildir; /* in `room` */
 	uint8_t room[];
 };
@@ -39,15 +39,15 @@ struct message {
 	struct id id;
 	int fd;
 	struct store_message store;
-	struct task **tasks;     /* those begun in this attempt */
+	struct task **tasks; /* those begun in this attempt */
 	uint32_t n_tasks, n_open;
-	uint64_t now_s;          /* of this attempt */
-	bool last_try;           /* older than queuelifetime */
-	bool give_up;            /* an administrator wants it returned */
+	uint64_t now_s; /* of this attempt */
+	bool last_try;  /* older than queuelifetime */
+	bool give_up;   /* an administrator wants it returned */
 	/* its report, while one is being made */
-	uint32_t report_ref;     /* 0: none; the low bits are the message's chain */
+	uint32_t report_ref; /* 0: none; the low bits are the message's chain */
 	uint64_t report_octets;
-	bool forgotten;          /* held or deleted: nothing more is begun, nothing recorded */
+	bool forgotten;                  /* held or deleted: nothing more is begun, nothing recorded */
 	struct message *next, *previous; /* all in hand with this hash */
 };
 
@@ -57,7 +57,7 @@ struct send {
 	struct port queue, bounces, lspawn;
 	struct message *in_hand[IN_HAND_CHAINS];
 	uint32_t n_in_hand, credit_given;
-	uint32_t last_ref;       /* of reports */
+	uint32_t last_ref; /* of reports */
 	enum result end;
 	/* settings */
 	uint64_t lifetime_s, bounce_max;
@@ -71,7 +71,8 @@ struct send {
 void message_take(struct send *s, const struct id *id, int fd);
 
 /* A task came to its end. Takes note; when all have, the message is concluded. `text` is copied. */
-void message_settle(struct send *s, struct task *t, enum sd_outcome outcome, const uint8_t enhanced[3], struct bytes text);
+void message_settle(
+    struct send *s, struct task *t, enum sd_outcome outcome, const uint8_t enhanced[3], struct bytes text);
 
 /* The report of this message is in the queue (OK), or could not be made now. */
 void message_reported(struct send *s, struct message *m, enum result r);

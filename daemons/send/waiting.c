@@ -86,7 +86,9 @@ due(struct loop *loop, struct timer *t)
 
 	(void)loop;
 	(void)t;
-	for (int i = 0; i < ASKED_MAX && waiting.n > 0 && waiting.heap[0].due_s <= now && s->n_in_hand + (uint32_t)i < IN_HAND_MAX; i++) {
+	for (int i = 0;
+	     i < ASKED_MAX && waiting.n > 0 && waiting.heap[0].due_s <= now && s->n_in_hand + (uint32_t)i < IN_HAND_MAX;
+	     i++) {
 		struct id id = id_of_number(waiting.heap[0].id);
 
 		for (size_t k = 0; k <= ID_LEN; k++)

@@ -200,8 +200,7 @@ unknown(struct session *s, struct bytes argument)
 		other_protocol(s, argument);
 }
 
-#define ANYTIME                                                                                                                    \
-	(STATE_CONNECTED | STATE_READY | STATE_MAIL | STATE_RCPT | STATE_BDAT | STATE_BDAT_REFUSED)
+#define ANYTIME (STATE_CONNECTED | STATE_READY | STATE_MAIL | STATE_RCPT | STATE_BDAT | STATE_BDAT_REFUSED)
 
 /* Who may be said when, and what is answered otherwise. BDAT must read its chunk in any state, so it looks itself. */
 static const struct {
@@ -289,8 +288,8 @@ be_welcomed(struct session *s)
 	struct bytes fields[2];
 	struct why why = WHY_NONE;
 
-	if (channel_receive(&s->policy, &buffer, &m, &why) != OK || m.type != SP_WELCOME || !wire_take_all(m.tail, fields, 2) ||
-	    fields[0].len >= sizeof s->host)
+	if (channel_receive(&s->policy, &buffer, &m, &why) != OK || m.type != SP_WELCOME ||
+	    !wire_take_all(m.tail, fields, 2) || fields[0].len >= sizeof s->host)
 		return false;
 	memcpy(&s->may, m.body, sizeof s->may);
 	memcpy(s->host, fields[0].at, fields[0].len);

@@ -7,36 +7,37 @@
 #include "wire/channel.h"
 #include "wire/smtpd_policy.h"
 
-#define SESSION_LINE_MAX 2048 /* octets of a command line, CRLF included (RFC 5321 4.5.3.1.4 asks for 512 and extensions) */
+#define SESSION_LINE_MAX \
+	2048 /* octets of a command line, CRLF included (RFC 5321 4.5.3.1.4 asks for 512 and extensions) */
 #define SESSION_INPUT 4096
 #define SESSION_OUTPUT 4096
-#define SESSION_CHUNK 32768   /* octets of content read at a time */
+#define SESSION_CHUNK 32768 /* octets of content read at a time */
 
 /* What may be said now: a set, so that the table of verbs can name several. */
 enum session_state {
-	STATE_CONNECTED = 1 << 0, /* no HELO yet */
-	STATE_READY = 1 << 1,     /* HELO, no transaction */
-	STATE_MAIL = 1 << 2,      /* MAIL accepted */
-	STATE_RCPT = 1 << 3,      /* at least one RCPT accepted */
-	STATE_BDAT = 1 << 4,      /* between two chunks */
+	STATE_CONNECTED = 1 << 0,    /* no HELO yet */
+	STATE_READY = 1 << 1,        /* HELO, no transaction */
+	STATE_MAIL = 1 << 2,         /* MAIL accepted */
+	STATE_RCPT = 1 << 3,         /* at least one RCPT accepted */
+	STATE_BDAT = 1 << 4,         /* between two chunks */
 	STATE_BDAT_REFUSED = 1 << 5, /* a chunk was refused: only RSET, EHLO, MAIL's reset help (RFC 3030 2) */
 };
 
 struct session {
-	const char *conn;       /* id of the connection, for the log */
-	int fd;                 /* the peer */
+	const char *conn; /* id of the connection, for the log */
+	int fd;           /* the peer */
 	struct channel policy;
-	struct sp_welcome may;  /* limits and switches */
-	char host[256];         /* our name */
-	uint64_t ends_at;       /* clock_ms */
+	struct sp_welcome may; /* limits and switches */
+	char host[256];        /* our name */
+	uint64_t ends_at;      /* clock_ms */
 	enum session_state state;
 	bool extended, over;
-	bool utf8;              /* this transaction was begun with SMTPUTF8 */
+	bool utf8; /* this transaction was begun with SMTPUTF8 */
 	uint8_t helo_len;
 	uint8_t helo[SP_HELO_MAX];
 	uint32_t n_errors, n_recipients, n_messages, n_unknown;
 	/* content in progress */
-	int content_fd;         /* -1: none */
+	int content_fd; /* -1: none */
 	uint64_t content_octets, content_max, content_read;
 	struct smtp_data data;
 	struct smtp_hops hops;

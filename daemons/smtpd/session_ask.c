@@ -31,8 +31,8 @@ say(struct session *s, const struct sp_answer *a, struct bytes text)
 	if (a->enhanced[0] == 0)
 		session_add(s, "%u %.*s\r\n", a->code, (int)text.len, (const char *)text.at);
 	else
-		session_add(s, "%u %u.%u.%u %.*s\r\n", a->code, a->enhanced[0], a->enhanced[1], a->enhanced[2], (int)text.len,
-		    (const char *)text.at);
+		session_add(s, "%u %u.%u.%u %.*s\r\n", a->code, a->enhanced[0], a->enhanced[1], a->enhanced[2],
+		    (int)text.len, (const char *)text.at);
 	if (a->code >= 500)
 		s->n_errors++;
 	if (a->close != 0) {

@@ -158,7 +158,8 @@ refuse_chunk(struct session *s, const struct smtp_bdat *b)
 {
 	if (!read_chunk(s, b->octets, false))
 		return;
-	session_reply(s, 503, 5, 1, s->state == STATE_BDAT_REFUSED ? "the message was refused: say RSET" : "say MAIL and RCPT first");
+	session_reply(s, 503, 5, 1,
+	    s->state == STATE_BDAT_REFUSED ? "the message was refused: say RSET" : "say MAIL and RCPT first");
 }
 
 void

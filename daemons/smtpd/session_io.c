@@ -95,7 +95,9 @@ session_fill(struct session *s)
 		s->in_len -= s->in_at;
 		s->in_at = 0;
 	}
-	if (s->in_len >= sizeof s->in || !receive(s, s->in + s->in_len, s->in_len < SESSION_INPUT ? SESSION_INPUT - s->in_len : sizeof s->in - s->in_len, &n))
+	if (s->in_len >= sizeof s->in ||
+	    !receive(s, s->in + s->in_len,
+		s->in_len < SESSION_INPUT ? SESSION_INPUT - s->in_len : sizeof s->in - s->in_len, &n))
 		return false;
 	s->in_len += n;
 	return true;

@@ -95,7 +95,8 @@ wire_doors(struct start *s, struct why *why)
 	for (size_t i = 0; i < house_n_doorways; i++) {
 		const struct house_doorway *d = &house_doorways[i];
 
-		if (member_index(s->g, d->owner, &m) && (r = give(s, m, d->owner_slot, s->sockets->doors[i].fd, 0, false, why)) != OK)
+		if (member_index(s->g, d->owner, &m) &&
+		    (r = give(s, m, d->owner_slot, s->sockets->doors[i].fd, 0, false, why)) != OK)
 			return r;
 		if (!member_index(s->g, d->client, &m))
 			continue;
@@ -212,9 +213,9 @@ list_own_ids(const struct generation *g, const struct instance *in, char *text, 
 	struct owner owner;
 
 	(void)g;
-#define PROCESS(name, by)                                                                                                          \
-	if (house_privileges(#name) != NULL && instance_owner(in, house_privileges(#name)->user, &owner, &why) == OK &&            \
-	    owner.uid != 0)                                                                                                        \
+#define PROCESS(name, by) \
+	if (house_privileges(#name) != NULL && \
+	    instance_owner(in, house_privileges(#name)->user, &owner, &why) == OK && owner.uid != 0) \
 		buf_format(&b, "%s%u", b.len > 0 ? "," : "", owner.uid);
 #include "census.def"
 	if (buf_string(&b) == NULL)
@@ -357,8 +358,8 @@ generation_write_pids(const struct generation *g, const struct instance *in, str
 		const char *root = root_of(in, house_privileges(m->process));
 
 		if (m->pid > 0)
-			bad |= fprintf(f, "%s %d %u %u %u %s\n", m->process, (int)m->pid, m->owner.uid, m->owner.gid, g->number,
-			           root == NULL ? "-" : root) < 0;
+			bad |= fprintf(f, "%s %d %u %u %u %s\n", m->process, (int)m->pid, m->owner.uid, m->owner.gid,
+				   g->number, root == NULL ? "-" : root) < 0;
 	}
 	bad |= fclose(f) != 0;
 	if (bad || rename(new, path) != 0)

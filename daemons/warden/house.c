@@ -34,7 +34,8 @@ const struct house_edge house_edges[] = {
 const size_t house_n_edges = nitems(house_edges);
 
 const struct house_doorway house_doorways[] = {
-#define DOORWAY(client, client_slot, owner, owner_slot, protocol, socket) { #client, client_slot, #owner, owner_slot, socket },
+#define DOORWAY(client, client_slot, owner, owner_slot, protocol, socket) \
+	{ #client, client_slot, #owner, owner_slot, socket },
 #include "graph.def"
 };
 const size_t house_n_doorways = nitems(house_doorways);

@@ -25,7 +25,8 @@ line_owner(struct bytes line, const char *user, struct owner *owner)
 	struct bytes name, uid;
 	uint64_t u, g;
 
-	if (!bytes_split(&line, ':', &name) || !bytes_equal(name, bytes_of_string(user)) || !bytes_split(&line, ':', &uid))
+	if (!bytes_split(&line, ':', &name) || !bytes_equal(name, bytes_of_string(user)) ||
+	    !bytes_split(&line, ':', &uid))
 		return false;
 	if (!bytes_to_number(uid, UINT32_MAX - 1, &u) || !bytes_to_number(bytes_trim(line), UINT32_MAX - 1, &g))
 		return false;
@@ -69,7 +70,8 @@ instance_owner(const struct instance *in, const char *user, struct owner *owner,
 	} else {
 		(void)snprintf(name, sizeof name, "%s%s", POSTERN_USER_PREFIX, user);
 		if ((pw = getpwnam(name)) == NULL)
-			return why_set(why, ABSENT, "there is no user %s, and no %s/uids: postern setup makes them", name, in->control);
+			return why_set(why, ABSENT, "there is no user %s, and no %s/uids: postern setup makes them",
+			    name, in->control);
 		*owner = (struct owner){ pw->pw_uid, pw->pw_gid };
 		r = OK;
 	}
@@ -93,8 +95,8 @@ make_directory(const char *path, mode_t mode, const struct owner *owner, struct 
 	if (lstat(path, &st) != 0)
 		return why_errno(why, BROKEN, "looking at %s", path);
 	if (!S_ISDIR(st.st_mode) || st.st_uid != owner->uid || (st.st_mode & 07777) != mode)
-		return why_set(why, REFUSED, "%s is there, but is not a directory of uid %u with mode %03o", path, owner->uid,
-		    (unsigned)mode);
+		return why_set(why, REFUSED, "%s is there, but is not a directory of uid %u with mode %03o", path,
+		    owner->uid, (unsigned)mode);
 	return OK;
 }
 
@@ -107,14 +109,16 @@ instance_prepare(const struct instance *in, struct why *why)
 	struct owner owner;
 	enum result r;
 
-	if ((r = make_directory(in->run, 0755, &root, why)) != OK || (r = make_directory(in->empty, 0555, &root, why)) != OK)
+	if ((r = make_directory(in->run, 0755, &root, why)) != OK ||
+	    (r = make_directory(in->empty, 0555, &root, why)) != OK)
 		return r;
 	for (size_t i = 0; i < n; i++) {
 		const struct privileges *p = house_privileges(members[i]);
 
 		if (p->root != GIVEN_ROOT || strcmp(p->process, "queue") != 0)
 			continue;
-		if ((r = instance_owner(in, p->user, &owner, why)) != OK || (r = make_directory(in->queue, 0700, &owner, why)) != OK)
+		if ((r = instance_owner(in, p->user, &owner, why)) != OK ||
+		    (r = make_directory(in->queue, 0700, &owner, why)) != OK)
 			return r;
 	}
 	return OK;

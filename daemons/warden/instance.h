@@ -11,7 +11,7 @@ struct instance {
 	const char *queue;
 	const char *libexec;
 	const char *service;
-	const char *empty;   /* root of processes that have no files */
+	const char *empty; /* root of processes that have no files */
 };
 
 struct owner {

@@ -20,9 +20,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define OLD_MAX 16        /* generations that still end their sessions */
-#define END_SECONDS 5     /* from SIGTERM to SIGKILL */
-#define SOUND_MS 5000     /* a generation that lived so long was not at fault */
+#define OLD_MAX 16    /* generations that still end their sessions */
+#define END_SECONDS 5 /* from SIGTERM to SIGKILL */
+#define SOUND_MS 5000 /* a generation that lived so long was not at fault */
 
 struct warden {
 	struct instance in;
@@ -31,9 +31,9 @@ struct warden {
 	struct generation current, old[OLD_MAX];
 	sigset_t signals;
 	unsigned n_generations;
-	unsigned failures;     /* in a row, each soon after its start */
-	uint64_t started;      /* clock_ms of the current generation */
-	bool waits_for_other;  /* said so already */
+	unsigned failures;    /* in a row, each soon after its start */
+	uint64_t started;     /* clock_ms of the current generation */
+	bool waits_for_other; /* said so already */
 	bool replace, reload, end;
 };
 

@@ -27,7 +27,8 @@ bind_unix(int fd, const char *path, mode_t mode, struct why *why)
 	struct stat st;
 
 	if (strlen(path) >= sizeof un.sun_path)
-		return why_set(why, MALFORMED, "%s: expected a path of at most %zu octets", path, sizeof un.sun_path - 1);
+		return why_set(
+		    why, MALFORMED, "%s: expected a path of at most %zu octets", path, sizeof un.sun_path - 1);
 	(void)snprintf(un.sun_path, sizeof un.sun_path, "%s", path);
 	if (lstat(path, &st) == 0 && (!S_ISSOCK(st.st_mode) || unlink(path) != 0))
 		return why_set(why, REFUSED, "%s is in the way", path);
@@ -43,7 +44,8 @@ bind_inet(int fd, const struct endpoint *e, const char *name, struct why *why)
 {
 	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(e->port) };
 	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = htons(e->port) };
-	const struct sockaddr *to = e->kind == ENDPOINT_IPV4 ? (const struct sockaddr *)&in : (const struct sockaddr *)&in6;
+	const struct sockaddr *to = e->kind == ENDPOINT_IPV4 ? (const struct sockaddr *)&in
+							     : (const struct sockaddr *)&in6;
 	socklen_t len = e->kind == ENDPOINT_IPV4 ? sizeof in : sizeof in6;
 	int one = 1;
 
@@ -187,7 +189,8 @@ sockets_open_doors(struct sockets *s, const struct instance *in, struct why *why
 		for (size_t i = 0; i < n; i++) {
 			if (strcmp(members[i], house_doorways[d].owner) != 0)
 				continue;
-			(void)snprintf(s->doors[d].path, sizeof s->doors[d].path, "%s/%s", in->run, house_doorways[d].socket);
+			(void)snprintf(
+			    s->doors[d].path, sizeof s->doors[d].path, "%s/%s", in->run, house_doorways[d].socket);
 			if ((r = open_door(s->doors[d].path, &s->doors[d].fd, why)) != OK)
 				return r;
 		}

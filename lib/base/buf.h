@@ -10,10 +10,10 @@
 struct buf {
 	uint8_t *at;
 	size_t len;
-	size_t size;  /* what `at` has room for */
-	size_t max;   /* it never grows past this */
-	bool fixed;   /* `at` belongs to the caller and never moves */
-	bool failed;  /* something did not fit or memory ran out; what is there is a prefix of what was asked for */
+	size_t size; /* what `at` has room for */
+	size_t max;  /* it never grows past this */
+	bool fixed;  /* `at` belongs to the caller and never moves */
+	bool failed; /* something did not fit or memory ran out; what is there is a prefix of what was asked for */
 };
 
 /* Over the caller's memory; never allocates. */

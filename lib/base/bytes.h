@@ -20,7 +20,7 @@ struct bytes bytes_of_string(const char *s); /* null gives the empty view */
 
 bool bytes_equal(struct bytes a, struct bytes b);
 bool bytes_equal_nocase(struct bytes a, struct bytes b); /* ASCII letters only */
-int bytes_compare(struct bytes a, struct bytes b);        /* as memcmp, the shorter first */
+int bytes_compare(struct bytes a, struct bytes b);       /* as memcmp, the shorter first */
 bool bytes_starts(struct bytes a, struct bytes prefix);
 bool bytes_starts_nocase(struct bytes a, struct bytes prefix);
 bool bytes_ends_nocase(struct bytes a, struct bytes suffix);

@@ -58,6 +58,7 @@ id_number(const struct id *id)
 	uint64_t n = 0;
 
 	for (size_t i = 0; i < ID_LEN; i++)
-		n = n * 32 + (uint64_t)(ascii_is_digit((uint8_t)id->text[i]) ? id->text[i] - '0' : id->text[i] - 'a' + 10);
+		n = n * 32 +
+		    (uint64_t)(ascii_is_digit((uint8_t)id->text[i]) ? id->text[i] - '0' : id->text[i] - 'a' + 10);
 	return n;
 }

@@ -21,7 +21,8 @@ secret_open(struct secret *s, size_t size, struct why *why)
 	at = mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (at == MAP_FAILED)
 		return why_errno(why, EXHAUSTED, "mapping %zu octets for a secret", whole);
-	if (mlock(at, whole) != 0 || madvise(at, whole, MADV_DONTDUMP) != 0 || madvise(at, whole, MADV_WIPEONFORK) != 0) {
+	if (mlock(at, whole) != 0 || madvise(at, whole, MADV_DONTDUMP) != 0 ||
+	    madvise(at, whole, MADV_WIPEONFORK) != 0) {
 		enum result r = why_errno(why, EXHAUSTED, "locking %zu octets for a secret", whole);
 
 		(void)munmap(at, whole);

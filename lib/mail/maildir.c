@@ -161,8 +161,8 @@ maildir_clean(const struct maildir *d, uint64_t now_s)
 		return;
 	}
 	while ((e = readdir(dir)) != NULL)
-		if (e->d_name[0] != '.' && fstatat(d->tmp_fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
-		    (uint64_t)st.st_mtime + OLD_SECONDS < now_s)
+		if (e->d_name[0] != '.' && fstatat(d->tmp_fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    S_ISREG(st.st_mode) && (uint64_t)st.st_mtime + OLD_SECONDS < now_s)
 			(void)unlinkat(d->tmp_fd, e->d_name, 0);
 	(void)closedir(dir);
 }

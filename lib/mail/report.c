@@ -136,8 +136,8 @@ put_header(struct buf *b, const struct report *r, const struct report_writer *w,
 static void
 put_text(struct buf *b, const struct report *r, struct report_writer *w, const char *boundary)
 {
-	buf_format(b, "--%s\r\nContent-Type: text/plain; charset=%s\r\n%s\r\n", boundary, r->utf8 ? "utf-8" : "us-ascii",
-	    r->utf8 ? "Content-Transfer-Encoding: 8bit\r\n" : "");
+	buf_format(b, "--%s\r\nContent-Type: text/plain; charset=%s\r\n%s\r\n", boundary,
+	    r->utf8 ? "utf-8" : "us-ascii", r->utf8 ? "Content-Transfer-Encoding: 8bit\r\n" : "");
 	buf_add_string(b, "Hi. This is the mail system at ");
 	buf_add(b, r->host);
 	buf_add_string(b, ".\r\nThis is what became of your message to the following addresses.\r\n");
@@ -173,7 +173,7 @@ static void
 put_returned_head(struct buf *b, const struct report *r, bool headers_only, const char *boundary)
 {
 	const char *type = r->utf8 ? (headers_only ? "message/global-headers" : "message/global")
-	                           : (headers_only ? "text/rfc822-headers" : "message/rfc822");
+				   : (headers_only ? "text/rfc822-headers" : "message/rfc822");
 
 	buf_format(b, "\r\n--%s\r\nContent-Type: %s\r\n\r\nReturn-Path: <", boundary, type);
 	buf_add(b, r->reverse_path);

@@ -11,30 +11,31 @@ struct report_recipient {
 	struct bytes address; /* final recipient */
 	struct bytes orcpt;   /* type;xtext as said; empty: none */
 	enum report_action action;
-	uint8_t status[3];    /* RFC 3463 */
-	struct bytes text;    /* what happened, in words or as the peer said it; control octets become blanks */
-	bool from_peer;       /* the text is a remote server's reply: Diagnostic-Code: smtp */
+	uint8_t status[3]; /* RFC 3463 */
+	struct bytes text; /* what happened, in words or as the peer said it; control octets become blanks */
+	bool from_peer;    /* the text is a remote server's reply: Diagnostic-Code: smtp */
 };
 
 struct report {
-	struct bytes host;     /* ours */
-	struct bytes from;     /* author, an address */
-	struct bytes to;       /* whom it goes to */
-	struct bytes id;       /* of the message reported on */
-	struct bytes envid;    /* as said, xtext; empty: none */
+	struct bytes host;  /* ours */
+	struct bytes from;  /* author, an address */
+	struct bytes to;    /* whom it goes to */
+	struct bytes id;    /* of the message reported on */
+	struct bytes envid; /* as said, xtext; empty: none */
 	uint64_t arrived_s, now_s;
-	bool utf8;             /* addresses may be UTF-8 */
-	bool double_bounce;    /* the message itself was a report */
+	bool utf8;          /* addresses may be UTF-8 */
+	bool double_bounce; /* the message itself was a report */
 	/* the message */
-	int fd;                /* queue file */
+	int fd; /* queue file */
 	uint64_t content_at, content_len;
 	struct bytes reverse_path;
 	struct bytes trace;
 	bool headers_only;
-	uint64_t max_octets;   /* of the returned content; 0: all */
+	uint64_t max_octets; /* of the returned content; 0: all */
 };
 
-#define REPORT_HEAD_MAX (256u << 10) /* octets before the returned message; recipients that do not fit are counted only */
+#define REPORT_HEAD_MAX \
+	(256u << 10) /* octets before the returned message; recipients that do not fit are counted only */
 
 /* A report in the making: its part for people and its part for programs. */
 struct report_writer {

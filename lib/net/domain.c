@@ -16,7 +16,8 @@ label_is_valid(struct bytes label, bool utf8)
 	if (label.len == 0 || label.len > LABEL_MAX || label.at[0] == '-' || label.at[label.len - 1] == '-')
 		return false;
 	for (size_t i = 0; i < label.len; i++)
-		if (!ascii_is_alnum(label.at[i]) && label.at[i] != '-' && label.at[i] != '_' && !(utf8 && label.at[i] >= 0x80))
+		if (!ascii_is_alnum(label.at[i]) && label.at[i] != '-' && label.at[i] != '_' &&
+		    !(utf8 && label.at[i] >= 0x80))
 			return false;
 	return utf8_is_valid(label);
 }

@@ -10,9 +10,9 @@
 #define MAILBOX_MAX 512      /* octets of a path as written, without brackets */
 
 struct mailbox {
-	uint16_t local_len, domain_len; /* domain_len 0: none was given */
-	bool literal;                   /* the domain is an address literal */
-	bool utf8;                      /* some octet is not ASCII */
+	uint16_t local_len, domain_len;   /* domain_len 0: none was given */
+	bool literal;                     /* the domain is an address literal */
+	bool utf8;                        /* some octet is not ASCII */
 	uint8_t local[MAILBOX_PART_MAX];  /* without quotes and backslashes */
 	uint8_t domain[MAILBOX_PART_MAX]; /* as written */
 };

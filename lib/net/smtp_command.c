@@ -126,7 +126,8 @@ is_xtext(struct bytes text, size_t max)
 			return false;
 		if (c != '+')
 			continue;
-		if (text.len - i < 3 || memchr(hex, text.at[i + 1], 16) == NULL || memchr(hex, text.at[i + 2], 16) == NULL)
+		if (text.len - i < 3 || memchr(hex, text.at[i + 1], 16) == NULL ||
+		    memchr(hex, text.at[i + 2], 16) == NULL)
 			return false;
 		/* an escaped line end or zero would come out in a report's header */
 		if (text.at[i + 1] < '2' || (text.at[i + 1] == '7' && text.at[i + 2] == 'F'))
@@ -179,7 +180,8 @@ static bool
 take_mail_parameter(enum mail_parameter which, const struct parameter *p, struct smtp_mail *m, struct smtp_fault *fault)
 {
 	if (p->has_value == (which == P_SMTPUTF8))
-		return wrong(fault, 501, 5, 4, which == P_SMTPUTF8 ? "SMTPUTF8 has no value" : "expected = and a value");
+		return wrong(
+		    fault, 501, 5, 4, which == P_SMTPUTF8 ? "SMTPUTF8 has no value" : "expected = and a value");
 	switch (which) {
 	case P_SIZE:
 		return take_size(p->value, &m->octets, fault);
@@ -192,7 +194,8 @@ take_mail_parameter(enum mail_parameter which, const struct parameter *p, struct
 		return take_ret(p->value, &m->flags, fault);
 	case P_ENVID:
 		m->envid = p->value;
-		return is_xtext(p->value, ENVID_MAX) || wrong(fault, 501, 5, 4, "ENVID= expects xtext of at most 100 octets");
+		return is_xtext(p->value, ENVID_MAX) ||
+		    wrong(fault, 501, 5, 4, "ENVID= expects xtext of at most 100 octets");
 	case P_AUTH: /* RFC 4954 5: nobody here trusts it; only its form is looked at */
 		return is_xtext(p->value, ORCPT_MAX) || wrong(fault, 501, 5, 4, "AUTH= expects xtext");
 	case N_MAIL_PARAMETERS:
@@ -213,7 +216,8 @@ smtp_mail_parse(struct bytes argument, bool extended, struct smtp_mail *m, struc
 	while (next_parameter(&argument, &p)) {
 		unsigned which = 0;
 
-		while (which < N_MAIL_PARAMETERS && !bytes_equal_nocase(p.name, bytes_of_string(mail_parameters[which])))
+		while (
+		    which < N_MAIL_PARAMETERS && !bytes_equal_nocase(p.name, bytes_of_string(mail_parameters[which])))
 			which++;
 		if (!extended || which == N_MAIL_PARAMETERS)
 			return wrong(fault, 555, 5, 4, "that parameter is not offered");
@@ -232,8 +236,8 @@ take_notify(struct bytes value, unsigned *notify, struct smtp_fault *fault)
 	static const struct {
 		const char *name;
 		unsigned bit;
-	} words[] = { { "NEVER", SMTP_NOTIFY_NEVER }, { "SUCCESS", SMTP_NOTIFY_SUCCESS }, { "FAILURE", SMTP_NOTIFY_FAILURE },
-		{ "DELAY", SMTP_NOTIFY_DELAY } };
+	} words[] = { { "NEVER", SMTP_NOTIFY_NEVER }, { "SUCCESS", SMTP_NOTIFY_SUCCESS },
+		{ "FAILURE", SMTP_NOTIFY_FAILURE }, { "DELAY", SMTP_NOTIFY_DELAY } };
 	struct bytes word;
 
 	while (bytes_split(&value, ',', &word)) {
@@ -287,7 +291,8 @@ smtp_rcpt_parse(struct bytes argument, bool extended, struct smtp_rcpt *r, struc
 	if (r->path.len == 0)
 		return wrong(fault, 501, 1, 3, "the null path is no recipient");
 	while (next_parameter(&argument, &p)) {
-		bool notify = bytes_equal_nocase(p.name, BYTES("NOTIFY")), orcpt = bytes_equal_nocase(p.name, BYTES("ORCPT"));
+		bool notify = bytes_equal_nocase(p.name, BYTES("NOTIFY")),
+		     orcpt = bytes_equal_nocase(p.name, BYTES("ORCPT"));
 
 		if (!extended || (!notify && !orcpt))
 			return wrong(fault, 555, 5, 4, "that parameter is not offered");

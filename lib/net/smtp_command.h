@@ -40,7 +40,13 @@ struct smtp_fault {
 	const char *text;
 };
 
-enum smtp_mail_flag { SMTP_8BITMIME = 1, SMTP_SMTPUTF8 = 2, SMTP_RET_FULL = 4, SMTP_RET_HDRS = 8, SMTP_BODY_GIVEN = 16 };
+enum smtp_mail_flag {
+	SMTP_8BITMIME = 1,
+	SMTP_SMTPUTF8 = 2,
+	SMTP_RET_FULL = 4,
+	SMTP_RET_HDRS = 8,
+	SMTP_BODY_GIVEN = 16
+};
 
 struct smtp_mail {
 	struct bytes path;  /* without brackets; empty: the null sender */

@@ -122,7 +122,7 @@ step(struct smtp_data *d, struct bytes in, struct out *o)
 		}
 		if (c == '\n' && d->excuse_lf)
 			put(d, o, ".", 1); /* a line of one dot that a bare LF ends: it ends nothing */
-		return text(d, in, o);   /* else the dot was stuffing */
+		return text(d, in, o);     /* else the dot was stuffing */
 	case SMTP_DATA_DOT_CR:
 		return after_dot_cr(d, c);
 	case SMTP_DATA_END:

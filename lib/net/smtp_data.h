@@ -8,7 +8,7 @@
 enum smtp_data_fault { SMTP_DATA_FINE, SMTP_DATA_BARE_CR, SMTP_DATA_BARE_LF, SMTP_DATA_NUL };
 
 enum smtp_data_state {
-	SMTP_DATA_START,    /* at the start of a line */
+	SMTP_DATA_START, /* at the start of a line */
 	SMTP_DATA_TEXT,
 	SMTP_DATA_CR,       /* a CR was seen, and is held back */
 	SMTP_DATA_DOT,      /* a dot at the start of a line, held back */
@@ -41,8 +41,8 @@ size_t smtp_data_finish(struct smtp_data *d, uint8_t out[2]);
 /* Counts the fields of the header section that tell hops (RFC 5321 6.3; RFC 9228). */
 struct smtp_hops {
 	uint32_t received, delivered_to;
-	uint8_t n_start;    /* octets of the line's start that are kept */
-	bool over;          /* the header section has ended */
+	uint8_t n_start; /* octets of the line's start that are kept */
+	bool over;       /* the header section has ended */
 	uint8_t start[13];
 };
 

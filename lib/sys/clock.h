@@ -3,6 +3,6 @@
 
 #include <stdint.h>
 
-uint64_t clock_wall_us(void);  /* microseconds since 1970 */
-uint64_t clock_wall_s(void);   /* seconds since 1970 */
-uint64_t clock_ms(void);       /* milliseconds that never go back; from an arbitrary start */
+uint64_t clock_wall_us(void); /* microseconds since 1970 */
+uint64_t clock_wall_s(void);  /* seconds since 1970 */
+uint64_t clock_ms(void);      /* milliseconds that never go back; from an arbitrary start */

@@ -28,7 +28,8 @@ limit(const struct privileges *may, struct why *why)
 
 	if (setrlimit(RLIMIT_CORE, &none) != 0)
 		return why_errno(why, REFUSED, "limiting core dumps");
-	for (const struct limit *l = may->limits; l < may->limits + nitems(may->limits) && (l->resource != 0 || l->value != 0); l++) {
+	for (const struct limit *l = may->limits;
+	     l < may->limits + nitems(may->limits) && (l->resource != 0 || l->value != 0); l++) {
 		struct rlimit both, now;
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -106,7 +107,8 @@ change_ids(const struct process *self, struct why *why)
 
 	if (strcmp(self->may->user, "root") == 0) {
 		if (self->uid != 0)
-			return why_set(why, MALFORMED, "%s was started for uid %u instead of root", self->may->process, self->uid);
+			return why_set(
+			    why, MALFORMED, "%s was started for uid %u instead of root", self->may->process, self->uid);
 		return set_capabilities(self->may->capabilities, why);
 	}
 	if (self->uid == 0 || self->gid == 0)
@@ -151,8 +153,8 @@ close_the_door(const struct privileges *may, struct why *why)
 #define FS_READ (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
 #define FS_REFER (UINT64_C(1) << 13)
 #define FS_TRUNCATE (UINT64_C(1) << 14)
-#define FS_WRITE                                                                                                                   \
-	(LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR |                          \
+#define FS_WRITE \
+	(LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR | \
 	    LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG | FS_REFER | FS_TRUNCATE)
 
 /* Kernels and headers differ in what they know: the sizes and bits of each version are written out. */
@@ -238,7 +240,8 @@ lock_land(const struct process *self, struct why *why)
 	if (abi < 1 && self->lenient)
 		return OK;
 	if (abi < 1)
-		return why_set(why, REFUSED, "the kernel has no landlock; the control item `lenient` allows to run without");
+		return why_set(
+		    why, REFUSED, "the kernel has no landlock; the control item `lenient` allows to run without");
 	all = all_that_is_known(abi, &size, self->may->any_port);
 	ruleset = syscall(SYS_landlock_create_ruleset, &all, size, 0);
 	if (ruleset < 0)
@@ -256,8 +259,9 @@ process_confine(const struct process *self, struct why *why)
 	const struct privileges *may = self->may;
 	enum result r;
 
-	if ((r = limit(may, why)) != OK || (r = bound_capabilities(may, why)) != OK || (r = change_root(self, why)) != OK ||
-	    (r = change_ids(self, why)) != OK || (r = go_home(self, why)) != OK || (r = close_the_door(may, why)) != OK || (r = lock_land(self, why)) != OK)
+	if ((r = limit(may, why)) != OK || (r = bound_capabilities(may, why)) != OK ||
+	    (r = change_root(self, why)) != OK || (r = change_ids(self, why)) != OK || (r = go_home(self, why)) != OK ||
+	    (r = close_the_door(may, why)) != OK || (r = lock_land(self, why)) != OK)
 		return r;
 	if (!may->no_seccomp && (r = syscalls_filter(may->syscalls, why)) != OK)
 		return r;

@@ -27,7 +27,8 @@ void
 log_begin(struct log_line *l, enum severity severity, const char *event)
 {
 	l->buf = buf_over(l->octets, sizeof l->octets - 1); /* the line end always fits */
-	buf_format(&l->buf, "process=%s pid=%d level=%s event=%s", self.process, (int)getpid(), severities[severity], event);
+	buf_format(
+	    &l->buf, "process=%s pid=%d level=%s event=%s", self.process, (int)getpid(), severities[severity], event);
 	if (self.service != NULL)
 		log_text(l, "service", self.service);
 }

@@ -30,32 +30,32 @@ struct fd_slot {
 	int fd;
 	const char *name; /* as daemons/graph.def calls it */
 	enum fd_kind kind;
-	int many;         /* slots fd … fd + many - 1 may be used, at least one; 0: exactly one */
-	bool optional;    /* may be absent altogether */
+	int many;      /* slots fd … fd + many - 1 may be used, at least one; 0: exactly one */
+	bool optional; /* may be absent altogether */
 };
 
 #define CONTROL_FD 3 /* the same in every process that has control items */
 
 /* Sets of system calls; lib/sys/syscalls.c says what is in each, with reasons. */
 enum syscall_set {
-	MAY_COMPUTE = 1 << 0,     /* memory, time, randomness, ending */
-	MAY_WAIT = 1 << 1,        /* poll, epoll, sleep */
-	MAY_TALK = 1 << 2,        /* read, write, send, receive on what is open; close */
-	MAY_PAIR = 1 << 3,        /* make socket pairs (AF_UNIX) */
-	MAY_ACCEPT = 1 << 4,      /* accept connections, ask for addresses and credentials */
-	MAY_CONNECT_INET = 1 << 5, /* make IPv4/IPv6 sockets and connect them */
-	MAY_READ_AT = 1 << 6,     /* pread, fstat, lseek on what is open */
-	MAY_WRITE_AT = 1 << 7,    /* pwrite, ftruncate, flush */
-	MAY_OPEN_BELOW = 1 << 8,  /* openat and looking, as root directory, landlock and uid allow */
-	MAY_CHANGE_NAMES = 1 << 9, /* linkat, renameat, unlinkat, mkdirat */
-	MAY_LEASE = 1 << 10,      /* file leases: prove that nobody else has it open */
-	MAY_FORK = 1 << 11,       /* fork without exec, wait for children */
-	MAY_EXEC = 1 << 12,       /* execute another program */
-	MAY_BECOME = 1 << 13,     /* take another's uid and confine itself anew (for a child that will be somebody) */
-	MAY_THREAD = 1 << 14,     /* make threads of its own */
-	MAY_SIGNAL = 1 << 15,     /* kill its children */
-	MAY_LOCK_MEMORY = 1 << 16, /* mlock, madvise for secrets */
-	MAY_BIND = 1 << 17,       /* make, bind and listen on sockets */
+	MAY_COMPUTE = 1 << 0,       /* memory, time, randomness, ending */
+	MAY_WAIT = 1 << 1,          /* poll, epoll, sleep */
+	MAY_TALK = 1 << 2,          /* read, write, send, receive on what is open; close */
+	MAY_PAIR = 1 << 3,          /* make socket pairs (AF_UNIX) */
+	MAY_ACCEPT = 1 << 4,        /* accept connections, ask for addresses and credentials */
+	MAY_CONNECT_INET = 1 << 5,  /* make IPv4/IPv6 sockets and connect them */
+	MAY_READ_AT = 1 << 6,       /* pread, fstat, lseek on what is open */
+	MAY_WRITE_AT = 1 << 7,      /* pwrite, ftruncate, flush */
+	MAY_OPEN_BELOW = 1 << 8,    /* openat and looking, as root directory, landlock and uid allow */
+	MAY_CHANGE_NAMES = 1 << 9,  /* linkat, renameat, unlinkat, mkdirat */
+	MAY_LEASE = 1 << 10,        /* file leases: prove that nobody else has it open */
+	MAY_FORK = 1 << 11,         /* fork without exec, wait for children */
+	MAY_EXEC = 1 << 12,         /* execute another program */
+	MAY_BECOME = 1 << 13,       /* take another's uid and confine itself anew (for a child that will be somebody) */
+	MAY_THREAD = 1 << 14,       /* make threads of its own */
+	MAY_SIGNAL = 1 << 15,       /* kill its children */
+	MAY_LOCK_MEMORY = 1 << 16,  /* mlock, madvise for secrets */
+	MAY_BIND = 1 << 17,         /* make, bind and listen on sockets */
 	MAY_MEMORY_FILES = 1 << 18, /* memfd_create and seals */
 	MAY_DATAGRAM_INET = 1 << 19, /* UDP and TCP to name servers */
 };
@@ -68,12 +68,12 @@ struct limit {
 /* What a process may come to hold besides its slots, for a while: what others hand it, what it makes itself. */
 enum held {
 	HOLDS_NOTHING = 0,
-	HOLDS_EVENTS = 1 << 0,      /* epoll and eventfd of its loop */
-	HOLDS_CHANNELS = 1 << 1,    /* ends of AF_UNIX socket pairs */
-	HOLDS_CONNECTION = 1 << 2,  /* a connected stream to a peer */
-	HOLDS_MESSAGES = 1 << 3,    /* queue files, read-only */
-	HOLDS_WRITERS = 1 << 4,     /* content of a message not yet committed, append-only */
-	HOLDS_FILES = 1 << 5,       /* files and directories below its root or home */
+	HOLDS_EVENTS = 1 << 0,     /* epoll and eventfd of its loop */
+	HOLDS_CHANNELS = 1 << 1,   /* ends of AF_UNIX socket pairs */
+	HOLDS_CONNECTION = 1 << 2, /* a connected stream to a peer */
+	HOLDS_MESSAGES = 1 << 3,   /* queue files, read-only */
+	HOLDS_WRITERS = 1 << 4,    /* content of a message not yet committed, append-only */
+	HOLDS_FILES = 1 << 5,      /* files and directories below its root or home */
 };
 
 enum path_right { PATH_READ = 1, PATH_WRITE = 2 /* make, write, rename, remove files below */ };
@@ -90,26 +90,41 @@ struct port_rule {
 
 struct privileges {
 	const char *process;
-	const char *purpose;         /* one line for people */
-	const char *user;            /* without the user prefix: "smtpd" is pn-smtpd; "root"; "recipient": named at start */
-	uint64_t capabilities;       /* kept by a process that stays root: 1 << CAP_…; else 0 */
+	const char *purpose;   /* one line for people */
+	const char *user;      /* without the user prefix: "smtpd" is pn-smtpd; "root"; "recipient": named at start */
+	uint64_t capabilities; /* kept by a process that stays root: 1 << CAP_…; else 0 */
 	enum root_kind root;
-	struct path_rule paths[4];   /* landlock; none for most */
-	struct port_rule ports[8];   /* landlock; port 0 ends the list, .port = 0 first: none */
-	bool any_port;               /* may connect to every port (resolve, tests) */
-	struct fd_slot fds[12];      /* name null ends the list; 0 to 2 are always /dev/null, /dev/null and the log */
-	unsigned holds;              /* enum held, or-ed */
-	uint64_t syscalls;           /* enum syscall_set, or-ed */
-	struct limit limits[8];      /* besides RLIMIT_CORE, which is always 0; a row of value 0 with resource 0 ends it */
-	bool outlives_parent;        /* no parent-death signal: only for what a supervisor starts */
-	bool no_landlock;            /* only for what must exec or becomes another user later, with the reason beside it */
-	bool no_seccomp;             /* only for warden, with the reason beside it */
+	struct path_rule paths[4]; /* landlock; none for most */
+	struct port_rule ports[8]; /* landlock; port 0 ends the list, .port = 0 first: none */
+	bool any_port;             /* may connect to every port (resolve, tests) */
+	struct fd_slot fds[12];    /* name null ends the list; 0 to 2 are always /dev/null, /dev/null and the log */
+	unsigned holds;            /* enum held, or-ed */
+	uint64_t syscalls;         /* enum syscall_set, or-ed */
+	struct limit limits[8]; /* besides RLIMIT_CORE, which is always 0; a row of value 0 with resource 0 ends it */
+	bool outlives_parent;   /* no parent-death signal: only for what a supervisor starts */
+	bool no_landlock;       /* only for what must exec or becomes another user later, with the reason beside it */
+	bool no_seccomp;        /* only for warden, with the reason beside it */
 };
 
 #define NO_CAPABILITIES 0
-#define NO_PATHS { { NULL, 0 } }
-#define NO_PORTS { { 0, false } }
-#define NO_FDS { { -1, NULL, FD_CHANNEL, 0, false } }
+#define NO_PATHS \
+	{ \
+		{ \
+			NULL, 0 \
+		} \
+	}
+#define NO_PORTS \
+	{ \
+		{ \
+			0, false \
+		} \
+	}
+#define NO_FDS \
+	{ \
+		{ \
+			-1, NULL, FD_CHANNEL, 0, false \
+		} \
+	}
 #define MAY_NOTHING 0
 
 const char *fd_kind_name(enum fd_kind k);

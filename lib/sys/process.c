@@ -18,7 +18,8 @@
 __attribute__((noreturn)) static void
 usage(const struct privileges *may)
 {
-	(void)fprintf(stderr, "%s: %s\nIt is started by postern's warden: see warden(8).\n", may->process, may->purpose);
+	(void)fprintf(
+	    stderr, "%s: %s\nIt is started by postern's warden: see warden(8).\n", may->process, may->purpose);
 	exit(100);
 }
 
@@ -136,7 +137,8 @@ check_slot(const struct privileges *may, const struct fd_slot *s, struct why *wh
 		if (fcntl(fd, F_GETFD) < 0) {
 			if (s->optional || fd > s->fd)
 				continue;
-			return why_set(why, MALFORMED, "%s was started without its descriptor %d (%s)", may->process, fd, s->name);
+			return why_set(
+			    why, MALFORMED, "%s was started without its descriptor %d (%s)", may->process, fd, s->name);
 		}
 		if (!fits(fd, s->kind))
 			return why_set(why, MALFORMED, "descriptor %d (%s) of %s is no %s", fd, s->name, may->process,

@@ -14,8 +14,8 @@ struct process {
 	uid_t uid;
 	gid_t gid;
 	const char *own_ids; /* uids of the house, with commas between: what lspawn never becomes; else null */
-	bool lenient;        /* --lenient: an administrator's control item says that a kernel without landlock will do */
-	int attempt;         /* the breach drill's attempt number; 0: none. Only a drill build has it */
+	bool lenient; /* --lenient: an administrator's control item says that a kernel without landlock will do */
+	int attempt;  /* the breach drill's attempt number; 0: none. Only a drill build has it */
 };
 
 /* Reads the arguments that warden (or lspawn) gives: -n SERVICE -u UID -g GID [-r ROOT] [-x UIDS] [--lenient]. Other arguments

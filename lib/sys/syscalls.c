@@ -35,7 +35,10 @@ struct row {
 	const char *reason;
 };
 
-#define R(set, call, check, reason) { MAY_##set, SCMP_SYS(call), #call, check, reason }
+#define R(set, call, check, reason) \
+	{ \
+		MAY_##set, SCMP_SYS(call), #call, check, reason \
+	}
 static const struct row rows[] = {
 	R(COMPUTE, brk, PLAIN, "malloc"),
 	R(COMPUTE, mmap, NO_EXEC_MAPPING, "malloc, tables"),
@@ -200,15 +203,15 @@ static const struct {
 	int call;
 	int error;
 } refused[] = {
-	{ SCMP_SYS(openat), EACCES },       /* locale, time zone, /proc: not needed */
+	{ SCMP_SYS(openat), EACCES }, /* locale, time zone, /proc: not needed */
 	{ SCMP_SYS(open), EACCES },
-	{ SCMP_SYS(newfstatat), EACCES },   /* stdio asks what a stream is */
+	{ SCMP_SYS(newfstatat), EACCES }, /* stdio asks what a stream is */
 	{ SCMP_SYS(fstat), EACCES },
-	{ SCMP_SYS(ioctl), ENOTTY },        /* stdio asks whether it is a terminal */
+	{ SCMP_SYS(ioctl), ENOTTY }, /* stdio asks whether it is a terminal */
 	{ SCMP_SYS(access), EACCES },
-	{ SCMP_SYS(sysinfo), ENOSYS },      /* qsort asks for memory */
-	{ SCMP_SYS(prlimit64), EPERM },     /* pthread_create asks for the stack limit */
-	{ SCMP_SYS(clone3), ENOSYS },       /* libc goes on with clone, whose flags can be checked */
+	{ SCMP_SYS(sysinfo), ENOSYS },  /* qsort asks for memory */
+	{ SCMP_SYS(prlimit64), EPERM }, /* pthread_create asks for the stack limit */
+	{ SCMP_SYS(clone3), ENOSYS },   /* libc goes on with clone, whose flags can be checked */
 	{ SCMP_SYS(sched_getaffinity), EPERM },
 	{ SCMP_SYS(mbind), EPERM },
 	{ SCMP_SYS(lseek), ESPIPE },
@@ -220,8 +223,9 @@ static const struct {
 	{ SCMP_SYS(tgkill), EPERM },
 };
 
-#define NAMESPACES                                                                                                                 \
-	((scmp_datum_t)(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET))
+#define NAMESPACES \
+	((scmp_datum_t)(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | \
+	    CLONE_NEWNET))
 
 static int
 add_values(scmp_filter_ctx f, int call, unsigned argument, const int *values, size_t n)
@@ -229,7 +233,8 @@ add_values(scmp_filter_ctx f, int call, unsigned argument, const int *values, si
 	int bad = 0;
 
 	for (size_t i = 0; i < n; i++)
-		bad |= seccomp_rule_add(f, SCMP_ACT_ALLOW, call, 1, SCMP_CMP(argument, SCMP_CMP_EQ, (scmp_datum_t)values[i]));
+		bad |= seccomp_rule_add(
+		    f, SCMP_ACT_ALLOW, call, 1, SCMP_CMP(argument, SCMP_CMP_EQ, (scmp_datum_t)values[i]));
 	return bad;
 }
 
@@ -302,9 +307,9 @@ syscalls_filter(uint64_t sets, struct why *why)
 }
 
 static const char *const set_names[] = { "MAY_COMPUTE", "MAY_WAIT", "MAY_TALK", "MAY_PAIR", "MAY_ACCEPT",
-	"MAY_CONNECT_INET", "MAY_READ_AT", "MAY_WRITE_AT", "MAY_OPEN_BELOW", "MAY_CHANGE_NAMES", "MAY_LEASE", "MAY_FORK",
-	"MAY_EXEC", "MAY_BECOME", "MAY_THREAD", "MAY_SIGNAL", "MAY_LOCK_MEMORY", "MAY_BIND", "MAY_MEMORY_FILES",
-	"MAY_DATAGRAM_INET" };
+	"MAY_CONNECT_INET", "MAY_READ_AT", "MAY_WRITE_AT", "MAY_OPEN_BELOW", "MAY_CHANGE_NAMES", "MAY_LEASE",
+	"MAY_FORK", "MAY_EXEC", "MAY_BECOME", "MAY_THREAD", "MAY_SIGNAL", "MAY_LOCK_MEMORY", "MAY_BIND",
+	"MAY_MEMORY_FILES", "MAY_DATAGRAM_INET" };
 
 const char *
 syscall_set_name(enum syscall_set one)
@@ -315,8 +320,8 @@ syscall_set_name(enum syscall_set one)
 }
 
 void
-syscalls_list(uint64_t sets, void (*each)(const char *call, const char *set, const char *reason, void *context),
-    void *context)
+syscalls_list(
+    uint64_t sets, void (*each)(const char *call, const char *set, const char *reason, void *context), void *context)
 {
 	for (size_t i = 0; i < nitems(rows); i++)
 		if (rows[i].set & sets)

@@ -8,5 +8,5 @@
 enum result syscalls_filter(uint64_t sets, struct why *why);
 
 /* For `postern plan`: calls each for every system call of the sets, with its reason. */
-void syscalls_list(uint64_t sets, void (*each)(const char *call, const char *set, const char *reason, void *context),
-    void *context);
+void syscalls_list(
+    uint64_t sets, void (*each)(const char *call, const char *set, const char *reason, void *context), void *context);

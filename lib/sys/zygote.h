@@ -7,11 +7,11 @@
 #include <sys/types.h>
 
 struct zygote {
-	int door_fd;       /* what it waits on */
-	unsigned max;      /* children at a time; more wait in the door */
-	unsigned n;        /* children now */
-	bool spent;        /* a child died of a signal: it must be replaced */
-	bool lasts;        /* its children are programs of their own: their deaths are logged, and do not spend it */
+	int door_fd;  /* what it waits on */
+	unsigned max; /* children at a time; more wait in the door */
+	unsigned n;   /* children now */
+	bool spent;   /* a child died of a signal: it must be replaced */
+	bool lasts;   /* its children are programs of their own: their deaths are logged, and do not spend it */
 };
 
 /* Waits until the door has something and a child may be made. OK: there is something to receive. ABSENT: the zygote

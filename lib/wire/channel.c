@@ -51,8 +51,8 @@ channel_send(struct channel *c, uint16_t type, uint32_t ref, const void *body, s
 	union control control;
 
 	if (type >= c->protocol->n_rows || row->sender != c->me || tail.len > row->tail_max)
-		return why_set(why, BROKEN, "%s: type %u with a tail of %zu is not ours to send", c->protocol->name, type,
-		    tail.len);
+		return why_set(why, BROKEN, "%s: type %u with a tail of %zu is not ours to send", c->protocol->name,
+		    type, tail.len);
 	if (row->n_fds > 0) {
 		memset(&control, 0, sizeof control);
 		mh.msg_control = &control;
@@ -101,7 +101,9 @@ channel_receive(struct channel *c, struct wire_buffer *buffer, struct wire_messa
 	enum wire_side sender = c->me == WIRE_FIRST ? WIRE_SECOND : WIRE_FIRST;
 	struct iovec iov = { buffer->octets, sizeof buffer->octets };
 	union control control;
-	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
+	struct msghdr mh = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control
+	};
 	enum result r;
 	ssize_t n;
 
@@ -117,7 +119,8 @@ channel_receive(struct channel *c, struct wire_buffer *buffer, struct wire_messa
 		return why_set(why, ABSENT, "%s is gone", c->protocol->sides[sender]);
 	collect_fds(&mh, m);
 	if (mh.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
-		r = why_set(why, MALFORMED, "%s: a message too large from %s", c->protocol->name, c->protocol->sides[sender]);
+		r = why_set(
+		    why, MALFORMED, "%s: a message too large from %s", c->protocol->name, c->protocol->sides[sender]);
 	else if ((r = wire_decode(c->protocol, sender, bytes_of(buffer->octets, (size_t)n), m->n_fds, m, why)) == OK)
 		r = check_once(c, m, why);
 	if (r != OK)

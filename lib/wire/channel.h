@@ -7,8 +7,8 @@ struct channel {
 	int fd;
 	const struct wire_protocol *protocol;
 	enum wire_side me;
-	bool waits;     /* blocks in send and receive (sessions); else AGAIN is the answer (event loops) */
-	uint64_t once;  /* messages of the other side that came and may not come again */
+	bool waits;    /* blocks in send and receive (sessions); else AGAIN is the answer (event loops) */
+	uint64_t once; /* messages of the other side that came and may not come again */
 };
 
 struct channel channel_of(int fd, const struct wire_protocol *p, enum wire_side me, bool waits);

@@ -14,5 +14,6 @@ struct ls_session {
 
 /*	message		body			tail fds sender	 how often */
 #define LISTEN_SMTPD(M) \
-	M(LS_SESSION, struct ls_session, 0, 2, LS_LISTEN, ANY) /* fds: connection; session's end of its channel to policy */
+	M(LS_SESSION, struct ls_session, 0, 2, LS_LISTEN, \
+	    ANY) /* fds: connection; session's end of its channel to policy */
 WIRE_PROTOCOL(listen_smtpd, LISTEN_SMTPD)

@@ -16,7 +16,7 @@
 #define PQ_TRACE_MAX 2048
 
 enum pq_flag {
-	PQ_COMPLETE = 1 << 0,      /* no recipients follow: answer with PQ_WRITER */
+	PQ_COMPLETE = 1 << 0, /* no recipients follow: answer with PQ_WRITER */
 	PQ_8BITMIME = 1 << 1,
 	PQ_SMTPUTF8 = 1 << 2,
 	PQ_RET_FULL = 1 << 3,
@@ -38,7 +38,7 @@ struct pq_open {
  * none); then n_here recipients, three fields each: forward-path; ORCPT; notify (one octet, enum sp_notify) */
 
 struct pq_more {
-	uint32_t flags;  /* PQ_COMPLETE or 0 */
+	uint32_t flags; /* PQ_COMPLETE or 0 */
 	uint32_t n_here;
 }; /* tail: recipients */
 
@@ -58,7 +58,7 @@ struct pq_committed {
 
 struct pq_failed {
 	uint32_t result; /* enum result: EXHAUSTED (no space: 452 4.3.1), REFUSED, MALFORMED, BROKEN (451 4.3.0) */
-}; /* tail: text for the log */
+};                       /* tail: text for the log */
 
 /*	message		body			tail fds sender	 how often */
 #define POLICY_QUEUE(M) \
@@ -66,7 +66,8 @@ struct pq_failed {
 	M(PQ_MORE, struct pq_more, PQ_TAIL_MAX, 0, PQ_CLIENT, ANY) \
 	M(PQ_COMMIT, struct pq_commit, 0, 0, PQ_CLIENT, ANY) \
 	M(PQ_ABORT, struct wire_nothing, 0, 0, PQ_CLIENT, ANY) \
-	M(PQ_WRITER, struct pq_writer, 0, 1, PQ_QUEUE, ANY) /* fd: for writing, its own open file description, already at the content's place: write on, never seek */ \
+	M(PQ_WRITER, struct pq_writer, 0, 1, PQ_QUEUE, \
+	    ANY) /* fd: for writing, its own open file description, already at the content's place: write on, never seek */ \
 	M(PQ_COMMITTED, struct pq_committed, 0, 0, PQ_QUEUE, ANY) \
 	M(PQ_FAILED, struct pq_failed, WHY_MAX, 0, PQ_QUEUE, ANY)
 WIRE_PROTOCOL(policy_queue, POLICY_QUEUE)

@@ -159,7 +159,8 @@ port_is_open(const struct port *p)
 }
 
 enum result
-port_send(struct port *p, uint16_t type, uint32_t ref, const void *body, struct bytes tail, const int *fds, struct why *why)
+port_send(
+    struct port *p, uint16_t type, uint32_t ref, const void *body, struct bytes tail, const int *fds, struct why *why)
 {
 	struct port_packet *q;
 	enum result r;

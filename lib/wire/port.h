@@ -24,8 +24,8 @@ struct port {
 	const struct port_events *events;
 	struct port_packet *first, *last; /* waiting to be sent */
 	size_t n_waiting, max_waiting;    /* packets */
-	bool in_turns;                    /* the other side waits for our answer: do not look for its next message at once */
-	bool *gone;                       /* set by port_close for the receiving loop further up */
+	bool in_turns; /* the other side waits for our answer: do not look for its next message at once */
+	bool *gone;    /* set by port_close for the receiving loop further up */
 };
 
 /* Puts channel c (not waiting) into the loop. At most max_waiting packets wait for a slow reader; more end the
@@ -37,5 +37,5 @@ bool port_is_open(const struct port *p);
 
 /* Sends or lines up. The descriptors stay the caller's (they are duplicated if the message must wait). OK, or the
  * failure after which the caller should port_close: ABSENT, EXHAUSTED, BROKEN. */
-enum result port_send(struct port *p, uint16_t type, uint32_t ref, const void *body, struct bytes tail, const int *fds,
-    struct why *why);
+enum result port_send(
+    struct port *p, uint16_t type, uint32_t ref, const void *body, struct bytes tail, const int *fds, struct why *why);

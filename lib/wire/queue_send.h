@@ -50,11 +50,13 @@ struct qs_retry {
 
 /*	message		body			tail fds sender	 how often */
 #define QUEUE_SEND(M) \
-	M(QS_MESSAGE, struct qs_message, 0, 1, QS_QUEUE, ANY) /* fd: the queue file, read-only. Uses one credit if not asked for */ \
+	M(QS_MESSAGE, struct qs_message, 0, 1, QS_QUEUE, \
+	    ANY) /* fd: the queue file, read-only. Uses one credit if not asked for */ \
 	M(QS_GONE, struct qs_name, 0, 0, QS_QUEUE, ANY) /* answer to QS_FETCH: not there, held or damaged */ \
-	M(QS_FORGET, struct qs_name, 0, 0, QS_QUEUE, ANY) /* an administrator held or deleted it: start nothing more */ \
+	M(QS_FORGET, struct qs_name, 0, 0, QS_QUEUE, \
+	    ANY) /* an administrator held or deleted it: start nothing more */ \
 	M(QS_RETRY, struct qs_retry, 256, 0, QS_QUEUE, ANY) /* an administrator wants it tried now */ \
-	M(QS_BOUNCE, struct qs_name, 0, 0, QS_QUEUE, ANY) /* an administrator wants it returned now */ \
+	M(QS_BOUNCE, struct qs_name, 0, 0, QS_QUEUE, ANY)   /* an administrator wants it returned now */ \
 	M(QS_CREDIT, struct qs_credit, 0, 0, QS_SEND, ANY) \
 	M(QS_FETCH, struct qs_name, 0, 0, QS_SEND, ANY) /* QS_MESSAGE or QS_GONE */ \
 	M(QS_STATUS, struct qs_status, QS_NOTE_MAX, 0, QS_SEND, ANY) \

@@ -15,8 +15,8 @@ enum sd_flag {
 
 struct sd_deliver {
 	char id[ID_LEN + 1];
-	uint32_t flags;        /* enum sd_flag */
-	uint64_t content_at;   /* offset in the queue file */
+	uint32_t flags;      /* enum sd_flag */
+	uint64_t content_at; /* offset in the queue file */
 	uint64_t content_len;
 };
 /* tail: reverse-path without brackets; recipient (for Delivered-To and the loop check); Maildir, relative to the home;
@@ -32,6 +32,6 @@ struct sd_result {
 
 /*	message		body			tail fds sender	 how often */
 #define SEND_LOCAL(M) \
-	M(SD_DELIVER, struct sd_deliver, 6144, 1, SD_SEND, ANY) /* fd: the queue file, read-only */ \
+	M(SD_DELIVER, struct sd_deliver, 6144, 1, SD_SEND, ANY)   /* fd: the queue file, read-only */ \
 	M(SD_RESULT, struct sd_result, WHY_MAX, 0, SD_LOCAL, ANY) /* ref as in SD_DELIVER */
 WIRE_PROTOCOL(send_local, SEND_LOCAL)

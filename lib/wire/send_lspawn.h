@@ -14,5 +14,6 @@ struct sl_spawn {
 /*	message		body			tail fds sender	 how often */
 #define SEND_LSPAWN(M) \
 	M(SL_SPAWN, struct sl_spawn, 4096, 1, SL_SEND, ANY) /* fd: local's end of its channel (send_local.h) */ \
-	M(SL_REFUSED, struct wire_nothing, WHY_MAX, 0, SL_LSPAWN, ANY) /* tail: text. The spawn with this ref did not happen */
+	M(SL_REFUSED, struct wire_nothing, WHY_MAX, 0, SL_LSPAWN, \
+	    ANY) /* tail: text. The spawn with this ref did not happen */
 WIRE_PROTOCOL(send_lspawn, SEND_LSPAWN)

@@ -8,23 +8,23 @@
 #define SP_SMTPD WIRE_FIRST
 #define SP_POLICY WIRE_SECOND
 
-#define SP_PATH_MAX 512  /* octets of a mailbox */
+#define SP_PATH_MAX 512 /* octets of a mailbox */
 #define SP_HELO_MAX 255
 #define SP_ENVID_MAX 100 /* RFC 3461 4.4, decoded or not */
 #define SP_ORCPT_MAX 500 /* RFC 3461 4.2 */
 #define SP_TEXT_MAX 512  /* of a reply, without code and line end; printable, one line */
 
 enum sp_welcome_flag {
-	SP_STARTTLS = 1 << 0,          /* offered */
-	SP_TLS_REQUIRED = 1 << 1,      /* 530 to MAIL before it */
-	SP_TLS_AT_ONCE = 1 << 2,       /* SMTPS: TLS before the greeting */
-	SP_EXCUSE_BARE_LF = 1 << 3,    /* the peer's network is excused; a bare LF counts as CRLF, but never ends data */
-	SP_LOCAL_PROGRAM = 1 << 4,     /* the peer is a program of this host on the submission socket */
-	SP_REFUSED = 1 << 5,           /* the reply is a refusal: say it and end (RFC 5321 3.1, 554 or 421) */
+	SP_STARTTLS = 1 << 0,       /* offered */
+	SP_TLS_REQUIRED = 1 << 1,   /* 530 to MAIL before it */
+	SP_TLS_AT_ONCE = 1 << 2,    /* SMTPS: TLS before the greeting */
+	SP_EXCUSE_BARE_LF = 1 << 3, /* the peer's network is excused; a bare LF counts as CRLF, but never ends data */
+	SP_LOCAL_PROGRAM = 1 << 4,  /* the peer is a program of this host on the submission socket */
+	SP_REFUSED = 1 << 5,        /* the reply is a refusal: say it and end (RFC 5321 3.1, 554 or 421) */
 };
 
 struct sp_welcome {
-	uint64_t max_octets;      /* of a message; 0: no limit */
+	uint64_t max_octets; /* of a message; 0: no limit */
 	uint32_t max_recipients;
 	uint32_t idle_seconds;    /* without any octet from the peer */
 	uint32_t session_seconds; /* in all */
@@ -38,19 +38,25 @@ struct sp_welcome {
 enum sp_helo { SP_NO_HELO, SP_HELO, SP_EHLO };
 enum sp_body { SP_BODY_7BIT, SP_BODY_8BITMIME };
 enum sp_ret { SP_RET_NONE, SP_RET_FULL, SP_RET_HDRS };
-enum sp_notify { SP_NOTIFY_DEFAULT = 0, SP_NOTIFY_NEVER = 1, SP_NOTIFY_SUCCESS = 2, SP_NOTIFY_FAILURE = 4, SP_NOTIFY_DELAY = 8 };
+enum sp_notify {
+	SP_NOTIFY_DEFAULT = 0,
+	SP_NOTIFY_NEVER = 1,
+	SP_NOTIFY_SUCCESS = 2,
+	SP_NOTIFY_FAILURE = 4,
+	SP_NOTIFY_DELAY = 8
+};
 
 struct sp_mail {
-	uint64_t octets;   /* SIZE=, 0 if not said */
-	uint8_t helo;      /* enum sp_helo */
-	uint8_t body;      /* enum sp_body */
-	uint8_t smtputf8;  /* 0 or 1 */
-	uint8_t ret;       /* enum sp_ret */
+	uint64_t octets;  /* SIZE=, 0 if not said */
+	uint8_t helo;     /* enum sp_helo */
+	uint8_t body;     /* enum sp_body */
+	uint8_t smtputf8; /* 0 or 1 */
+	uint8_t ret;      /* enum sp_ret */
 	uint32_t spare;
 }; /* tail: HELO name; reverse-path without brackets ("" is the null sender); ENVID as said (xtext), "" if not */
 
 struct sp_rcpt {
-	uint8_t notify;    /* enum sp_notify, or-ed */
+	uint8_t notify; /* enum sp_notify, or-ed */
 	uint8_t spare[7];
 }; /* tail: forward-path without brackets; ORCPT as said (type;xtext), "" if not */
 
@@ -73,9 +79,9 @@ struct sp_content {
 #define SMTPD_POLICY(M) \
 	M(SP_WELCOME, struct sp_welcome, 1024, 0, SP_POLICY, ONCE) \
 	M(SP_MAIL, struct sp_mail, SP_HELO_MAX + SP_PATH_MAX + SP_ENVID_MAX + 6, 0, SP_SMTPD, ANY) /* SP_ANSWER */ \
-	M(SP_RCPT, struct sp_rcpt, SP_PATH_MAX + SP_ORCPT_MAX + 4, 0, SP_SMTPD, ANY) /* SP_ANSWER */ \
-	M(SP_DATA, struct wire_nothing, 0, 0, SP_SMTPD, ANY) /* SP_CONTENT, or SP_ANSWER that refuses */ \
-	M(SP_COMMIT, struct sp_commit, 0, 0, SP_SMTPD, ANY) /* SP_ANSWER */ \
+	M(SP_RCPT, struct sp_rcpt, SP_PATH_MAX + SP_ORCPT_MAX + 4, 0, SP_SMTPD, ANY)               /* SP_ANSWER */ \
+	M(SP_DATA, struct wire_nothing, 0, 0, SP_SMTPD, ANY)  /* SP_CONTENT, or SP_ANSWER that refuses */ \
+	M(SP_COMMIT, struct sp_commit, 0, 0, SP_SMTPD, ANY)   /* SP_ANSWER */ \
 	M(SP_RESET, struct wire_nothing, 0, 0, SP_SMTPD, ANY) /* the transaction is forgotten; no answer */ \
 	M(SP_ANSWER, struct sp_answer, SP_TEXT_MAX, 0, SP_POLICY, ANY) \
 	M(SP_CONTENT, struct sp_content, 0, 1, SP_POLICY, ANY) /* fd: append the content to it */

@@ -14,16 +14,20 @@ wire_decode(const struct wire_protocol *p, enum wire_side sender, struct bytes p
 	struct wire_head head;
 
 	if (packet.len < sizeof head || packet.len > WIRE_MAX)
-		return why_set(why, MALFORMED, "%s: a packet of %zu octets from %s", p->name, packet.len, p->sides[sender]);
+		return why_set(
+		    why, MALFORMED, "%s: a packet of %zu octets from %s", p->name, packet.len, p->sides[sender]);
 	memcpy(&head, packet.at, sizeof head);
 	if (head.type >= p->n_rows || p->rows[head.type].sender != sender)
-		return why_set(why, MALFORMED, "%s: type %u is not for %s to send", p->name, head.type, p->sides[sender]);
+		return why_set(
+		    why, MALFORMED, "%s: type %u is not for %s to send", p->name, head.type, p->sides[sender]);
 	row = &p->rows[head.type];
-	if (head.len != packet.len - sizeof head || head.len < row->body_len || head.len - row->body_len > row->tail_max)
-		return why_set(why, MALFORMED, "%s: %s of %zu octets from %s", p->name, row->name, packet.len, p->sides[sender]);
+	if (head.len != packet.len - sizeof head || head.len < row->body_len ||
+	    head.len - row->body_len > row->tail_max)
+		return why_set(
+		    why, MALFORMED, "%s: %s of %zu octets from %s", p->name, row->name, packet.len, p->sides[sender]);
 	if (n_fds != row->n_fds)
-		return why_set(why, MALFORMED, "%s: %s with %u descriptors from %s", p->name, row->name, n_fds,
-		    p->sides[sender]);
+		return why_set(
+		    why, MALFORMED, "%s: %s with %u descriptors from %s", p->name, row->name, n_fds, p->sides[sender]);
 	m->type = head.type;
 	m->ref = head.ref;
 	m->body = packet.at + sizeof head;

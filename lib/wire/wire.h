@@ -33,7 +33,8 @@ struct wire_head {
 enum wire_side { WIRE_FIRST, WIRE_SECOND }; /* as the protocol names them */
 enum wire_often { ANY, ONCE };
 
-struct wire_nothing {}; /* the body of a message that has none */
+struct wire_nothing {
+}; /* the body of a message that has none */
 
 struct wire_row {
 	const char *name;
@@ -53,18 +54,19 @@ struct wire_protocol {
 
 #define WIRE_ENUM_ROW(type, body, tail, fds, sender, often) type,
 #define WIRE_TABLE_ROW(type, body, tail, fds, sender, often) [type] = { #type, sizeof(body), tail, fds, sender, often },
-#define WIRE_CHECK_ROW(type, body, tail, fds, sender, often)                                                                       \
-	static_assert(sizeof(body) + (tail) <= WIRE_BODY_MAX && (fds) <= WIRE_FDS_MAX, #type " does not fit into a message");
+#define WIRE_CHECK_ROW(type, body, tail, fds, sender, often) \
+	static_assert( \
+	    sizeof(body) + (tail) <= WIRE_BODY_MAX && (fds) <= WIRE_FDS_MAX, #type " does not fit into a message");
 
 /* Declares enum NAME_message and NAME_protocol; lib/wire/edges.c defines the latter. */
-#define WIRE_PROTOCOL(protocol_name, LIST)                                                                                         \
-	enum protocol_name##_message { LIST(WIRE_ENUM_ROW) };                                                                     \
-	LIST(WIRE_CHECK_ROW)                                                                                                      \
+#define WIRE_PROTOCOL(protocol_name, LIST) \
+	enum protocol_name##_message{ LIST(WIRE_ENUM_ROW) }; \
+	LIST(WIRE_CHECK_ROW) \
 	extern const struct wire_protocol protocol_name##_protocol;
-#define WIRE_DEFINE(protocol_name, LIST, first, second)                                                                            \
-	static const struct wire_row protocol_name##_rows[] = { LIST(WIRE_TABLE_ROW) };                                           \
-	const struct wire_protocol protocol_name##_protocol = { #protocol_name, { first, second }, protocol_name##_rows,          \
-		nitems(protocol_name##_rows) };
+#define WIRE_DEFINE(protocol_name, LIST, first, second) \
+	static const struct wire_row protocol_name##_rows[] = { LIST(WIRE_TABLE_ROW) }; \
+	const struct wire_protocol protocol_name##_protocol = { #protocol_name, { first, second }, \
+		protocol_name##_rows, nitems(protocol_name##_rows) };
 
 /* A message as received. Body and tail show the receiver's buffer; the descriptors are the receiver's to close
  * (wire_close_fds), or to take by setting them to -1. */

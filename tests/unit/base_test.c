@@ -18,11 +18,21 @@ numbers_are_taken_whole_or_not_at_all(void **state)
 		uint64_t max, n;
 		bool good;
 	} table[] = {
-		{ "0", 10, 0, true }, { "10", 10, 10, true }, { "11", 10, 0, false }, { "", 10, 0, false }, { "-1", 10, 0, false },
-		{ "0x10", 100, 0, false }, { " 1", 10, 0, false }, { "1 ", 10, 0, false }, { "+1", 10, 0, false },
-		{ "2147483648", UINT64_MAX, 2147483648u, true }, { "4294967296", UINT64_MAX, 4294967296u, true },
-		{ "18446744073709551615", UINT64_MAX, UINT64_MAX, true }, { "18446744073709551616", UINT64_MAX, 0, false },
-		{ "99999999999999999999", UINT64_MAX, 0, false }, { "000000000000000000000000001", 10, 1, true },
+		{ "0", 10, 0, true },
+		{ "10", 10, 10, true },
+		{ "11", 10, 0, false },
+		{ "", 10, 0, false },
+		{ "-1", 10, 0, false },
+		{ "0x10", 100, 0, false },
+		{ " 1", 10, 0, false },
+		{ "1 ", 10, 0, false },
+		{ "+1", 10, 0, false },
+		{ "2147483648", UINT64_MAX, 2147483648u, true },
+		{ "4294967296", UINT64_MAX, 4294967296u, true },
+		{ "18446744073709551615", UINT64_MAX, UINT64_MAX, true },
+		{ "18446744073709551616", UINT64_MAX, 0, false },
+		{ "99999999999999999999", UINT64_MAX, 0, false },
+		{ "000000000000000000000000001", 10, 1, true },
 	};
 
 	(void)state;

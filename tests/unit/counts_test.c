@@ -91,7 +91,9 @@ a_long_random_run_agrees_with_plain_counting(void **state)
 
 		if (random() % 2 == 0) {
 			enum result r = counts_begin(c, &peer, &slot, &over);
-			enum result expected = all == 64 ? AGAIN : per_peer[p] == 3 || per_network[p % 4] == 7 ? EXHAUSTED : OK;
+			enum result expected = all == 64                  ? AGAIN
+			    : per_peer[p] == 3 || per_network[p % 4] == 7 ? EXHAUSTED
+									  : OK;
 
 			assert_int_equal(r, expected);
 			if (r == OK) {

@@ -33,7 +33,8 @@ a_message_of_exact_size_decodes(void **state)
 	static uint8_t octets[WIRE_MAX];
 	struct wire_message m;
 	struct why why = WHY_NONE;
-	struct bytes p = packet(octets, SP_COMMIT, sizeof(struct sp_commit), sizeof(struct wire_head) + sizeof(struct sp_commit));
+	struct bytes p = packet(
+	    octets, SP_COMMIT, sizeof(struct sp_commit), sizeof(struct wire_head) + sizeof(struct sp_commit));
 
 	(void)state;
 	assert_int_equal(wire_decode(&smtpd_policy_protocol, SP_SMTPD, p, 0, &m, &why), OK);
@@ -66,11 +67,13 @@ a_tail_longer_than_the_list_says_is_refused(void **state)
 	uint16_t body = sizeof(struct sp_answer);
 	struct wire_message m;
 	struct why why = WHY_NONE;
-	struct bytes fits = packet(octets, SP_ANSWER, (uint16_t)(body + SP_TEXT_MAX), sizeof(struct wire_head) + body + SP_TEXT_MAX);
+	struct bytes fits = packet(
+	    octets, SP_ANSWER, (uint16_t)(body + SP_TEXT_MAX), sizeof(struct wire_head) + body + SP_TEXT_MAX);
 
 	(void)state;
 	assert_int_equal(wire_decode(&smtpd_policy_protocol, SP_POLICY, fits, 0, &m, &why), OK);
-	fits = packet(octets, SP_ANSWER, (uint16_t)(body + SP_TEXT_MAX + 1), sizeof(struct wire_head) + body + SP_TEXT_MAX + 1);
+	fits = packet(
+	    octets, SP_ANSWER, (uint16_t)(body + SP_TEXT_MAX + 1), sizeof(struct wire_head) + body + SP_TEXT_MAX + 1);
 	assert_int_equal(wire_decode(&smtpd_policy_protocol, SP_POLICY, fits, 0, &m, &why), MALFORMED);
 }
 
@@ -82,9 +85,13 @@ a_length_that_lies_is_refused(void **state)
 	struct why why = WHY_NONE;
 
 	(void)state;
-	assert_int_equal(wire_decode(&smtpd_policy_protocol, SP_SMTPD, packet(octets, SP_COMMIT, 0xffff, 16), 0, &m, &why), MALFORMED);
-	assert_int_equal(wire_decode(&smtpd_policy_protocol, SP_SMTPD, packet(octets, SP_COMMIT, 8, 17), 0, &m, &why), MALFORMED);
-	assert_int_equal(wire_decode(&smtpd_policy_protocol, SP_SMTPD, packet(octets, SP_COMMIT, 7, 16), 0, &m, &why), MALFORMED);
+	assert_int_equal(
+	    wire_decode(&smtpd_policy_protocol, SP_SMTPD, packet(octets, SP_COMMIT, 0xffff, 16), 0, &m, &why),
+	    MALFORMED);
+	assert_int_equal(
+	    wire_decode(&smtpd_policy_protocol, SP_SMTPD, packet(octets, SP_COMMIT, 8, 17), 0, &m, &why), MALFORMED);
+	assert_int_equal(
+	    wire_decode(&smtpd_policy_protocol, SP_SMTPD, packet(octets, SP_COMMIT, 7, 16), 0, &m, &why), MALFORMED);
 }
 
 static void
@@ -219,7 +226,8 @@ open_talk(struct talk *t, struct loop *loop, int fd, enum wire_side side, size_t
 	struct why why = WHY_NONE;
 
 	memset(t, 0, sizeof *t);
-	assert_int_equal(port_open(&t->port, loop, channel_of(fd, &smtpd_policy_protocol, side, false), &events, line, &why), OK);
+	assert_int_equal(
+	    port_open(&t->port, loop, channel_of(fd, &smtpd_policy_protocol, side, false), &events, line, &why), OK);
 }
 
 static void
@@ -238,7 +246,8 @@ a_slow_reader_gets_everything_in_the_end(void **state)
 	open_talk(&a, &loop, pair[0], SP_POLICY, 300);
 	open_talk(&b, &loop, pair[1], SP_SMTPD, 300);
 	for (int i = 0; i < 300; i++)
-		assert_int_equal(port_send(&a.port, SP_ANSWER, 0, &answer, bytes_of(text, sizeof text), NULL, &why), OK);
+		assert_int_equal(
+		    port_send(&a.port, SP_ANSWER, 0, &answer, bytes_of(text, sizeof text), NULL, &why), OK);
 	assert_true(a.port.n_waiting > 0);
 	assert_int_equal(loop_run(&loop, &why), OK);
 	assert_int_equal(b.n, 300);

@@ -32,7 +32,8 @@ static const struct {
 	const char *from, *to, *protocol, *how;
 } edges[] = {
 #define EDGE(from, from_slot, to, to_slot, protocol) { #from, #to, #protocol, "channel from the start" },
-#define DOORWAY(client, client_slot, owner, owner_slot, protocol, socket) { #client, #owner, #protocol, "through the door " socket },
+#define DOORWAY(client, client_slot, owner, owner_slot, protocol, socket) \
+	{ #client, #owner, #protocol, "through the door " socket },
 #define MADE(maker, first, second, protocol) { #first, #second, #protocol, "channel made by " #maker },
 #include "graph.def"
 };
@@ -49,7 +50,9 @@ plan_privileges(const char *process)
 static const char *
 root_name(const struct privileges *p)
 {
-	static const char *const names[] = { [HOST_ROOT] = "host", [EMPTY_ROOT] = "empty", [GIVEN_ROOT] = "own directory",
+	static const char *const names[] = { [HOST_ROOT] = "host",
+		[EMPTY_ROOT] = "empty",
+		[GIVEN_ROOT] = "own directory",
 		[GIVEN_HOME] = "host, home by landlock" };
 
 	return names[p->root];
@@ -85,7 +88,8 @@ print_table(void)
 		const struct privileges *p = all[i].may;
 
 		print_user(p, user, sizeof user);
-		(void)printf("%-8s %-11s %-23s %-9s %-8s %s\n", p->process, user, root_name(p), network_name(p), all[i].by, p->purpose);
+		(void)printf("%-8s %-11s %-23s %-9s %-8s %s\n", p->process, user, root_name(p), network_name(p),
+		    all[i].by, p->purpose);
 	}
 	(void)printf("\nSERVICES\n");
 	for (size_t i = 0; i < nitems(members); i++)
@@ -113,7 +117,8 @@ print_fds(const struct privileges *p)
 		if (s->many > 0)
 			(void)printf("  %d to %d %s: %s\n", s->fd, s->fd + s->many - 1, s->name, fd_kind_name(s->kind));
 		else
-			(void)printf("  %d %s: %s%s\n", s->fd, s->name, fd_kind_name(s->kind), s->optional ? " (may be absent)" : "");
+			(void)printf("  %d %s: %s%s\n", s->fd, s->name, fd_kind_name(s->kind),
+			    s->optional ? " (may be absent)" : "");
 }
 
 static void
@@ -126,7 +131,8 @@ print_limits(const struct privileges *p)
 		{ RLIMIT_FSIZE, "file size" }, { RLIMIT_MEMLOCK, "locked memory" }, { RLIMIT_DATA, "data" } };
 
 	(void)printf("limits: no core dumps");
-	for (const struct limit *l = p->limits; l < p->limits + nitems(p->limits) && (l->resource != 0 || l->value != 0); l++)
+	for (const struct limit *l = p->limits;
+	     l < p->limits + nitems(p->limits) && (l->resource != 0 || l->value != 0); l++)
 		for (size_t i = 0; i < nitems(names); i++)
 			if (names[i].resource == l->resource)
 				(void)printf(", %s %llu", names[i].name, (unsigned long long)l->value);
@@ -139,12 +145,14 @@ print_process(const struct privileges *p)
 	char user[64];
 
 	print_user(p, user, sizeof user);
-	(void)printf("%s: %s\nuser: %s\nroot: %s\nnetwork: %s\n", p->process, p->purpose, user, root_name(p), network_name(p));
+	(void)printf(
+	    "%s: %s\nuser: %s\nroot: %s\nnetwork: %s\n", p->process, p->purpose, user, root_name(p), network_name(p));
 	(void)printf("capabilities kept: %s\n", p->capabilities == 0 ? "none" : "some of root's");
 	if (p->paths[0].path == NULL)
 		(void)printf("paths: %s\n", p->no_landlock ? "not bound by landlock" : "none");
 	for (const struct path_rule *r = p->paths; r < p->paths + nitems(p->paths) && r->path != NULL; r++)
-		(void)printf("path: %s%s%s\n", r->path, r->rights & PATH_READ ? " read" : "", r->rights & PATH_WRITE ? " write" : "");
+		(void)printf("path: %s%s%s\n", r->path, r->rights & PATH_READ ? " read" : "",
+		    r->rights & PATH_WRITE ? " write" : "");
 	for (const struct port_rule *r = p->ports; r < p->ports + nitems(p->ports) && r->port != 0; r++)
 		(void)printf("port: %s %u\n", r->connect ? "connect" : "bind", r->port);
 	print_fds(p);
@@ -152,8 +160,9 @@ print_process(const struct privileges *p)
 	(void)printf("talks to:\n");
 	for (size_t i = 0; i < nitems(edges); i++)
 		if (strcmp(edges[i].from, p->process) == 0 || strcmp(edges[i].to, p->process) == 0)
-			(void)printf("  %s (%s, %s)\n", strcmp(edges[i].from, p->process) == 0 ? edges[i].to : edges[i].from,
-			    edges[i].protocol, edges[i].how);
+			(void)printf("  %s (%s, %s)\n",
+			    strcmp(edges[i].from, p->process) == 0 ? edges[i].to : edges[i].from, edges[i].protocol,
+			    edges[i].how);
 	(void)printf("system calls%s:\n", p->no_seccomp ? ": not filtered" : "");
 	syscalls_list(p->syscalls, print_call, NULL);
 }

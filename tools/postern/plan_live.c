@@ -22,9 +22,9 @@ struct subject {
 	const struct privileges *may;
 	int pid;
 	unsigned uid, gid;
-	bool any_user;    /* local: whoever the recipient is */
-	bool slots;       /* its descriptors of the start must be there (not in a session's child) */
-	char root[512];   /* as warden says; "" not known */
+	bool any_user;  /* local: whoever the recipient is */
+	bool slots;     /* its descriptors of the start must be there (not in a session's child) */
+	char root[512]; /* as warden says; "" not known */
 	char status[8192];
 	unsigned n_fds;
 	unsigned deviations;
@@ -102,7 +102,7 @@ check_ids(struct subject *s)
 	if (sscanf(field(s, "\nUid", text, sizeof text), "%u %u %u %u", &id[0], &id[1], &id[2], &id[3]) != 4)
 		deviates(s, "its uids can't be read");
 	else if (s->any_user ? id[0] == 0 || id[0] != id[1] || id[0] != id[2] || id[0] != id[3]
-	                     : id[0] != s->uid || id[1] != s->uid || id[2] != s->uid || id[3] != s->uid)
+			     : id[0] != s->uid || id[1] != s->uid || id[2] != s->uid || id[3] != s->uid)
 		deviates(s, "uids %s instead of %u", text, s->uid);
 	if (sscanf(field(s, "\nGid", text, sizeof text), "%u %u %u %u", &id[0], &id[1], &id[2], &id[3]) != 4 ||
 	    (!s->any_user && s->uid != 0 && (id[0] != s->gid || id[1] != s->gid || id[2] != s->gid || id[3] != s->gid)))
@@ -166,8 +166,9 @@ check_limits(struct subject *s)
 	static const struct {
 		int resource;
 		const char *name;
-	} names[] = { { RLIMIT_CORE, "Max core file size" }, { RLIMIT_NOFILE, "Max open files" }, { RLIMIT_NPROC, "Max processes" },
-		{ RLIMIT_AS, "Max address space" }, { RLIMIT_FSIZE, "Max file size" }, { RLIMIT_MEMLOCK, "Max locked memory" } };
+	} names[] = { { RLIMIT_CORE, "Max core file size" }, { RLIMIT_NOFILE, "Max open files" },
+		{ RLIMIT_NPROC, "Max processes" }, { RLIMIT_AS, "Max address space" },
+		{ RLIMIT_FSIZE, "Max file size" }, { RLIMIT_MEMLOCK, "Max locked memory" } };
 	char limits[4096];
 
 	if (!read_proc(s->pid, "limits", limits, sizeof limits))
@@ -192,6 +193,15 @@ check_limits(struct subject *s)
 	}
 }
 
+/* a name in /proc as a number; -1 if it is none */
+static int
+number_of(const char *name)
+{
+	uint64_t n;
+
+	return bytes_to_number(bytes_of_string(name), INT32_MAX, &n) ? (int)n : -1;
+}
+
 /* ---- descriptors ---- */
 
 static const struct fd_slot *
@@ -207,7 +217,8 @@ slot_of(const struct privileges *may, int fd)
 static bool
 is_inet(const char *target)
 {
-	static const char *const tables[] = { "/proc/net/tcp", "/proc/net/tcp6", "/proc/net/udp", "/proc/net/udp6", "/proc/net/raw" };
+	static const char *const tables[] = { "/proc/net/tcp", "/proc/net/tcp6", "/proc/net/udp", "/proc/net/udp6",
+		"/proc/net/raw" };
 	char line[512], inode[32];
 	bool found = false;
 
@@ -294,7 +305,8 @@ check_fd(struct subject *s, int fd)
 	s->n_fds++;
 	if (slot != NULL) {
 		if (!fits_slot(s, slot, target))
-			deviates(s, "descriptor %d should be its %s (%s), but is %s", fd, slot->name, fd_kind_name(slot->kind), target);
+			deviates(s, "descriptor %d should be its %s (%s), but is %s", fd, slot->name,
+			    fd_kind_name(slot->kind), target);
 	} else if (s->may->syscalls != 0 && (held_as(s, fd, target) & s->may->holds) == 0)
 		deviates(s, "descriptor %d is %s, which the plan does not let it hold", fd, target);
 }
@@ -314,9 +326,10 @@ check_fds(struct subject *s)
 	}
 	while ((e = readdir(d)) != NULL)
 		if (isdigit((unsigned char)e->d_name[0]))
-			check_fd(s, atoi(e->d_name));
+			check_fd(s, number_of(e->d_name));
 	(void)closedir(d);
-	for (const struct fd_slot *slot = s->may->fds; s->slots && slot < s->may->fds + nitems(s->may->fds) && slot->name != NULL; slot++) {
+	for (const struct fd_slot *slot = s->may->fds;
+	     s->slots && slot < s->may->fds + nitems(s->may->fds) && slot->name != NULL; slot++) {
 		char name[32], target[512];
 
 		(void)snprintf(name, sizeof name, "fd/%d", slot->fd);
@@ -358,8 +371,8 @@ check(struct house *h, struct subject *s, const char *service)
 	(void)link_of(s->pid, "root", root, sizeof root);
 	(void)printf("%-8s %-8s %7d %6u %-8s %-3s %-12s %3u  %s\n", service, s->process, s->pid, s->uid,
 	    strcmp(field(s, "\nSeccomp", seccomp, sizeof seccomp), "2") == 0 ? "filter" : "none",
-	    s->may->no_landlock ? "no" : "yes", strtoull(field(s, "\nCapEff", caps, sizeof caps), NULL, 16) == 0 ? "none" : caps + 6,
-	    s->n_fds, root);
+	    s->may->no_landlock ? "no" : "yes",
+	    strtoull(field(s, "\nCapEff", caps, sizeof caps), NULL, 16) == 0 ? "none" : caps + 6, s->n_fds, root);
 	h->n++;
 	h->deviations += s->deviations;
 }
@@ -371,7 +384,8 @@ parent_of(int pid)
 	const char *at;
 	int parent = -1;
 
-	if (!read_proc(pid, "stat", text, sizeof text) || (at = strrchr(text, ')')) == NULL || sscanf(at + 1, " %*c %d", &parent) != 1)
+	if (!read_proc(pid, "stat", text, sizeof text) || (at = strrchr(text, ')')) == NULL ||
+	    sscanf(at + 1, " %*c %d", &parent) != 1)
 		return -1;
 	return parent;
 }
@@ -385,7 +399,7 @@ check_children(struct house *h, const struct subject *parent, const char *servic
 
 	while (d != NULL && (e = readdir(d)) != NULL) {
 		struct subject s = *parent;
-		int pid = atoi(e->d_name);
+		int pid = number_of(e->d_name);
 
 		if (pid <= 0 || parent_of(pid) != parent->pid)
 			continue;
@@ -448,7 +462,8 @@ plan_live(const char *run_dir)
 		(void)fprintf(stderr, "postern plan: no warden runs an instance in %s\n", run_dir);
 		return 111;
 	}
-	(void)printf("%-8s %-8s %7s %6s %-8s %-3s %-12s %3s  %s\n", "SERVICE", "PROCESS", "PID", "UID", "SECCOMP", "LL", "CAPS", "FDS", "ROOT");
+	(void)printf("%-8s %-8s %7s %6s %-8s %-3s %-12s %3s  %s\n", "SERVICE", "PROCESS", "PID", "UID", "SECCOMP", "LL",
+	    "CAPS", "FDS", "ROOT");
 	for (size_t i = 0; i < g.gl_pathc; i++)
 		check_service(&h, g.gl_pathv[i]);
 	globfree(&g);
