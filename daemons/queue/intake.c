@@ -143,6 +143,19 @@ store_flags(uint32_t pq)
 	return flags;
 }
 
+/* If the disk is full, spare files are the first to go. */
+static enum result
+make_room(struct intake *in, uint64_t octets, struct why *why)
+{
+	if (place_has_room(in->place, octets, in->loop->now, NULL) == OK)
+		return OK;
+	if (in->spares->n > 0) {
+		spares_clear(in->spares);
+		in->place->looked_ms = 0;
+	}
+	return place_has_room(in->place, octets, in->loop->now, why);
+}
+
 static enum result
 begin(struct transaction *t, const struct pq_open *open, struct bytes tail, struct why *why)
 {
@@ -159,8 +172,7 @@ begin(struct transaction *t, const struct pq_open *open, struct bytes tail, stru
 	    !wire_take(&tail, &f.service) || !wire_take(&tail, &f.conn))
 		return why_set(why, MALFORMED, "an envelope without its fields");
 	t->id = f.id;
-	if ((r = place_has_room(t->intake->place, open->octets, t->intake->loop->now, why)) != OK ||
-	    (r = feed_has_room(t->intake->feed, why)) != OK)
+	if ((r = make_room(t->intake, open->octets, why)) != OK || (r = feed_has_room(t->intake->feed, why)) != OK)
 		return r;
 	if ((r = store_draft_begin(&t->draft, &f, why)) != OK)
 		return r;

@@ -19,6 +19,7 @@
 
 #define LOOK_MS 1000
 #define LEAST_INODES 64
+#define TIGHT (32u << 20)
 
 static enum result
 open_directory(int root, const char *name, int *fd, struct why *why)
@@ -119,7 +120,14 @@ place_has_room(struct place *p, uint64_t octets, uint64_t now_ms, struct why *wh
 		return why_set(why, EXHAUSTED, "the queue's disk has %llu octets left", (unsigned long long)p->free);
 	if (p->no_inodes)
 		return why_set(why, EXHAUSTED, "the queue's disk has no room for another file");
+	p->free -= octets;
 	return OK;
+}
+
+bool
+place_is_tight(const struct place *p)
+{
+	return p->no_inodes || p->free < p->least_free + TIGHT;
 }
 
 enum result

@@ -22,8 +22,11 @@ struct place {
  * spare files of an earlier run. */
 enum result place_open(struct place *p, int proc_fd, uint32_t uid, uint64_t least_free, struct why *why);
 
-/* Whether so many octets more may be taken; looks once a second. OK or EXHAUSTED. */
+/* Whether so many octets more may be taken, and counts them; looks at the disk once a second. OK or EXHAUSTED. */
 enum result place_has_room(struct place *p, uint64_t octets, uint64_t now_ms, struct why *why);
+
+/* True if so little is left that nothing should be kept for later. */
+bool place_is_tight(const struct place *p);
 
 /* A new anonymous file in the directory of this id, for reading and writing. */
 enum result place_make(struct place *p, const struct id *id, int *fd, struct why *why);

@@ -72,8 +72,8 @@ spares_keep(struct spares *s, const struct id *id, int fd, uint64_t order)
 	struct spare_name name;
 	struct stat st;
 
-	if (s->n == SPARES_MAX || fstat(fd, &st) != 0 || st.st_size > SPARE_OCTETS_MAX || st.st_nlink != 1 ||
-	    !place_is_alone(fd))
+	if (s->n == SPARES_MAX || place_is_tight(s->place) || fstat(fd, &st) != 0 || st.st_size > SPARE_OCTETS_MAX ||
+	    st.st_nlink != 1 || !place_is_alone(fd))
 		return false;
 	if (!take_slot(s, &spare.slot))
 		return false;
@@ -87,6 +87,23 @@ spares_keep(struct spares *s, const struct id *id, int fd, uint64_t order)
 	return true;
 }
 
+static void
+discard(struct spares *s, struct spare *spare)
+{
+	(void)unlinkat(s->place->spare, name_of(spare->slot).text, 0);
+	free_slot(s, spare->slot);
+	fd_close(&spare->fd);
+}
+
+void
+spares_clear(struct spares *s)
+{
+	struct spare spare;
+
+	while (spares_take(s, UINT64_MAX, &spare))
+		discard(s, &spare);
+}
+
 void
 spares_return(struct spares *s, struct spare *spare)
 {
@@ -98,11 +115,8 @@ spares_return(struct spares *s, struct spare *spare)
 	    place_is_alone(spare->fd)) {
 		spare->len = (uint64_t)st.st_size;
 		add(s, *spare);
-	} else {
-		(void)unlinkat(s->place->spare, name_of(spare->slot).text, 0);
-		free_slot(s, spare->slot);
-		fd_close(&spare->fd);
-	}
+	} else
+		discard(s, spare);
 	*spare = SPARE_NONE;
 }
 

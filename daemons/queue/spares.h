@@ -35,5 +35,8 @@ bool spares_keep(struct spares *s, const struct id *id, int fd, uint64_t order);
 /* Takes one back that got no message, if nobody else has it open; else removes it. *spare becomes none. */
 void spares_return(struct spares *s, struct spare *spare);
 
+/* Removes them all: their place is needed. */
+void spares_clear(struct spares *s);
+
 /* Gives it a message's name; then it is no spare any more. */
 enum result spares_name(struct spares *s, const struct spare *spare, const struct id *id, struct why *why);

@@ -3,7 +3,7 @@
 House starts the program below a private directory with a descriptor at each place of its privileges table, and speaks
 the protocols of lib/wire as policy, send and postern would. It never touches anything else, and ends only what it
 started."""
-import array, ctypes, os, shutil, signal, socket, struct, subprocess, sys, tempfile, time
+import mmap, os, shutil, socket, struct, subprocess, sys, tempfile, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TREE = os.path.dirname(os.path.dirname(HERE))
@@ -16,6 +16,10 @@ PQ_COMPLETE = 1
 (QS_MESSAGE, QS_GONE, QS_FORGET, QS_RETRY, QS_BOUNCE, QS_CREDIT, QS_FETCH, QS_STATUS, QS_LATER, QS_DONE) = range(10)
 (QC_LIST, QC_MORE, QC_SHOW, QC_ACT, QC_ROW, QC_FILE, QC_END) = range(7)
 (QC_HOLD, QC_RELEASE, QC_RETRY, QC_BOUNCE, QC_DELETE) = range(5)
+(OPENAT, LINKAT, RENAMEAT, UNLINKAT, PWRITE, PREAD, FTRUNCATE, FSTAT, LEASE, DUP, FSYNC, SYNCFS, LSEEK, FSTATFS, SENDMSG,
+ RECVMSG, CLOSE, WRITE, READ, EPOLL, MALLOC) = range(21)  # as tests/crash/preload/faults.c has them
+CALL_NAMES = 'openat linkat renameat unlinkat pwrite pread ftruncate fstat lease dup fsync syncfs lseek fstatfs sendmsg ' \
+             'recvmsg close write read epoll malloc'.split()
 WAITING, DELIVERED, FAILED, REPORTED = 0x0f, 0x1e, 0x2d, 0x3c
 
 
@@ -66,10 +70,34 @@ def pair():
     return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
 
-class Queue:
-    """One run of the program. `wrap` is put before it (strace …)."""
+class Faults:
+    """The page that is shared with tests/crash/preload/faults.c."""
 
-    def __init__(self, directory, wrap=(), control=None, log=None):
+    def __init__(self):
+        self.fd = os.memfd_create('faults')
+        os.ftruncate(self.fd, 4096)
+        self.page = mmap.mmap(self.fd, 4096)
+
+    def arm(self, calls, n, error, always=False):
+        """The n-th of these calls fails with error; 0: the process ends just before it."""
+        struct.pack_into('<iiii', self.page, 4, n, error, always, 0)
+        struct.pack_into('<I', self.page, 0, sum(1 << c for c in calls))
+
+    def disarm(self):
+        """Name of the call that it came to, or None."""
+        struct.pack_into('<I', self.page, 0, 0)
+        fired = struct.unpack_from('<i', self.page, 16)[0]
+        return CALL_NAMES[fired - 1] if fired else None
+
+    def close(self):
+        self.page.close()
+        os.close(self.fd)
+
+
+class Queue:
+    """One run of the program."""
+
+    def __init__(self, directory, faults=None, control=None):
         self.etc = tempfile.mkdtemp(prefix='etc.', dir=os.path.dirname(directory))
         os.mkdir(os.path.join(self.etc, 'send'))
         for item, text in dict({'me': 'mx.example.org', 'queuefree': '0'}, **(control or {})).items():
@@ -81,23 +109,24 @@ class Queue:
         self.admin_door, its_admin_door = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         places = {4: its_send, 5: its_bounces, 6: its_door, 7: its_admin_door}
 
+        if faults:
+            places[250] = faults
+
         def arrange():
-            os.setpgid(0, 0)
-            parked = {n: os.dup2(s.fileno(), 40 + n) for n, s in places.items()}
+            parked = {n: os.dup2(s if isinstance(s, int) else s.fileno(), 260 + n) for n, s in places.items()}
+            os.closerange(3, 256)
             for n, fd in parked.items():
                 os.dup2(fd, n, inheritable=True)
-            for n in list(range(9, 256)):
-                try:
-                    os.close(n)
-                except OSError:
-                    pass
+            os.closerange(256, 1024)
 
-        start = os.path.join(BUILD, 'crash', 'with_proc_fds')
-        command = [os.path.join(BUILD, 'crash', 'with_control'), self.etc, 'send', 'queue', *wrap, start,
+        command = [os.path.join(BUILD, 'crash', 'with_control'), self.etc, 'send', 'queue',
+                   os.path.join(BUILD, 'crash', 'with_proc_fds'),
                    os.path.join(BUILD, 'bin', 'queue'), '-n', 'send', '-u', str(UID), '-g', str(UID), '-r', directory]
-        self.log = log if log is not None else tempfile.TemporaryFile()
+        environment = {'LD_PRELOAD': os.path.join(BUILD, 'crash', 'faults.so')} if faults else {}
+        self.log = tempfile.TemporaryFile()
         self.process = subprocess.Popen(command, preexec_fn=arrange, close_fds=False, stdin=subprocess.DEVNULL,
-                                        stdout=subprocess.DEVNULL, stderr=self.log)
+                                        stdout=subprocess.DEVNULL, stderr=self.log, env=environment)
+        places.pop(250, None)
         for s in places.values():
             s.close()
         self.send, self.bounces = Channel(send), Channel(bounces)
@@ -120,12 +149,9 @@ class Queue:
         return self.log.read().decode(errors='replace')
 
     def stop(self):
-        """Kills the program (and strace before it), as a crash would."""
+        """Kills the program, as a crash would."""
         if self.process.poll() is None:
-            try:
-                os.killpg(self.process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+            self.process.kill()
         self.process.wait()
         for c in (self.send, self.bounces, self.client):
             c.close()
