@@ -18,8 +18,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct wire_protocol *const all[] = { &door_protocol, &listen_policy_protocol, &listen_smtpd_protocol,
-		&policy_queue_protocol, &queue_send_protocol, &send_local_protocol, &send_lspawn_protocol, &smtpd_policy_protocol };
+	static const struct wire_protocol *const all[] = { &door_protocol, &listen_policy_protocol,
+		&listen_smtpd_protocol, &policy_queue_protocol, &queue_send_protocol, &send_local_protocol,
+		&send_lspawn_protocol, &smtpd_policy_protocol };
 	struct wire_message m = { 0 };
 	struct why why = WHY_NONE;
 	struct bytes field, tail;
@@ -32,8 +33,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (copy == NULL)
 		return 0;
 	memcpy(copy, data + 2, size - 2);
-	if (wire_decode(all[data[0] / 2 % nitems(all)], data[0] % 2 == 0 ? WIRE_FIRST : WIRE_SECOND, bytes_of(copy, size - 2),
-	        data[1] % 4, &m, &why) == OK) {
+	if (wire_decode(all[data[0] / 2 % nitems(all)], data[0] % 2 == 0 ? WIRE_FIRST : WIRE_SECOND,
+		bytes_of(copy, size - 2), data[1] % 4, &m, &why) == OK) {
 		tail = m.tail;
 		while (wire_take(&tail, &field))
 			if (field.len > 0 && field.at[field.len - 1] == 0xff && field.at[0] == 0xfe)
