@@ -32,7 +32,7 @@ fill_rack(void **state)
 	struct why why = WHY_NONE;
 	struct buf sni = buf_growing(100);
 
-	signal(SIGPIPE, SIG_IGN); /* as in the daemon */
+	(void)signal(SIGPIPE, SIG_IGN); /* as in the daemon */
 	make_keys(state);
 	assert_int_equal(rack_begin(&m, &why), OK);
 	for (int i = 0; i < OTHER_KEY; i++) {
