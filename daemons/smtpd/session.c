@@ -3,6 +3,8 @@
  * Never relays, accepts a recipient or lets in a sender by itself: it asks, and repeats the answer. */
 #include "smtpd/session.h"
 
+#include "net/mailbox.h"
+#include "net/utf8.h"
 #include "sys/clock.h"
 #include "sys/log.h"
 
@@ -52,9 +54,38 @@ ehlo(struct session *s, struct bytes argument)
 	    s->host, (unsigned long long)s->may.max_octets, s->may.max_recipients);
 }
 
+/* A path in its one normal form, into room; or the reply that refuses it. subject/detail: 1.7 for senders, 1.3 for
+ * recipients (RFC 3463). Only Postmaster may be without a domain (RFC 5321 4.1.1.3). */
+static bool
+normalise(struct session *s, struct bytes path, bool utf8, unsigned detail, struct buf *into)
+{
+	struct mailbox m;
+	struct why why = WHY_NONE;
+
+	if (!utf8 && !utf8_is_ascii(path)) {
+		session_reply(s, 550, 6, 7, "the address is not ASCII: say SMTPUTF8 with MAIL");
+		return false;
+	}
+	if (mailbox_parse(path, utf8, &m, &why) != OK) {
+		session_reply(s, 501, 1, detail, why.text);
+		return false;
+	}
+	if (path.len > 0 && m.domain_len == 0 && !bytes_equal_nocase(mailbox_local(&m), BYTES("postmaster"))) {
+		session_reply(s, 501, 1, detail, "the address needs a domain");
+		return false;
+	}
+	mailbox_print(&m, into);
+	if (buf_result(into) == OK)
+		return true;
+	session_reply(s, 501, 1, detail, "the address is too long");
+	return false;
+}
+
 static void
 mail(struct session *s, struct bytes argument)
 {
+	uint8_t path[SP_PATH_MAX];
+	struct buf normal = BUF_OVER(path);
 	uint8_t room[SP_HELO_MAX + SP_PATH_MAX + SP_ENVID_MAX + 6];
 	struct buf tail = BUF_OVER(room);
 	struct sp_mail ask = { 0 };
@@ -70,15 +101,17 @@ mail(struct session *s, struct bytes argument)
 		session_reply(s, 552, 3, 4, "the message is larger than this host takes");
 		return;
 	}
+	if (!normalise(s, m.path, (m.flags & SMTP_SMTPUTF8) != 0, 7, &normal))
+		return;
 	ask.octets = m.octets;
 	ask.helo = s->extended ? SP_EHLO : SP_HELO;
 	ask.body = m.flags & SMTP_8BITMIME ? SP_BODY_8BITMIME : SP_BODY_7BIT;
 	ask.smtputf8 = (m.flags & SMTP_SMTPUTF8) != 0;
 	ask.ret = m.flags & SMTP_RET_FULL ? SP_RET_FULL : m.flags & SMTP_RET_HDRS ? SP_RET_HDRS : SP_RET_NONE;
 	wire_put(&tail, bytes_of(s->helo, s->helo_len));
-	wire_put(&tail, m.path);
+	wire_put(&tail, buf_bytes(&normal));
 	wire_put(&tail, m.envid);
-	if (buf_result(&tail) != OK || m.path.len > SP_PATH_MAX) {
+	if (buf_result(&tail) != OK) {
 		session_reply(s, 501, 1, 7, "the address is too long");
 		return;
 	}
@@ -91,7 +124,8 @@ mail(struct session *s, struct bytes argument)
 static void
 rcpt(struct session *s, struct bytes argument)
 {
-	uint8_t room[SP_PATH_MAX + SP_ORCPT_MAX + 4];
+	uint8_t room[SP_PATH_MAX + SP_ORCPT_MAX + 4], path[SP_PATH_MAX];
+	struct buf normal = BUF_OVER(path);
 	struct buf tail = BUF_OVER(room);
 	struct sp_rcpt ask = { 0 };
 	struct smtp_rcpt r;
@@ -106,10 +140,12 @@ rcpt(struct session *s, struct bytes argument)
 		session_reply(s, 452, 5, 3, "too many recipients: send the message again to the others");
 		return;
 	}
+	if (!normalise(s, r.path, s->utf8, 3, &normal))
+		return;
 	ask.notify = (uint8_t)r.notify;
-	wire_put(&tail, r.path);
+	wire_put(&tail, buf_bytes(&normal));
 	wire_put(&tail, r.orcpt);
-	if (buf_result(&tail) != OK || r.path.len > SP_PATH_MAX) {
+	if (buf_result(&tail) != OK) {
 		session_reply(s, 501, 1, 3, "the address is too long");
 		return;
 	}

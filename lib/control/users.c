@@ -241,8 +241,7 @@ users_route(const struct control *c, struct bytes address, struct destination *d
 		return r;
 	r = route(c, local, domain, d);
 	other = control_text(c, ITEM_POSTMASTER);
-	if (r != ABSENT || !bytes_equal_nocase(local, BYTES("postmaster")) || other.len == 0 ||
-	    bytes_starts_nocase(other, BYTES("postmaster")))
+	if (r != ABSENT || !bytes_equal_nocase(local, BYTES("postmaster")) || other.len == 0)
 		return r;
 	at = bytes_find_last(other, '@');
 	return route(c, bytes_first(other, at),

@@ -1,0 +1,243 @@
+"""A private instance of Postern for a test: its own directory, port, uids and control items; started without a supervisor,
+ended by pid. Needs root."""
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BIN = os.environ.get("POSTERN_BIN", os.path.join(TREE, "build", "bin"))
+PROCESSES = "listen smtpd policy queue send tls key auth resolve remote pop3d".split()
+FIRST_UID = 3000000
+_next = [0]
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def wait_for(condition, seconds=10.0, what="it"):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.02)
+    raise AssertionError(f"{what} did not happen in {seconds} s")
+
+
+class Instance:
+    """`control` overrides control items: {"smtpd/databytes": "1000"}; a list is written as lines."""
+
+    def __init__(self, control=None, services=("send", "smtpd")):
+        self.dir = tempfile.mkdtemp(prefix="pn.", dir="/tmp")
+        os.chmod(self.dir, 0o755)
+        self.port = free_port()
+        self.uid = FIRST_UID + 100 * (os.getpid() % 10000) + 20 * (_next[0] % 5)
+        _next[0] += 1
+        self.services = list(services)
+        self.wardens = {}
+        self.domain = "example.test"
+        items = {
+            "me": "mx.example.test",
+            "locals": ["example.test", "mx.example.test"],
+            "systemusers": "no",
+            "postmaster": "postmaster@example.test",
+            "virtualuser": f"{self.uid + 19}:{self.uid + 19}:{self.path('mail')}",
+            "virtualusers": ["alice@example.test:alice/Maildir", "bob@example.test:bob/Maildir", "postmaster@example.test:postmaster/Maildir"],
+            "uids": [f"{name}:{self.uid + i}:{self.uid + i}" for i, name in enumerate(PROCESSES)],
+            "smtpd/listen": f"127.0.0.1:{self.port}",
+            "smtpd/concurrencyaddress": "1000",
+            "smtpd/concurrencynetwork": "1000",
+            "smtpd/concurrencyincoming": "1000",
+            "inject/listen": f"unix:{self.path('run/inject.socket')}",
+            "submissionsocket": self.path("run/inject.socket"),
+            "send/queuelifetime": "604800",
+        }
+        items.update(control or {})
+        for name, value in items.items():
+            if value is not None:
+                self.control(name, value)
+        os.mkdir(self.path("mail"), 0o700)
+        os.chown(self.path("mail"), self.uid + 19, self.uid + 19)
+
+    def path(self, name):
+        return os.path.join(self.dir, name)
+
+    def control(self, name, value):
+        file = self.path("control/" + name)
+        os.makedirs(os.path.dirname(file), exist_ok=True)
+        with open(file, "wb") as f:
+            text = value if isinstance(value, (str, bytes)) else "\n".join(value)
+            f.write((text if isinstance(text, bytes) else text.encode()) + b"\n")
+
+    def start(self, service):
+        log = open(self.path(service + ".log"), "ab")
+        self.wardens[service] = subprocess.Popen(
+            [f"{BIN}/warden", "-c", self.path("control"), "-R", self.path("run"), "-q", self.path("queue"), "-l", BIN, service],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, close_fds=True,
+        )
+        log.close()
+
+    def stop(self, service, how=signal.SIGTERM):
+        warden = self.wardens.pop(service, None)
+        if warden is not None:
+            warden.send_signal(how)
+            warden.wait(15)
+
+    def answers(self):
+        try:
+            with self.connect() as s:
+                return s.reply()[0] == 220
+        except OSError:
+            return False
+
+    def __enter__(self):
+        try:
+            for service in self.services:
+                self.start(service)
+            if "smtpd" in self.services:
+                wait_for(self.answers, 10, "an SMTP greeting")
+            if "inject" in self.services:
+                wait_for(lambda: os.path.exists(self.path("run/inject.pids")), 10, "the submission socket")
+        except AssertionError:
+            print(self.log())
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(self, kind, value, trace):
+        if kind is not None:
+            print(self.log()[-6000:])
+        for service in list(self.wardens)[::-1]:
+            self.stop(service)
+        if kind is None or not os.environ.get("KEEP"):
+            shutil.rmtree(self.dir, ignore_errors=True)
+
+    def log(self, service=None):
+        text = ""
+        for name in [service] if service else self.services:
+            try:
+                with open(self.path(name + ".log"), "rb") as f:
+                    text += f.read().decode("utf-8", "backslashreplace")
+            except FileNotFoundError:
+                pass
+        return text
+
+    def connect(self, timeout=10, family=socket.AF_INET):
+        if family == socket.AF_UNIX:
+            return Session(family, self.path("run/inject.socket"), timeout)
+        return Session(family, ("127.0.0.1", self.port), timeout)
+
+    def mailbox(self, user="alice"):
+        new = self.path(f"mail/{user}/Maildir/new")
+        return sorted(os.path.join(new, n) for n in os.listdir(new)) if os.path.isdir(new) else []
+
+    def messages(self, user="alice"):
+        out = []
+        for name in self.mailbox(user):
+            with open(name, "rb") as f:
+                out.append(f.read())
+        return out
+
+    def wait_messages(self, n, user="alice", seconds=15):
+        wait_for(lambda: len(self.mailbox(user)) >= n, seconds, f"delivery of {n} messages to {user}")
+        return self.messages(user)
+
+    def queued(self):
+        out = []
+        for base, dirs, files in os.walk(self.path("queue")):
+            if os.path.basename(base) in ("damaged",):
+                continue
+            out += [os.path.join(base, f) for f in files if len(f) == 11]
+        return out
+
+    def pids(self, service):
+        out = {}
+        with open(self.path(f"run/{service}.pids")) as f:
+            for line in f:
+                words = line.split()
+                out[words[0]] = int(words[1])
+        return out
+
+    def postern(self, *words):
+        return subprocess.run([f"{BIN}/postern", *words], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60)
+
+
+class Session:
+    """A hand-typed SMTP session: what is sent is sent as it is."""
+
+    def __init__(self, family, address, timeout):
+        self.socket = socket.socket(family, socket.SOCK_STREAM)
+        self.socket.settimeout(timeout)
+        self.socket.connect(address)
+        if family != socket.AF_UNIX:
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.buffer = b""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    def send(self, data):
+        self.socket.sendall(data)
+
+    def line(self):
+        """The next line without CRLF; None at the end."""
+        while b"\r\n" not in self.buffer:
+            try:
+                more = self.socket.recv(65536)
+            except ConnectionResetError:
+                more = b""
+            if not more:
+                return None
+            self.buffer += more
+        line, self.buffer = self.buffer.split(b"\r\n", 1)
+        return line
+
+    def reply(self):
+        """(code, text of all lines); (0, b"") at the end of the session."""
+        text = []
+        while True:
+            line = self.line()
+            if line is None:
+                return 0, b"\n".join(text)
+            assert line[:3].isdigit() and (len(line) == 3 or line[3:4] in b" -"), line
+            text.append(line)
+            if line[3:4] != b"-":
+                return int(line[:3]), b"\n".join(text)
+
+    def say(self, command):
+        self.send((command if isinstance(command, bytes) else command.encode()) + b"\r\n")
+        return self.reply()
+
+    def ehlo(self):
+        assert self.reply()[0] == 220
+        code, text = self.say("EHLO client.test")
+        assert code == 250
+        return text
+
+    def transaction(self, sender="you@sender.test", recipients=("alice@example.test",), parameters=""):
+        assert self.say(f"MAIL FROM:<{sender}>{parameters}")[0] == 250
+        for r in recipients:
+            assert self.say(f"RCPT TO:<{r}>")[0] == 250
+
+    def data(self, content):
+        assert self.say("DATA")[0] == 354
+        self.send(content)
+        return self.reply()
+
+    def is_over(self, seconds=5):
+        """True if nothing more comes and the other side has closed."""
+        self.socket.settimeout(seconds)
+        try:
+            return self.line() is None
+        except (TimeoutError, socket.timeout):
+            return False
