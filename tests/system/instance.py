@@ -9,7 +9,7 @@ import tempfile
 import time
 
 TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BIN = os.environ.get("POSTERN_BIN", os.path.join(TREE, "build", "bin"))
+BIN = os.environ.get("POSTERN_BIN", os.path.join(TREE, os.environ.get("B", "build"), "bin"))
 PROCESSES = "listen smtpd policy queue send tls key auth resolve remote pop3d".split()
 FIRST_UID = 3000000
 _next = [0]
