@@ -98,6 +98,7 @@ class Queue:
     """One run of the program."""
 
     def __init__(self, directory, faults=None, control=None):
+        self.directory = directory
         self.etc = tempfile.mkdtemp(prefix='etc.', dir=os.path.dirname(directory))
         os.mkdir(os.path.join(self.etc, 'send'))
         for item, text in dict({'me': 'mx.example.org', 'queuefree': '0'}, **(control or {})).items():
