@@ -5,7 +5,7 @@
 #include "policy/envelope.h"
 #include "policy/reply.h"
 
-/* A MAIL command (fields as in smtpd_policy.h). The envelope is begun anew. Refusals of a sender come at
+/* A MAIL command (fields: the first three of sp_begin). The envelope is begun anew. Refusals of a sender come at
  * RCPT, so that the log has both addresses, as in s/qmail; a message that is too large is refused at once. */
 struct reply decide_mail(
     const struct client *c, const struct sp_mail *mail, const struct bytes fields[3], struct envelope *e);

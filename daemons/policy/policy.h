@@ -11,7 +11,7 @@
 /* What a session is about to do. */
 enum stage {
 	STAGE_IDLE,       /* no transaction */
-	STAGE_ENVELOPE,   /* MAIL was accepted */
+	STAGE_ENVELOPE,   /* a recipient was accepted */
 	STAGE_OPENING,    /* queue was asked for a descriptor; the session waits */
 	STAGE_WRITING,    /* the session has the descriptor */
 	STAGE_COMMITTING, /* queue was asked to keep the message; the session waits */

@@ -133,20 +133,30 @@ is_clean(struct bytes field, size_t max)
 	return true;
 }
 
-static enum result
-on_mail(struct policy *p, struct session *s, const struct wire_message *m, struct why *why)
+static bool
+rcpt_is_sound(const struct sp_rcpt *rcpt, const struct bytes fields[2])
 {
-	const struct sp_mail *mail = m->body;
-	struct bytes fields[3];
+	return is_clean(fields[0], SP_PATH_MAX) && is_clean(fields[1], SP_ORCPT_MAX) && rcpt->notify <= 15 &&
+	    (!(rcpt->notify & SP_NOTIFY_NEVER) || rcpt->notify == SP_NOTIFY_NEVER);
+}
+
+static enum result
+on_begin(struct policy *p, struct session *s, const struct wire_message *m, struct why *why)
+{
+	const struct sp_begin *begin = m->body;
+	const struct sp_mail *mail = &begin->mail;
+	struct bytes fields[5];
 	struct reply r;
 
-	if (!wire_take_all(m->tail, fields, 3) || !is_clean(fields[0], SP_HELO_MAX) ||
+	if (!wire_take_all(m->tail, fields, 5) || !is_clean(fields[0], SP_HELO_MAX) ||
 	    !is_clean(fields[1], SP_PATH_MAX) || !is_clean(fields[2], SP_ENVID_MAX) || mail->helo > SP_EHLO ||
-	    mail->body > SP_BODY_8BITMIME || mail->ret > SP_RET_HDRS)
-		return why_set(why, MALFORMED, "MAIL with fields that can't be");
+	    mail->body > SP_BODY_8BITMIME || mail->ret > SP_RET_HDRS || !rcpt_is_sound(&begin->rcpt, fields + 3))
+		return why_set(why, MALFORMED, "SP_BEGIN with fields that can't be");
 	r = decide_mail(&s->client, mail, fields, &s->envelope);
+	if (r.answer.code == 250)
+		r = decide_rcpt(&s->client, &begin->rcpt, fields + 3, &s->envelope);
 	s->stage = r.answer.code == 250 ? STAGE_ENVELOPE : STAGE_IDLE;
-	answer_decision(p, s, &r, BYTES_NONE);
+	answer_decision(p, s, &r, fields[3]);
 	return OK;
 }
 
@@ -157,10 +167,8 @@ on_rcpt(struct policy *p, struct session *s, const struct wire_message *m, struc
 	struct bytes fields[2];
 	struct reply r;
 
-	if (!wire_take_all(m->tail, fields, 2) || !is_clean(fields[0], SP_PATH_MAX) ||
-	    !is_clean(fields[1], SP_ORCPT_MAX) || rcpt->notify > 15 ||
-	    ((rcpt->notify & SP_NOTIFY_NEVER) && rcpt->notify != SP_NOTIFY_NEVER))
-		return why_set(why, MALFORMED, "RCPT with fields that can't be");
+	if (!wire_take_all(m->tail, fields, 2) || !rcpt_is_sound(rcpt, fields))
+		return why_set(why, MALFORMED, "SP_RCPT with fields that can't be");
 	r = decide_rcpt(&s->client, rcpt, fields, &s->envelope);
 	answer_decision(p, s, &r, fields[0]);
 	return OK;
@@ -170,8 +178,7 @@ static enum result
 on_data(struct policy *p, struct session *s, const struct wire_message *m, struct why *why)
 {
 	(void)m;
-	if (s->envelope.n_recipients == 0)
-		return why_set(why, MALFORMED, "DATA without a recipient");
+	(void)why;
 	transaction_open(p, s);
 	return OK;
 }
@@ -210,7 +217,7 @@ static const struct {
 	unsigned when;
 	enum result (*handle)(struct policy *p, struct session *s, const struct wire_message *m, struct why *why);
 } turns[] = {
-	[SP_MAIL] = { WHILE(IDLE), on_mail },
+	[SP_BEGIN] = { WHILE(IDLE), on_begin },
 	[SP_RCPT] = { WHILE(ENVELOPE), on_rcpt },
 	[SP_DATA] = { WHILE(ENVELOPE), on_data },
 	[SP_COMMIT] = { WHILE(WRITING), on_commit },

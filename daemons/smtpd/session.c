@@ -84,14 +84,9 @@ normalise(struct session *s, struct bytes path, bool utf8, unsigned detail, stru
 static void
 mail(struct session *s, struct bytes argument)
 {
-	uint8_t path[SP_PATH_MAX];
-	struct buf normal = BUF_OVER(path);
-	uint8_t room[SP_HELO_MAX + SP_PATH_MAX + SP_ENVID_MAX + 6];
-	struct buf tail = BUF_OVER(room);
-	struct sp_mail ask = { 0 };
+	struct buf normal = BUF_OVER(s->reverse);
 	struct smtp_mail m;
 	struct smtp_fault fault;
-	bool accepted;
 
 	if (!smtp_mail_parse(argument, s->extended, &m, &fault)) {
 		session_reply_fault(s, &fault);
@@ -101,33 +96,54 @@ mail(struct session *s, struct bytes argument)
 		session_reply(s, 552, 3, 4, "the message is larger than this host takes");
 		return;
 	}
+	if (m.envid.len > sizeof s->envid) {
+		session_reply(s, 501, 5, 4, "the ENVID is too long");
+		return;
+	}
 	if (!normalise(s, m.path, (m.flags & SMTP_SMTPUTF8) != 0, 7, &normal))
 		return;
-	ask.octets = m.octets;
-	ask.helo = s->extended ? SP_EHLO : SP_HELO;
-	ask.body = m.flags & SMTP_8BITMIME ? SP_BODY_8BITMIME : SP_BODY_7BIT;
-	ask.smtputf8 = (m.flags & SMTP_SMTPUTF8) != 0;
-	ask.ret = m.flags & SMTP_RET_FULL ? SP_RET_FULL : m.flags & SMTP_RET_HDRS ? SP_RET_HDRS : SP_RET_NONE;
-	wire_put(&tail, bytes_of(s->helo, s->helo_len));
-	wire_put(&tail, buf_bytes(&normal));
-	wire_put(&tail, m.envid);
-	if (buf_result(&tail) != OK) {
-		session_reply(s, 501, 1, 7, "the address is too long");
-		return;
+	s->mail = (struct sp_mail){ .octets = m.octets, .helo = s->extended ? SP_EHLO : SP_HELO };
+	s->mail.body = m.flags & SMTP_8BITMIME ? SP_BODY_8BITMIME : SP_BODY_7BIT;
+	s->mail.smtputf8 = (m.flags & SMTP_SMTPUTF8) != 0;
+	s->mail.ret = m.flags & SMTP_RET_FULL ? SP_RET_FULL : m.flags & SMTP_RET_HDRS ? SP_RET_HDRS : SP_RET_NONE;
+	s->reverse_len = (uint16_t)normal.len;
+	s->envid_len = (uint16_t)m.envid.len;
+	if (m.envid.len > 0)
+		memcpy(s->envid, m.envid.at, m.envid.len);
+	s->state = STATE_MAIL;
+	s->utf8 = s->mail.smtputf8 != 0;
+	session_reply(s, 250, 1, 0, "ok");
+}
+
+/* The first recipient brings MAIL along. */
+static bool
+ask_rcpt(struct session *s, struct bytes path, const struct smtp_rcpt *r, bool *accepted)
+{
+	uint8_t room[SP_BEGIN_TAIL_MAX];
+	struct buf tail = BUF_OVER(room);
+	struct sp_begin ask = { .mail = s->mail, .rcpt = { .notify = (uint8_t)r->notify } };
+
+	if (s->n_recipients == 0) {
+		wire_put(&tail, bytes_of(s->helo, s->helo_len));
+		wire_put(&tail, bytes_of(s->reverse, s->reverse_len));
+		wire_put(&tail, bytes_of(s->envid, s->envid_len));
 	}
-	if (session_ask(s, SP_MAIL, &ask, buf_bytes(&tail), &accepted) && accepted) {
-		s->state = STATE_MAIL;
-		s->utf8 = ask.smtputf8 != 0;
+	wire_put(&tail, path);
+	wire_put(&tail, r->orcpt);
+	if (buf_result(&tail) != OK || r->orcpt.len > SP_ORCPT_MAX) {
+		session_reply(s, 501, 1, 3, "the address is too long");
+		return false;
 	}
+	if (s->n_recipients == 0)
+		return session_ask(s, SP_BEGIN, &ask, buf_bytes(&tail), accepted);
+	return session_ask(s, SP_RCPT, &ask.rcpt, buf_bytes(&tail), accepted);
 }
 
 static void
 rcpt(struct session *s, struct bytes argument)
 {
-	uint8_t room[SP_PATH_MAX + SP_ORCPT_MAX + 4], path[SP_PATH_MAX];
+	uint8_t path[SP_PATH_MAX];
 	struct buf normal = BUF_OVER(path);
-	struct buf tail = BUF_OVER(room);
-	struct sp_rcpt ask = { 0 };
 	struct smtp_rcpt r;
 	struct smtp_fault fault;
 	bool accepted;
@@ -142,14 +158,7 @@ rcpt(struct session *s, struct bytes argument)
 	}
 	if (!normalise(s, r.path, s->utf8, 3, &normal))
 		return;
-	ask.notify = (uint8_t)r.notify;
-	wire_put(&tail, buf_bytes(&normal));
-	wire_put(&tail, r.orcpt);
-	if (buf_result(&tail) != OK) {
-		session_reply(s, 501, 1, 3, "the address is too long");
-		return;
-	}
-	if (session_ask(s, SP_RCPT, &ask, buf_bytes(&tail), &accepted) && accepted) {
+	if (ask_rcpt(s, buf_bytes(&normal), &r, &accepted) && accepted) {
 		s->state = STATE_RCPT;
 		s->n_recipients++;
 	}

@@ -36,6 +36,10 @@ struct session {
 	uint8_t helo_len;
 	uint8_t helo[SP_HELO_MAX];
 	uint32_t n_errors, n_recipients, n_messages, n_unknown;
+	/* MAIL, kept for the first RCPT */
+	struct sp_mail mail;
+	uint16_t reverse_len, envid_len;
+	uint8_t reverse[SP_PATH_MAX], envid[SP_ENVID_MAX];
 	/* content in progress */
 	int content_fd; /* -1: none */
 	uint64_t content_octets, content_max, content_read;

@@ -100,7 +100,7 @@ session_reset(struct session *s)
 	struct why why = WHY_NONE;
 
 	session_drop_content(s);
-	if (s->state & (STATE_MAIL | STATE_RCPT | STATE_BDAT | STATE_BDAT_REFUSED))
+	if (s->state & (STATE_RCPT | STATE_BDAT | STATE_BDAT_REFUSED)) /* before a recipient policy knows of nothing */
 		if (channel_send(&s->policy, SP_RESET, 0, NULL, BYTES_NONE, NULL, &why) != OK)
 			(void)gone(s);
 	if (s->state != STATE_CONNECTED)

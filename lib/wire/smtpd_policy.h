@@ -46,19 +46,27 @@ enum sp_notify {
 	SP_NOTIFY_DELAY = 8
 };
 
-struct sp_mail {
+struct sp_mail {          /* the reverse-path is one that lib/net can parse */
 	uint64_t octets;  /* SIZE=, 0 if not said */
 	uint8_t helo;     /* enum sp_helo */
 	uint8_t body;     /* enum sp_body */
 	uint8_t smtputf8; /* 0 or 1 */
 	uint8_t ret;      /* enum sp_ret */
 	uint32_t spare;
-}; /* tail: HELO name; reverse-path without brackets ("" is the null sender); ENVID as said (xtext), "" if not */
+};
 
 struct sp_rcpt {
 	uint8_t notify; /* enum sp_notify, or-ed */
 	uint8_t spare[7];
 }; /* tail: forward-path without brackets; ORCPT as said (type;xtext), "" if not */
+
+/* MAIL is kept by the session until the first RCPT, and goes with it: the sender is judged with the recipient. If the answer
+ * is not 2xx nothing has begun, and the next recipient comes with SP_BEGIN again. */
+struct sp_begin {
+	struct sp_mail mail;
+	struct sp_rcpt rcpt;
+}; /* tail: HELO name; reverse-path without brackets ("" is the null sender); ENVID as said (xtext), "" if not; then as of
+    * sp_rcpt */
 
 struct sp_commit {
 	uint64_t octets; /* written into the content descriptor, which the session has closed */
@@ -75,11 +83,13 @@ struct sp_content {
 	uint64_t max_octets; /* of this message; 0: no limit */
 };
 
+#define SP_BEGIN_TAIL_MAX (SP_HELO_MAX + SP_PATH_MAX + SP_ENVID_MAX + SP_PATH_MAX + SP_ORCPT_MAX + 10)
+
 /*	message		body			tail fds sender	 how often */
 #define SMTPD_POLICY(M) \
 	M(SP_WELCOME, struct sp_welcome, 1024, 0, SP_POLICY, ONCE) \
-	M(SP_MAIL, struct sp_mail, SP_HELO_MAX + SP_PATH_MAX + SP_ENVID_MAX + 6, 0, SP_SMTPD, ANY) /* SP_ANSWER */ \
-	M(SP_RCPT, struct sp_rcpt, SP_PATH_MAX + SP_ORCPT_MAX + 4, 0, SP_SMTPD, ANY)               /* SP_ANSWER */ \
+	M(SP_BEGIN, struct sp_begin, SP_BEGIN_TAIL_MAX, 0, SP_SMTPD, ANY)            /* SP_ANSWER */ \
+	M(SP_RCPT, struct sp_rcpt, SP_PATH_MAX + SP_ORCPT_MAX + 4, 0, SP_SMTPD, ANY) /* SP_ANSWER */ \
 	M(SP_DATA, struct wire_nothing, 0, 0, SP_SMTPD, ANY)  /* SP_CONTENT, or SP_ANSWER that refuses */ \
 	M(SP_COMMIT, struct sp_commit, 0, 0, SP_SMTPD, ANY)   /* SP_ANSWER */ \
 	M(SP_RESET, struct wire_nothing, 0, 0, SP_SMTPD, ANY) /* the transaction is forgotten; no answer */ \

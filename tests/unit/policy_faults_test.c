@@ -50,8 +50,7 @@ a_queue_that_was_replaced_loses_what_was_on_its_way_and_no_more(void **state)
 	expect_answer(&waits, 451, "4.3.0");
 	rig_say(&writes, SP_COMMIT, &commit, BYTES_NONE);
 	expect_answer(&writes, 451, "4.3.0");
-	say_mail(&writes, "h.example", "a@b.example", 0);
-	expect_answer(&writes, 250, "2.1.0");
+	rig_mail(&writes, "h.example", "a@b.example", 0);
 	rcpt(&writes, "joe@local.example", 250, "2.1.5");
 	(void)to_writing(&writes); /* through the door anew */
 	channel_close(&writes);
@@ -72,8 +71,7 @@ a_late_answer_of_queue_reaches_nobody(void **state)
 	first = to_writing(&c);
 	rig_say(&c, SP_RESET, NULL, BYTES_NONE);
 	assert_int_equal(queue_receives(PQ_ABORT).ref, first);
-	say_mail(&c, "h.example", "a@b.example", 0);
-	expect_answer(&c, 250, "2.1.0");
+	rig_mail(&c, "h.example", "a@b.example", 0);
 	rcpt(&c, "joe@local.example", 250, "2.1.5");
 	second = to_writing(&c);
 	assert_int_not_equal(first, second);
@@ -128,7 +126,7 @@ a_commit_outlives_its_front_end(void **state)
 static void
 a_front_end_out_of_its_mind_loses_its_own_session_only(void **state)
 {
-	struct sp_mail mail = { .helo = SP_EHLO };
+	struct sp_begin begin = { .mail = { .helo = SP_EHLO } };
 	struct sp_commit commit = { 5 };
 	struct sp_rcpt bad_notify = { .notify = SP_NOTIFY_NEVER | SP_NOTIFY_DELAY };
 	const struct {
@@ -138,14 +136,13 @@ a_front_end_out_of_its_mind_loses_its_own_session_only(void **state)
 		struct bytes tail;
 	} follies[] = {
 		{ false, SP_DATA, NULL, BYTES_NONE }, { false, SP_COMMIT, &commit, BYTES_NONE },
-		{ false, SP_RCPT, &bad_notify, BYTES("\1\0a\0\0") },
-		{ false, SP_MAIL, &mail, BYTES("\1\0a") },           /* fields missing */
-		{ false, SP_MAIL, &mail, BYTES("\1\0a\1\0\n\0\0") }, /* a line end in an address */
-		{ true, SP_DATA, NULL, BYTES_NONE },                 /* nobody to send to */
+		{ false, SP_RCPT, &begin.rcpt, BYTES("\1\0a\0\0") },
+		{ false, SP_BEGIN, &begin, BYTES("\1\0a") },                    /* fields missing */
+		{ false, SP_BEGIN, &begin, BYTES("\1\0a\1\0\n\0\0\1\0a\0\0") }, /* a line end in an address */
+		{ true, SP_BEGIN, &begin, BYTES("\1\0a\1\0b\0\0\1\0a\0\0") },   /* within a transaction */
 		{ true, SP_COMMIT, &commit, BYTES_NONE },
-		{ true, SP_MAIL, &mail, BYTES("\1\0a\1\0b\0\0") },  /* within a transaction */
 		{ true, SP_RCPT, &bad_notify, BYTES("\1\0a\0\0") }, /* NEVER and DELAY */
-		{ true, SP_RCPT, &bad_notify, BYTES("\377\377a") }, /* a length beyond the end */
+		{ true, SP_RCPT, &begin.rcpt, BYTES("\377\377a") }, /* a length beyond the end */
 	};
 
 	(void)state;
@@ -155,6 +152,8 @@ a_front_end_out_of_its_mind_loses_its_own_session_only(void **state)
 		struct wire_message m;
 		struct why why = WHY_NONE;
 
+		if (follies[i].after_mail)
+			rcpt(&c, "joe@local.example", 250, "2.1.5");
 		rig_say(&c, follies[i].type, follies[i].body, follies[i].tail);
 		assert_int_equal(channel_receive(&c, &rig_buffer, &m, &why), ABSENT);
 		channel_close(&c);

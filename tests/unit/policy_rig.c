@@ -186,36 +186,49 @@ rig_say(struct channel *c, uint16_t type, const void *body, struct bytes tail)
 	assert_int_equal(channel_send(c, type, 0, body, tail, NULL, &why), OK);
 }
 
-void
-say_mail(struct channel *c, const char *helo, const char *from, uint64_t octets)
-{
-	struct sp_mail mail = { .octets = octets, .helo = SP_EHLO };
-	uint8_t room[1024];
-	struct buf tail = BUF_OVER(room);
+/* What each channel's front end would have kept of MAIL. */
+static struct {
+	const char *helo, *from;
+	struct sp_mail mail;
+	bool begun;
+} kept[1024];
 
-	wire_put_string(&tail, helo);
-	wire_put_string(&tail, from);
-	wire_put_string(&tail, "");
-	rig_say(c, SP_MAIL, &mail, buf_bytes(&tail));
+void
+rig_mail(struct channel *c, const char *helo, const char *from, uint64_t octets)
+{
+	kept[c->fd].helo = helo;
+	kept[c->fd].from = from;
+	kept[c->fd].mail = (struct sp_mail){ .octets = octets, .helo = SP_EHLO };
+	kept[c->fd].begun = false;
 }
 
 void
-say_rcpt(struct channel *c, const char *to)
+rig_mail_utf8(struct channel *c, const char *from)
 {
-	struct sp_rcpt rcpt = { 0 };
-	uint8_t room[1200];
-	struct buf tail = BUF_OVER(room);
-
-	wire_put_string(&tail, to);
-	wire_put_string(&tail, "");
-	rig_say(c, SP_RCPT, &rcpt, buf_bytes(&tail));
+	rig_mail(c, "client.example", from, 0);
+	kept[c->fd].mail.smtputf8 = 1;
 }
 
 void
 rcpt(struct channel *c, const char *to, unsigned code, const char *enhanced)
 {
-	say_rcpt(c, to);
+	struct sp_begin begin = { .mail = kept[c->fd].mail };
+	uint8_t room[SP_BEGIN_TAIL_MAX];
+	struct buf tail = BUF_OVER(room);
+
+	if (!kept[c->fd].begun) {
+		wire_put_string(&tail, kept[c->fd].helo);
+		wire_put_string(&tail, kept[c->fd].from);
+		wire_put_string(&tail, "");
+	}
+	wire_put_string(&tail, to);
+	wire_put_string(&tail, "");
+	if (kept[c->fd].begun)
+		rig_say(c, SP_RCPT, &begin.rcpt, buf_bytes(&tail));
+	else
+		rig_say(c, SP_BEGIN, &begin, buf_bytes(&tail));
 	expect_answer(c, code, enhanced);
+	kept[c->fd].begun = kept[c->fd].begun || code == 250;
 }
 
 struct channel
@@ -235,8 +248,7 @@ begin_mail(const uint8_t address[4], const char *from)
 {
 	struct channel c = rig_begin(address);
 
-	say_mail(&c, "client.example", from, 0);
-	expect_answer(&c, 250, "2.1.0");
+	rig_mail(&c, "client.example", from, 0);
 	return c;
 }
 

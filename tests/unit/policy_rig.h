@@ -27,8 +27,8 @@ void expect_ended(uint32_t slot);
 void expect_welcome(struct channel *c, unsigned code, unsigned flags);
 void expect_answer(struct channel *c, unsigned code, const char *enhanced);
 void rig_say(struct channel *c, uint16_t type, const void *body, struct bytes tail);
-void say_mail(struct channel *c, const char *helo, const char *from, uint64_t octets);
-void say_rcpt(struct channel *c, const char *to);
+void rig_mail(struct channel *c, const char *helo, const char *from, uint64_t octets); /* kept until the first rcpt */
+void rig_mail_utf8(struct channel *c, const char *from);
 void rcpt(struct channel *c, const char *to, unsigned code, const char *enhanced);
 struct channel rig_begin(const uint8_t address[4]);
 struct channel begin_mail(const uint8_t address[4], const char *from);
