@@ -8,6 +8,8 @@
 #include "sys/log.h"
 
 #define SWEEP_MS 5000
+#define TELL_TOGETHER 8
+#define TELL_MS 5
 #define LISTEN_LINE 65536 /* sessions that may have ended without listen having looked */
 
 static void
@@ -31,9 +33,24 @@ sweep(struct loop *loop, struct timer *t)
 	(void)loop_at(loop, t, clock_ms() + SWEEP_MS);
 }
 
+/* Waking listen for each session that ended would cost as much as a question of one; so it is told of some together,
+ * at once only if it may be waiting for room. */
 static void
 between_turns(struct loop *loop)
 {
+	struct policy *p = policy_of_loop(loop);
+
+	if (p->n_ended == 0)
+		return;
+	if (p->n_ended >= TELL_TOGETHER || p->n_sessions + p->n_ended >= p->settings.max_sessions ||
+	    (p->tell.slot == 0 && loop_at(loop, &p->tell, clock_ms() + TELL_MS) != OK))
+		sessions_tell_ended(p);
+}
+
+static void
+tell(struct loop *loop, struct timer *t)
+{
+	(void)t;
 	sessions_tell_ended(policy_of_loop(loop));
 }
 
@@ -46,6 +63,7 @@ policy_run(struct policy *p, const struct settings *s, struct why *why)
 	p->settings = *s;
 	p->queue = (struct queue_line){ .port = { .channel = { .fd = -1 } }, .doorway = POLICY_QUEUE_FD };
 	p->sweep.due = sweep;
+	p->tell.due = tell;
 	p->end = OK;
 	if ((r = sessions_open(p, why)) != OK || (r = loop_open(&p->loop, why)) != OK ||
 	    (r = port_open(&p->listen, &p->loop, listen, &listen_events, LISTEN_LINE, why)) != OK ||

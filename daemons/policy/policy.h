@@ -46,7 +46,7 @@ struct policy {
 	struct settings settings;
 	struct session *sessions; /* settings.max_sessions of them; made once */
 	uint32_t n_sessions, free_session;
-	struct timer sweep;
+	struct timer sweep, tell;
 	uint32_t ended[POLICY_ENDED_MAX]; /* slots of listen's, still to be told */
 	uint32_t n_ended;
 	bool retired; /* listen is gone: end with the last session */
