@@ -1,0 +1,242 @@
+/* Completing of headers.
+ * Trusts its caller for host names; the text is whatever somebody piped in.
+ * Never lets a Bcc out, never makes two of a field that may be there once. */
+#include "mail/compose.h"
+
+#include "mail/address.h"
+#include "mail/date.h"
+
+#include <string.h>
+
+enum seen {
+	SEEN_DATE = 1 << 0,
+	SEEN_FROM = 1 << 1,
+	SEEN_ID = 1 << 2,
+	SEEN_TO = 1 << 3,
+	SEEN_RESENT = 1 << 4,
+	SEEN_RESENT_DATE = 1 << 5,
+	SEEN_RESENT_ID = 1 << 6,
+	SEEN_RESENT_FROM = 1 << 7,
+};
+
+enum kind { PLAIN, DROP, ADDRESSES };
+
+static const struct {
+	const char *name;
+	enum kind kind;
+	bool to; /* names recipients */
+	unsigned seen;
+} fields[] = {
+	{ "Bcc", DROP, true, SEEN_TO },
+	{ "Resent-Bcc", DROP, true, SEEN_RESENT },
+	{ "Return-Path", DROP, false, 0 },
+	{ "Content-Length", DROP, false, 0 },
+	{ "To", ADDRESSES, true, SEEN_TO },
+	{ "Cc", ADDRESSES, true, SEEN_TO },
+	{ "Apparently-To", ADDRESSES, true, SEEN_TO },
+	{ "Resent-To", ADDRESSES, true, SEEN_RESENT },
+	{ "Resent-Cc", ADDRESSES, true, SEEN_RESENT },
+	{ "From", ADDRESSES, false, SEEN_FROM },
+	{ "Sender", ADDRESSES, false, 0 },
+	{ "Reply-To", ADDRESSES, false, 0 },
+	{ "Resent-From", ADDRESSES, false, SEEN_RESENT | SEEN_RESENT_FROM },
+	{ "Resent-Sender", ADDRESSES, false, SEEN_RESENT },
+	{ "Date", PLAIN, false, SEEN_DATE },
+	{ "Message-ID", PLAIN, false, SEEN_ID },
+	{ "Resent-Date", PLAIN, false, SEEN_RESENT | SEEN_RESENT_DATE },
+	{ "Resent-Message-ID", PLAIN, false, SEEN_RESENT | SEEN_RESENT_ID },
+};
+
+/* what must be put behind an address to make it whole */
+static void
+put_missing(const struct compose *c, struct bytes address, bool has_domain, struct buf *into)
+{
+	struct bytes domain = bytes_skip(address, bytes_find_last(address, '@') + 1);
+
+	if (!has_domain) {
+		buf_add_octet(into, '@');
+		buf_add(into, c->default_host);
+		domain = c->default_host;
+	} else if (domain.len > 0 && domain.at[domain.len - 1] == '+') {
+		buf_add_octet(into, '.'); /* the caller drops the + */
+		buf_add(into, c->plus_domain);
+		return;
+	}
+	if (domain.len > 0 && domain.at[0] != '[' && bytes_find(domain, '.') == domain.len) {
+		buf_add_octet(into, '.');
+		buf_add(into, c->default_domain);
+	}
+}
+
+static bool
+ends_with_plus(struct bytes address, bool has_domain)
+{
+	return has_domain && address.len > 0 && address.at[address.len - 1] == '+';
+}
+
+void
+compose_qualify(const struct compose *c, struct bytes address, struct buf *into)
+{
+	size_t at = bytes_find_last(address, '@');
+	bool has_domain = at < address.len && (address.at[address.len - 1] != '"');
+
+	buf_add(into, ends_with_plus(address, has_domain) ? bytes_first(address, address.len - 1) : address);
+	put_missing(c, address, has_domain, into);
+}
+
+enum result
+compose_recipient(struct compose *c, struct bytes address, struct why *why)
+{
+	if (c->n_recipients == COMPOSE_RECIPIENTS_MAX)
+		return why_set(why, EXHAUSTED, "more than %u recipients", COMPOSE_RECIPIENTS_MAX);
+	compose_qualify(c, address, &c->recipients);
+	buf_add_octet(&c->recipients, '\0');
+	c->n_recipients++;
+	return c->recipients.failed ? why_set(why, EXHAUSTED, "too many recipients") : OK;
+}
+
+struct rewriting {
+	struct compose *c;
+	struct bytes value;
+	size_t done; /* of the value is in the header */
+	bool drop, recipients;
+};
+
+static enum result
+rewrite(void *ctx, const struct address *a, struct why *why)
+{
+	struct rewriting *w = ctx;
+	bool plus = ends_with_plus(a->text, a->has_domain);
+
+	if (!w->drop) {
+		buf_add(&w->c->header, bytes_first(bytes_skip(w->value, w->done), a->end - w->done - (plus ? 1 : 0)));
+		put_missing(w->c, a->text, a->has_domain, &w->c->header);
+		w->done = a->end;
+	}
+	return w->recipients ? compose_recipient(w->c, a->text, why) : OK;
+}
+
+/* name: without the colon. A field's value may have several lines; it ends with LF */
+static enum result
+take_field(struct compose *c, struct bytes field, unsigned *seen, bool resent, struct why *why)
+{
+	size_t colon = bytes_find(field, ':');
+	struct bytes name = bytes_trim(bytes_first(field, colon));
+	struct rewriting w = { .c = c, .value = bytes_skip(field, colon + 1) };
+	enum result r;
+
+	for (size_t i = 0; i < nitems(fields); i++) {
+		if (!bytes_equal_nocase(name, bytes_of_string(fields[i].name)))
+			continue;
+		*seen |= fields[i].seen;
+		w.drop = fields[i].kind == DROP;
+		w.recipients = fields[i].to && c->take_recipients && resent == ((fields[i].seen & SEEN_RESENT) != 0);
+		if (fields[i].kind == PLAIN || (w.drop && !w.recipients))
+			break;
+		if (!w.drop)
+			buf_add(&c->header, bytes_first(field, colon + 1));
+		if ((r = address_list(w.value, rewrite, &w, why)) != OK)
+			return r;
+		if (!w.drop)
+			buf_add(&c->header, bytes_skip(w.value, w.done));
+		return OK;
+	}
+	if (!w.drop)
+		buf_add(&c->header, field);
+	return OK;
+}
+
+/* the next field with its continuation lines */
+static struct bytes
+next_field(struct bytes *rest)
+{
+	size_t n = 0;
+	struct bytes field;
+
+	do {
+		n += bytes_find(bytes_skip(*rest, n), '\n');
+		if (n < rest->len)
+			n++;
+	} while (n < rest->len && (rest->at[n] == ' ' || rest->at[n] == '\t'));
+	field = bytes_first(*rest, n);
+	*rest = bytes_skip(*rest, n);
+	return field;
+}
+
+static bool
+has_resent(struct bytes header)
+{
+	while (header.len > 0)
+		if (bytes_starts_nocase(next_field(&header), BYTES("Resent-")))
+			return true;
+	return false;
+}
+
+static void
+add_missing(struct compose *c, unsigned seen)
+{
+	const char *prefix = seen & SEEN_RESENT ? "Resent-" : "";
+	unsigned date = seen & SEEN_RESENT ? SEEN_RESENT_DATE : SEEN_DATE,
+		 id = seen & SEEN_RESENT ? SEEN_RESENT_ID : SEEN_ID;
+	unsigned from = seen & SEEN_RESENT ? SEEN_RESENT_FROM : SEEN_FROM;
+
+	if (!(seen & date)) {
+		buf_format(&c->header, "%sDate: ", prefix);
+		date_put(&c->header, c->now_s);
+		buf_add_octet(&c->header, '\n');
+	}
+	if (!(seen & id)) {
+		buf_format(&c->header, "%sMessage-ID: <%llu.%llx@", prefix, (unsigned long long)c->now_s,
+		    (unsigned long long)c->unique);
+		buf_add(&c->header, c->id_host);
+		buf_add_string(&c->header, ">\n");
+	}
+	if (!(seen & from)) {
+		buf_format(&c->header, "%sFrom: ", prefix);
+		if (c->name.len > 0) {
+			buf_add_octet(&c->header, '"');
+			for (size_t i = 0; i < c->name.len; i++)
+				if (c->name.at[i] >= ' ' && c->name.at[i] != 0x7f && c->name.at[i] != '"' &&
+				    c->name.at[i] != '\\')
+					buf_add_octet(&c->header, c->name.at[i]);
+			buf_add_string(&c->header, "\" ");
+		}
+		buf_add_octet(&c->header, '<');
+		buf_add(&c->header, c->from);
+		buf_add_string(&c->header, ">\n");
+	}
+	if (!(seen & (SEEN_TO | SEEN_RESENT)))
+		buf_add_string(&c->header, "To: undisclosed-recipients:;\n");
+}
+
+enum result
+compose_header(struct compose *c, struct bytes header, struct why *why)
+{
+	bool resent = has_resent(header);
+	unsigned seen = 0;
+	enum result r;
+
+	c->header = buf_growing(COMPOSE_HEADER_MAX);
+	c->recipients = buf_growing(COMPOSE_HEADER_MAX);
+	if (bytes_starts(header, BYTES("From ")) || bytes_starts(header, BYTES(">From ")))
+		(void)next_field(&header);
+	while (header.len > 0) {
+		struct bytes field = next_field(&header);
+
+		if (bytes_find(field, ':') == field.len)
+			return why_set(why, MALFORMED, "expected header fields, found a line without a colon");
+		if ((r = take_field(c, field, &seen, resent, why)) != OK)
+			return r;
+	}
+	if (c->header.len > 0 && c->header.at[c->header.len - 1] != '\n')
+		buf_add_octet(&c->header, '\n');
+	add_missing(c, seen);
+	return c->header.failed ? why_set(why, EXHAUSTED, "the header is too large") : OK;
+}
+
+void
+compose_free(struct compose *c)
+{
+	buf_free(&c->header);
+	buf_free(&c->recipients);
+}

@@ -1,0 +1,298 @@
+/* Submission by local programs.
+ * Trusts the control items that root wrote; what is piped in and the environment are the user's own, with the user's rights.
+ * Never keeps more than a header in memory, never has more rights than who calls it. */
+#include "mail/local_mail.h"
+
+#include "config.h"
+#include "control/control.h"
+#include "control/source.h"
+#include "mail/compose.h"
+#include "mail/submit.h"
+#include "sys/clock.h"
+#include "sys/fd.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PIECE 65536
+
+static enum result
+open_control(struct control *c, int *fd, struct why *why)
+{
+	const char *directory = getenv("POSTERN_CONTROLDIR");
+	struct control_from from = { directory != NULL ? directory : POSTERN_CONTROLDIR, "inject", BY_INJECT, NULL,
+		NULL };
+	static struct control_source source;
+	enum result r = control_read(&source, &from, why);
+
+	if (r == OK)
+		r = control_seal(&source, "inject", fd, why);
+	if (r == OK)
+		r = control_open(c, *fd, "inject", why);
+	control_forget(&source);
+	return r;
+}
+
+enum result
+local_mail_socket(char path[108], struct why *why)
+{
+	struct control c = CONTROL_NONE;
+	struct bytes socket_path;
+	int fd = -1;
+	enum result r = open_control(&c, &fd, why);
+
+	if (r != OK)
+		return r;
+	socket_path = control_text(&c, ITEM_SUBMISSIONSOCKET);
+	(void)snprintf(path, 108, "%.*s", (int)socket_path.len, (const char *)socket_path.at);
+	control_close(&c);
+	fd_close(&fd);
+	return OK;
+}
+
+static struct bytes
+first_of(const char *const names[], size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (getenv(names[i]) != NULL && getenv(names[i])[0] != '\0')
+			return bytes_of_string(getenv(names[i]));
+	return BYTES_NONE;
+}
+
+/* who calls, and under which name: qmail-inject's variables first, then the account */
+static void
+find_caller(struct compose *c, const struct local_mail *m, struct buf *from, struct buf *name)
+{
+	static const char *const users[] = { "QMAILUSER", "MAILUSER", "USER", "LOGNAME" };
+	static const char *const hosts[] = { "QMAILHOST", "MAILHOST" };
+	static const char *const names[] = { "QMAILNAME", "MAILNAME", "NAME" };
+	struct bytes user = first_of(users, nitems(users)), host = first_of(hosts, nitems(hosts));
+	struct passwd *pw = getpwuid(getuid());
+
+	buf_add(from, user.len > 0 ? user : pw != NULL ? bytes_of_string(pw->pw_name) : BYTES("anonymous"));
+	if (host.len > 0) {
+		buf_add_octet(from, '@');
+		buf_add(from, host);
+	}
+	c->name = m->full_name != NULL ? bytes_of_string(m->full_name) : first_of(names, nitems(names));
+	if (c->name.len == 0 && pw != NULL)
+		buf_add(
+		    name, bytes_first(bytes_of_string(pw->pw_gecos), bytes_find(bytes_of_string(pw->pw_gecos), ',')));
+	if (c->name.len == 0)
+		c->name = buf_bytes(name);
+}
+
+struct input {
+	struct buf head;   /* the header, and the beginning of the body */
+	size_t header_len; /* of which are the header */
+	size_t body_at;
+	bool ended;
+};
+
+/* where the header ends: at an empty line. False: not yet */
+static bool
+find_end(struct input *in, size_t from)
+{
+	struct bytes text = buf_bytes(&in->head);
+
+	for (size_t i = from; i < text.len; i++) {
+		size_t line = i + 1;
+
+		if (text.at[i] != '\n' && i > 0)
+			continue;
+		if (i == 0 && text.at[0] != '\n' && text.at[0] != '\r')
+			continue;
+		if (i == 0)
+			line = 0; /* an empty first line: no header at all */
+		if (line < text.len && text.at[line] == '\r')
+			line++;
+		if (line < text.len && text.at[line] == '\n') {
+			in->header_len = i == 0 ? 0 : i + 1;
+			in->body_at = line + 1;
+			return true;
+		}
+	}
+	return false;
+}
+
+static enum result
+read_header(struct input *in, struct why *why)
+{
+	in->head = buf_growing(COMPOSE_HEADER_MAX);
+	for (;;) {
+		size_t before = in->head.len;
+		uint8_t *room = buf_room(&in->head, PIECE);
+		ssize_t n;
+
+		if (room == NULL)
+			return why_set(why, MALFORMED, "the header is larger than %u octets", COMPOSE_HEADER_MAX);
+		n = read(STDIN_FILENO, room, PIECE);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return why_errno(why, BROKEN, "reading the message");
+		in->head.len += (size_t)n;
+		in->ended = n == 0;
+		if (find_end(in, before > 2 ? before - 3 : 0))
+			return OK;
+		if (in->ended) {
+			in->header_len = in->body_at = in->head.len;
+			return OK;
+		}
+	}
+}
+
+/* header lines without CR */
+static void
+drop_cr(struct input *in)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < in->header_len; i++)
+		if (in->head.at[i] != '\r' || (i + 1 < in->header_len && in->head.at[i + 1] != '\n'))
+			in->head.at[kept++] = in->head.at[i];
+	in->header_len = kept;
+}
+
+typedef enum result give(void *ctx, struct bytes what, struct why *why);
+
+static enum result
+print(void *ctx, struct bytes what, struct why *why)
+{
+	(void)ctx;
+	return fd_write_all(STDOUT_FILENO, what) == OK ? OK : why_errno(why, BROKEN, "writing");
+}
+
+static enum result
+to_server(void *ctx, struct bytes what, struct why *why)
+{
+	return submit_content(ctx, what, why);
+}
+
+static enum result
+give_content(const struct compose *c, const struct input *in, give *to, void *ctx, struct why *why)
+{
+	static uint8_t piece[PIECE];
+	enum result r = to(ctx, buf_bytes(&c->header), why);
+	bool ended = in->ended;
+
+	if (r == OK)
+		r = to(ctx, BYTES("\n"), why);
+	if (r == OK)
+		r = to(ctx, bytes_skip(buf_bytes(&in->head), in->body_at), why);
+	while (r == OK && !ended) {
+		ssize_t n = read(STDIN_FILENO, piece, sizeof piece);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return why_errno(why, BROKEN, "reading the message");
+		ended = n == 0;
+		r = to(ctx, bytes_of(piece, (size_t)n), why);
+	}
+	return r;
+}
+
+static bool
+is_utf8_mail(const struct bytes sender, const struct compose *c)
+{
+	struct bytes all[] = { sender, buf_bytes(&c->recipients) };
+
+	for (size_t k = 0; k < nitems(all); k++)
+		for (size_t i = 0; i < all[k].len; i++)
+			if (all[k].at[i] >= 0x80)
+				return true;
+	return false;
+}
+
+static enum result
+submit(const struct local_mail *m, const struct compose *c, const struct input *in, struct bytes sender,
+    struct bytes socket_path, struct why *why)
+{
+	static struct submit s;
+	char path[108], parameters[256];
+	enum result r;
+
+	(void)snprintf(path, sizeof path, "%.*s", (int)socket_path.len, (const char *)socket_path.at);
+	(void)snprintf(parameters, sizeof parameters, " BODY=8BITMIME%s%s", is_utf8_mail(sender, c) ? " SMTPUTF8" : "",
+	    m->parameters == NULL ? "" : m->parameters);
+	r = submit_open(&s, path, why);
+	if (r == OK)
+		r = submit_envelope(&s, sender, parameters, buf_bytes(&c->recipients),
+		    m->rcpt_parameters == NULL ? "" : m->rcpt_parameters, why);
+	if (r == OK)
+		r = give_content(c, in, to_server, &s, why);
+	if (r == OK)
+		r = submit_end(&s, why);
+	submit_close(&s);
+	return r;
+}
+
+static enum result
+complete_and_send(const struct local_mail *m, const struct control *control, struct input *in, struct why *why)
+{
+	uint8_t from_room[512], name_room[256], whole_room[800], sender_room[1200];
+	struct buf from = BUF_OVER(from_room), name = BUF_OVER(name_room), whole = BUF_OVER(whole_room),
+		   sender = BUF_OVER(sender_room);
+	struct compose c = { .default_host = control_text(control, ITEM_DEFAULTHOST),
+		.default_domain = control_text(control, ITEM_DEFAULTDOMAIN),
+		.plus_domain = control_text(control, ITEM_PLUSDOMAIN),
+		.id_host = control_text(control, ITEM_IDHOST),
+		.now_s = clock_wall_s(),
+		.take_recipients = m->from_header };
+	enum result r;
+
+	c.unique = clock_wall_us() % 1000000 << 32 | (uint64_t)getpid();
+	find_caller(&c, m, &from, &name);
+	compose_qualify(&c, buf_bytes(&from), &whole);
+	c.from = buf_bytes(&whole);
+	if (m->sender == NULL)
+		buf_add(&sender, c.from);
+	else if (m->sender[0] != '\0')
+		compose_qualify(&c, bytes_of_string(m->sender), &sender);
+	r = compose_header(&c, bytes_first(buf_bytes(&in->head), in->header_len), why);
+	for (char *const *one = m->recipients; r == OK && *one != NULL; one++)
+		r = compose_recipient(&c, bytes_of_string(*one), why);
+	if (r == OK && m->print)
+		r = give_content(&c, in, print, NULL, why);
+	else if (r == OK && c.n_recipients == 0)
+		r = why_set(why, REFUSED, "no recipients");
+	else if (r == OK && (from.failed || whole.failed || sender.failed))
+		r = why_set(why, REFUSED, "the sender's address is too long");
+	else if (r == OK)
+		r = submit(m, &c, in, buf_bytes(&sender), control_text(control, ITEM_SUBMISSIONSOCKET), why);
+	compose_free(&c);
+	return r;
+}
+
+enum result
+local_mail_submit(const struct local_mail *m, struct why *why)
+{
+	struct control control = CONTROL_NONE;
+	struct input in = { 0 };
+	int fd = -1;
+	enum result r = open_control(&control, &fd, why);
+
+	if (r != OK)
+		return r == EXHAUSTED ? r : BROKEN; /* the installation is at fault, not the message */
+	if ((r = read_header(&in, why)) == OK) {
+		drop_cr(&in);
+		r = complete_and_send(m, &control, &in, why);
+	}
+	buf_free(&in.head);
+	control_close(&control);
+	fd_close(&fd);
+	return r;
+}
+
+int
+local_mail_exit(const char *program, enum result r, const struct why *why)
+{
+	if (r != OK)
+		(void)fprintf(stderr, "%s: %s\n", program, why->text);
+	return result_meaning(r)->exit_status;
+}

@@ -1,0 +1,26 @@
+/* What sendmail and postern-inject have in common: a message from standard input, completed and submitted. */
+#pragma once
+
+#include "base/bytes.h"
+#include "base/result.h"
+
+struct local_mail {
+	const char *sender;      /* of the envelope; null: the user who calls */
+	const char *full_name;   /* for a missing From; null: the user's */
+	char *const *recipients; /* null at the end; may be none */
+	bool from_header;        /* recipients also, or only, from the header */
+	bool print;              /* show the message instead of submitting it */
+	const char *parameters;  /* of MAIL, with a leading blank: " RET=HDRS" */
+	const char *rcpt_parameters;
+};
+
+/* Reads standard input to its end and submits it. Control items come from the directory in POSTERN_CONTROLDIR, or the
+ * one of the installation. REFUSED, MALFORMED: never; AGAIN, EXHAUSTED, BROKEN: not now. why has the reply of the mail
+ * system in any case. */
+enum result local_mail_submit(const struct local_mail *m, struct why *why);
+
+/* The socket to submit to; into path. */
+enum result local_mail_socket(char path[108], struct why *why);
+
+/* Says what happened, as "PROGRAM: text" on standard error; returns qmail's exit status: 0, 100 or 111. */
+int local_mail_exit(const char *program, enum result r, const struct why *why);

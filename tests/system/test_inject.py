@@ -1,0 +1,148 @@
+"""Local programs: sendmail, postern-inject and qmail-queue against a running instance."""
+import os
+import subprocess
+
+import pytest
+from instance import BIN, Instance
+
+
+@pytest.fixture(scope="module")
+def house():
+    with Instance(services=("send", "smtpd", "inject")) as i:
+        os.chmod(i.path("control"), 0o755)
+        yield i
+
+
+def run(house, program, *words, message=b"", uid=None, env=None):
+    e = {"POSTERN_CONTROLDIR": house.path("control"), "PATH": os.environ["PATH"], **(env or {})}
+    return subprocess.run([os.path.join(BIN, program), *words], input=message, capture_output=True, env=e, timeout=60, user=uid)
+
+
+def deliver(house, program, *words, message=b"", user="alice", **kw):
+    before = set(house.mailbox(user))
+    r = run(house, program, *words, message=message, **kw)
+    assert r.returncode == 0, r.stderr
+    house.wait_messages(len(before) + 1, user)
+    with open((set(house.mailbox(user)) - before).pop(), "rb") as f:
+        return f.read()
+
+
+def test_what_is_missing_is_added_and_bcc_taken_away(house):
+    message = deliver(house, "sendmail", "-t", "-F", "Some Body", message=b"To: Alice <alice@example.test>\nBcc: bob@example.test\nSubject: x\n\nbody\n",
+                      env={"USER": "carol", "QMAILHOST": "example.test"})
+    assert b"\nBcc:" not in message
+    assert b'\nFrom: "Some Body" <carol@example.test>\n' in message
+    assert b"\nDate: " in message and b"\nMessage-ID: <" in message
+    assert message.startswith(b"Return-Path: <carol@example.test>\n")
+    assert message.endswith(b"\n\nbody\n")
+    assert any(b"Subject: x\n" in m for m in house.wait_messages(1, "bob"))
+
+
+def test_the_uid_of_the_caller_is_in_the_trace(house):
+    message = deliver(house, "postern-inject", "alice@example.test", message=b"Subject: who\n\nx\n", uid=12345)
+    assert b"uid 12345" in message.split(b"\n\n")[0]
+
+
+def test_what_is_there_is_not_added_again(house):
+    head = b"Date: Mon, 1 Jan 2024 00:00:00 +0000\nMessage-ID: <a@b.test>\nFrom: x@y.test\nTo: alice@example.test\n"
+    message = deliver(house, "sendmail", "-i", "alice@example.test", message=head + b"\nbody")
+    assert head in message
+    assert message.count(b"\nDate:") == 1 and message.count(b"\nFrom:") == 1 and message.endswith(b"\nbody\n")
+
+
+def test_dots_long_lines_and_8_bit_come_through(house):
+    body = b".\n..\n...x\n" + b"l" * 3000 + b"\n\xe4\xff\nFrom here\n"
+    assert deliver(house, "sendmail", "alice@example.test", message=b"Subject: raw\n\n" + body).endswith(b"\n\n" + body)
+
+
+def test_a_lone_cr_smuggles_nothing(house):
+    body = b"a\r.\rMAIL FROM:<x@y.test>\r\n.\r\nQUIT\n"
+    message = deliver(house, "sendmail", "alice@example.test", message=b"Subject: cr\r\n\r\n" + body)
+    assert message.split(b"\n\n", 1)[1] == b"a\n.\nMAIL FROM:<x@y.test>\n.\nQUIT\n"
+
+
+@pytest.mark.parametrize("to,recipients", [
+    (b'"Last, First" <alice@example.test>', 1), (b"alice@example.test (a comment (nested)), bob@example.test", 2),
+    (b"friends: alice@example.test, Bob <bob@example.test>;", 2), (b"<@relay.test:alice@example.test>", 1), (b"alice@example.test,\n bob@example.test", 2),
+    (b'"alice"@example.test', 1), (b"alice @ example.test", 1),
+])
+def test_recipients_are_found_in_every_form(house, to, recipients):
+    r = run(house, "postern-inject", "-n", "-h", message=b"To: " + to + b"\n\nx\n")
+    assert r.returncode == 0, r.stderr
+    before = len(house.mailbox("alice")) + len(house.mailbox("bob"))
+    assert run(house, "sendmail", "-t", message=b"To: " + to + b"\n\nx\n").returncode == 0
+    from instance import wait_for
+    wait_for(lambda: len(house.mailbox("alice")) + len(house.mailbox("bob")) == before + recipients, what="delivery")
+
+
+@pytest.mark.parametrize("to", [b"alice@example.test (unclosed", b"<alice@example.test", b'"alice@example.test', b"a b c", b"alice@example.test>"])
+def test_recipients_that_can_not_be_read_are_an_error(house, to):
+    r = run(house, "sendmail", "-t", message=b"To: " + to + b"\n\nx\n")
+    assert r.returncode == 100 and b"expected" in r.stderr
+
+
+def test_bare_names_get_their_domain(house):
+    r = run(house, "postern-inject", "-n", message=b"To: alice, bob@sub, carol@x+\nFrom: me\n\n", env={})
+    assert b"To: alice@mx.example.test, bob@sub.mx.example.test, carol@x.mx.example.test\n" in r.stdout
+    assert b"From: me@mx.example.test\n" in r.stdout
+
+
+def test_exit_codes_say_what_happened(house):
+    assert run(house, "sendmail", message=b"x\n").returncode == 100  # no recipients
+    r = run(house, "sendmail", "nobody@example.test", message=b"Subject: x\n\nx\n")
+    assert r.returncode == 100 and b"no mailbox" in r.stderr
+    assert run(house, "sendmail", "-bd").returncode == 100
+    r = run(house, "sendmail", "alice@example.test", message=b"\n", env={"POSTERN_CONTROLDIR": "/nonexistent"})
+    assert r.returncode == 111
+
+
+def test_dangerous_options_are_ignored_and_recipients_are_never_options(house, tmp_path):
+    trap = tmp_path / "trap"
+    deliver(house, "sendmail", "-C", str(trap), "-X", str(trap), f"-oQ{trap}", "alice@example.test", message=b"Subject: o\n\nx\n")
+    assert not trap.exists()
+    assert run(house, "sendmail", "--", "-oQ/tmp@example.test", message=b"\n\n").returncode == 100
+
+
+def test_an_address_with_a_line_end_is_refused(house):
+    r = run(house, "sendmail", "alice@example.test\nRCPT TO:<bob@example.test>", message=b"\nx\n")
+    assert r.returncode == 100
+
+
+def test_bs_speaks_smtp(house):
+    talk = b"EHLO x.test\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<alice@example.test>\r\nDATA\r\nSubject: bs\r\n\r\nx\r\n.\r\nQUIT\r\n"
+    r = run(house, "sendmail", "-bs", message=talk)
+    codes = [line[:3] for line in r.stdout.split(b"\r\n") if line[3:4] == b" "]
+    assert codes == [b"220", b"250", b"250", b"250", b"354", b"250", b"221"]
+
+
+def qmail_queue(house, envelope, message=b"Subject: q\n\nx\n"):
+    r, w = os.pipe()
+    p = subprocess.Popen([os.path.join(BIN, "qmail-queue")], stdin=subprocess.PIPE, stdout=r, env={"POSTERN_CONTROLDIR": house.path("control")})
+    os.close(r)
+    p.stdin.write(message)
+    p.stdin.close()
+    os.write(w, envelope)
+    os.close(w)
+    return p.wait(30)
+
+
+def test_qmail_queue_keeps_its_interface(house):
+    before = len(house.mailbox("bob"))
+    assert qmail_queue(house, b"Fa@b.test\0Tbob@example.test\0\0") == 0
+    house.wait_messages(before + 1, "bob")
+    assert qmail_queue(house, b"Fa@b.test\0Tnobody@example.test\0\0") == 31
+    assert qmail_queue(house, b"Fa@b.test\0T" + b"x" * 1004 + b"\0\0") == 11
+    for bad in (b"", b"Fa@b.test\0\0", b"Tx\0\0", b"Fa@b.test\0Tb@c.test", b"Fa@b.test\0Tb@c.test\0\0x"):
+        assert qmail_queue(house, bad) == 91
+
+
+def test_a_large_message_needs_little_memory(house):
+    message = b"Subject: large\n\n" + (b"0123456789abcdef" * 60 + b"\n") * 20000
+    assert len(deliver(house, "sendmail", "bob@example.test", message=message, user="bob")) > 19000000
+
+
+def test_without_a_service_it_is_a_temporary_failure(house):
+    house.stop("inject")
+    r = run(house, "sendmail", "alice@example.test", message=b"\nx\n")
+    assert r.returncode == 111 and b"does not answer" in r.stderr
+    house.start("inject")

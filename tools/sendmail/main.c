@@ -1,0 +1,165 @@
+/* sendmail: what programs that know no other interface call. Options that would let a caller choose files or queues are
+ * ignored, as is all that only sendmail itself understood.
+ * Trusts who calls it with no more than their own rights; not setuid.
+ * Never takes a recipient for an option behind --. */
+#include "config.h"
+#include "mail/local_mail.h"
+#include "sys/fd.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum mode { MODE_SEND, MODE_LIST, MODE_SMTP, MODE_NOTHING, MODE_REFUSE };
+
+struct options {
+	struct local_mail mail;
+	enum mode mode;
+	char parameters[256], rcpt_parameters[128];
+};
+
+static int
+usage(void)
+{
+	(void)fputs("usage: sendmail [-t] [-i] [-f SENDER] [-F NAME] [-N WHEN] [-R FULL|HDRS] [-V ENVID] [RECIPIENT…] "
+		    "<message\n"
+		    "       sendmail -bs | -bp\n",
+	    stderr);
+	return 100;
+}
+
+static enum mode
+mode_of(char c)
+{
+	switch (c) {
+	case 'm':
+		return MODE_SEND;
+	case 'p':
+		return MODE_LIST;
+	case 's':
+		return MODE_SMTP;
+	case 'i': /* newaliases */
+	case 'I':
+		return MODE_NOTHING;
+	default: /* -bd, -be, -bt, -bv: not here */
+		return MODE_REFUSE;
+	}
+}
+
+static bool
+parse(int argc, char *argv[], struct options *o)
+{
+	int c;
+
+	opterr = 0;
+	while ((c = getopt(argc, argv, "+tivUGnmb:f:r:F:N:R:V:o:O:B:C:X:p:h:L:q::e:d::A:s:M:")) != -1)
+		switch (c) {
+		case 't':
+			o->mail.from_header = true;
+			break;
+		case 'b':
+			o->mode = mode_of(optarg[0]);
+			break;
+		case 'f':
+		case 'r':
+			o->mail.sender = strcmp(optarg, "<>") == 0 ? "" : optarg;
+			break;
+		case 'F':
+			o->mail.full_name = optarg;
+			break;
+		case 'N':
+			(void)snprintf(o->rcpt_parameters, sizeof o->rcpt_parameters, " NOTIFY=%.100s", optarg);
+			break;
+		case 'R':
+			(void)snprintf(o->parameters + strlen(o->parameters), 20, " RET=%.10s", optarg);
+			break;
+		case 'V':
+			(void)snprintf(o->parameters + strlen(o->parameters), 128, " ENVID=%.110s", optarg);
+			break;
+		case '?':
+			return false;
+		default: /* -i (a lone dot never ends a message here), and what means nothing here or must not */
+			break;
+		}
+	return strpbrk(o->parameters, "\r\n") == NULL && strpbrk(o->rcpt_parameters, "\r\n") == NULL;
+}
+
+/* copies what is there from one to the other; false at the end */
+static bool
+copy(int from, int to)
+{
+	static char piece[16384];
+	ssize_t n = read(from, piece, sizeof piece);
+
+	if (n < 0 && errno == EINTR)
+		return true;
+	return n > 0 && fd_write_all(to, bytes_of(piece, (size_t)n)) == OK;
+}
+
+static enum result
+speak_smtp(struct why *why)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	struct pollfd p[2] = { { STDIN_FILENO, POLLIN, 0 }, { -1, POLLIN, 0 } };
+	enum result r = local_mail_socket(un.sun_path, why);
+
+	if (r != OK)
+		return r;
+	p[1].fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (p[1].fd < 0 || connect(p[1].fd, (const struct sockaddr *)&un, sizeof un) != 0)
+		return why_errno(why, AGAIN, "the mail system does not answer at %s", un.sun_path);
+	while (poll(p, 2, -1) >= 0 || errno == EINTR) {
+		if (p[1].revents != 0 && !copy(p[1].fd, STDOUT_FILENO))
+			return OK;
+		if (p[0].revents != 0 && !copy(STDIN_FILENO, p[1].fd)) {
+			(void)shutdown(p[1].fd, SHUT_WR);
+			p[0].fd = -1;
+		}
+		p[0].revents = p[1].revents = 0;
+	}
+	return why_errno(why, BROKEN, "waiting");
+}
+
+static int
+list_queue(void)
+{
+	(void)execl(POSTERN_SBINDIR "/postern", "postern", "queue", "list", (char *)NULL);
+	(void)execlp("postern", "postern", "queue", "list", (char *)NULL);
+	(void)fprintf(stderr, "sendmail: can't run postern queue list: %s\n", strerror(errno));
+	return 111;
+}
+
+int
+main(int argc, char *argv[])
+{
+	static struct options o;
+	struct why why = WHY_NONE;
+	const char *name = strrchr(argv[0], '/') == NULL ? argv[0] : strrchr(argv[0], '/') + 1;
+
+	if (strcmp(name, "mailq") == 0)
+		o.mode = MODE_LIST;
+	else if (strcmp(name, "newaliases") == 0)
+		o.mode = MODE_NOTHING;
+	if (!parse(argc, argv, &o))
+		return usage();
+	o.mail.recipients = argv + optind;
+	o.mail.parameters = o.parameters;
+	o.mail.rcpt_parameters = o.rcpt_parameters;
+	switch (o.mode) {
+	case MODE_LIST:
+		return list_queue();
+	case MODE_SMTP:
+		return local_mail_exit(name, speak_smtp(&why), &why);
+	case MODE_NOTHING:
+		return 0; /* tables are read as they are */
+	case MODE_REFUSE:
+		return usage();
+	case MODE_SEND:
+		break;
+	}
+	return local_mail_exit(name, local_mail_submit(&o.mail, &why), &why);
+}
