@@ -93,6 +93,37 @@ open_message(struct admin *a, const struct id *id, int *fd, struct store_message
 	return r;
 }
 
+static bool
+waits_for(const struct store_message *m, struct bytes domain)
+{
+	struct store_walk w = store_walk_of(m);
+	struct store_recipient r;
+	enum store_status status;
+	uint32_t i;
+
+	while (store_walk_next(&w, &r, &i, &status))
+		if (status == STORE_WAITING &&
+		    bytes_equal_nocase(bytes_skip(r.forward, bytes_find_last(r.forward, '@') + 1), domain))
+			return true;
+	return false;
+}
+
+/* A row, or for a retry of a domain the message itself. */
+static enum result
+take_row(struct visitor *v, const struct store_message *m, struct why *why)
+{
+	struct bytes domain = bytes_of(v->domain, v->domain_len);
+
+	if (domain.len > 0) {
+		if (m->held || !waits_for(m, domain))
+			return OK;
+		feed_retry(v->admin->feed, &m->id);
+	} else
+		v->credit--;
+	v->n_rows++;
+	return domain.len > 0 ? OK : send_row(v, m, why);
+}
+
 static enum result
 row_of_name(struct visitor *v, const char *name, struct why *why)
 {
@@ -104,9 +135,7 @@ row_of_name(struct visitor *v, const char *name, struct why *why)
 
 	if (!id_from_bytes(bytes_of_string(name), &id) || open_message(v->admin, &id, &fd, &m, &reason) != OK)
 		return OK;
-	v->credit--;
-	v->n_rows++;
-	r = send_row(v, &m, why);
+	r = take_row(v, &m, why);
 	store_message_free(&m);
 	fd_close(&fd);
 	return r;
@@ -157,19 +186,28 @@ list_step(struct visitor *v, unsigned n, struct why *why)
 }
 
 static enum result
-on_list(struct visitor *v, const struct wire_message *m, struct why *why)
+begin_list(struct visitor *v, uint32_t ref, uint32_t credit, struct bytes domain, struct why *why)
 {
-	const struct qc_list *list = m->body;
-
 	if (v->listing)
 		return why_set(why, MALFORMED, "a list during a list");
 	v->listing = true;
 	v->admin->n_listing++;
 	v->next = 0;
 	v->n_rows = 0;
-	v->credit = list->n;
-	v->ref = m->ref;
+	v->credit = credit;
+	v->ref = ref;
+	v->domain_len = domain.len < sizeof v->domain ? domain.len : 0;
+	if (v->domain_len > 0)
+		memcpy(v->domain, domain.at, v->domain_len);
 	return OK;
+}
+
+static enum result
+on_list(struct visitor *v, const struct wire_message *m, struct why *why)
+{
+	const struct qc_list *list = m->body;
+
+	return begin_list(v, m->ref, list->n, BYTES_NONE, why);
 }
 
 static enum result
@@ -254,7 +292,7 @@ act_on_one(struct admin *a, enum qc_what what, const struct id *id, struct why *
 		break;
 	case QC_RETRY:
 		if ((r = release(a, id, why)) == OK)
-			feed_retry(a->feed, id, BYTES_NONE);
+			feed_retry(a->feed, id);
 		break;
 	case QC_BOUNCE:
 		if ((r = release(a, id, why)) == OK)
@@ -297,8 +335,12 @@ on_act(struct visitor *v, const struct wire_message *m, struct why *why)
 	if (act->what >= QC_N_ACTS || (act->id[0] == '\0' && act->what != QC_RETRY) ||
 	    (act->id[0] != '\0' && !read_id(&id, act->id)))
 		return why_set(why, MALFORMED, "does nothing to nothing");
+	if (act->id[0] == '\0' && m->tail.len > 0) {
+		log_act(v, QC_RETRY, "", m->tail, OK, &reason);
+		return begin_list(v, m->ref, 1, m->tail, why); /* ended as a list is */
+	}
 	if (act->id[0] == '\0')
-		feed_retry(v->admin->feed, NULL, m->tail);
+		feed_retry(v->admin->feed, NULL);
 	else
 		r = act_on_one(v->admin, (enum qc_what)act->what, &id, &reason);
 	log_act(v, (enum qc_what)act->what, act->id[0] == '\0' ? "" : id.text, m->tail, r, &reason);

@@ -14,8 +14,10 @@ struct visitor {
 	struct admin *admin; /* null: this place is free */
 	uint32_t uid;        /* from the kernel */
 	bool listing;
-	DIR *directory; /* of the split that is being listed */
-	unsigned next;  /* split after it */
+	uint8_t domain[256]; /* the list is not for rows: retry what waits for this domain */
+	size_t domain_len;   /* 0: rows */
+	DIR *directory;      /* of the split that is being listed */
+	unsigned next;       /* split after it */
 	uint32_t credit, n_rows, ref;
 };
 

@@ -145,13 +145,13 @@ feed_bounce(struct feed *f, const struct id *id)
 }
 
 void
-feed_retry(struct feed *f, const struct id *id, struct bytes domain)
+feed_retry(struct feed *f, const struct id *id)
 {
 	struct qs_retry retry = { .spare = 0 };
 
 	if (id != NULL)
 		memcpy(retry.id, id->text, sizeof retry.id);
-	tell(f, QS_RETRY, 0, &retry, domain);
+	tell(f, QS_RETRY, 0, &retry, BYTES_NONE);
 }
 
 /* ---- in ---- */

@@ -36,5 +36,5 @@ void feed_announce(struct feed *f, const struct id *id, bool fresh, int fd);
 
 /* For an administrator. Failures end the conversation when the loop sees it. */
 void feed_forget(struct feed *f, const struct id *id);
-void feed_retry(struct feed *f, const struct id *id, struct bytes domain); /* id null: all */
+void feed_retry(struct feed *f, const struct id *id); /* null: all */
 void feed_bounce(struct feed *f, const struct id *id);

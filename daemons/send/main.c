@@ -58,7 +58,7 @@ from_queue(struct port *p, struct wire_message *m, struct why *why)
 		m->fds[0] = -1;
 		if (m->ref == 0 && s->credit_given > 0) /* not fetched: it used a credit */
 			s->credit_given--;
-		message_take(s, &id, fd);
+		message_take(s, &id, fd, m->ref != 0);
 		send_credit(s);
 		break;
 	case QS_GONE:

@@ -374,7 +374,7 @@ new_message(struct send *s, const struct id *id, int fd)
 }
 
 void
-message_take(struct send *s, const struct id *id, int fd)
+message_take(struct send *s, const struct id *id, int fd, bool asked_for)
 {
 	struct why why = WHY_NONE;
 	struct message *m;
@@ -396,7 +396,8 @@ message_take(struct send *s, const struct id *id, int fd)
 	m->now_s = clock_wall_s();
 	m->give_up = is_to_return(id);
 	m->last_try = m->now_s > m->store.received_us / 1000000 + s->lifetime_s;
-	if (!m->give_up && m->store.due_at > m->now_s && m->store.due_at - m->now_s < UINT64_C(100000000)) {
+	if (!m->give_up && !asked_for && m->store.due_at > m->now_s &&
+	    m->store.due_at - m->now_s < UINT64_C(100000000)) {
 		put_to_wait(s, m, m->store.due_at);
 		drop(s, m);
 	} else if (has_open_recipients(m))

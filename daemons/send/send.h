@@ -68,7 +68,7 @@ struct send {
 /* ---- message.c: a message's way ---- */
 
 /* Takes a message into hand (fd becomes send's) and begins what is due; or puts it to wait. */
-void message_take(struct send *s, const struct id *id, int fd);
+void message_take(struct send *s, const struct id *id, int fd, bool asked_for); /* that one is due whatever it says */
 
 /* A task came to its end. Takes note; when all have, the message is concluded. `text` is copied. */
 void message_settle(

@@ -46,7 +46,7 @@ struct qs_later {
 struct qs_retry {
 	char id[ID_LEN + 1]; /* "" for all */
 	uint32_t spare;
-}; /* tail: domain, "" for any */
+};
 
 /*	message		body			tail fds sender	 how often */
 #define QUEUE_SEND(M) \
@@ -55,7 +55,7 @@ struct qs_retry {
 	M(QS_GONE, struct qs_name, 0, 0, QS_QUEUE, ANY) /* answer to QS_FETCH: not there, held or damaged */ \
 	M(QS_FORGET, struct qs_name, 0, 0, QS_QUEUE, \
 	    ANY) /* an administrator held or deleted it: start nothing more */ \
-	M(QS_RETRY, struct qs_retry, 256, 0, QS_QUEUE, ANY) /* an administrator wants it tried now */ \
+	M(QS_RETRY, struct qs_retry, 0, 0, QS_QUEUE, ANY) /* an administrator wants it tried now */ \
 	M(QS_BOUNCE, struct qs_name, 0, 0, QS_QUEUE, ANY)   /* an administrator wants it returned now */ \
 	M(QS_CREDIT, struct qs_credit, 0, 0, QS_SEND, ANY) \
 	M(QS_FETCH, struct qs_name, 0, 0, QS_SEND, ANY) /* QS_MESSAGE or QS_GONE */ \
