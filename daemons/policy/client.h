@@ -6,6 +6,8 @@
 
 #define CLIENT_NAME_MAX 48
 
+struct session_tls;
+
 struct client {
 	struct lp_peer peer;
 	char name[CLIENT_NAME_MAX]; /* address as text; "local" for a program of this host */
@@ -19,6 +21,7 @@ struct client {
 	uint64_t max_octets;       /* 0: no limit */
 	uint32_t max_recipients;
 	bool excused_bare_lf;
+	const struct session_tls *tls; /* null while the session is in plain text */
 };
 
 /* Finds the client's rule and what it grants. OK; REFUSED: the rules deny the connection; BROKEN: they can't be read. */

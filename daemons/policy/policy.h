@@ -4,6 +4,7 @@
 #include "policy/client.h"
 #include "policy/envelope.h"
 #include "policy/reply.h"
+#include "policy/starttls.h"
 #include "wire/policy_queue.h"
 #include "wire/door.h"
 #include "wire/port.h"
@@ -29,6 +30,7 @@ struct session {
 	uint32_t n_accepted, n_refused;
 	struct client client;
 	struct envelope envelope;
+	struct session_tls tls;
 };
 
 /* The conversation with queue: opened when first needed, and anew after it broke. */
@@ -43,6 +45,7 @@ struct policy {
 	struct loop loop;
 	struct port listen;
 	struct queue_line queue;
+	struct tls_lines tls;
 	struct settings settings;
 	struct session *sessions; /* settings.max_sessions of them; made once */
 	uint32_t n_sessions, free_session;

@@ -62,6 +62,11 @@ log_accept(const struct session *s, const char *id)
 	log_number(&l, "octets", s->envelope.octets);
 	if (s->client.is_local_program)
 		log_number(&l, "uid", s->client.peer.uid);
+	if (s->client.tls != NULL) {
+		log_text(&l, "tls", s->tls.protocol);
+		if (s->tls.peer == TF_PEER_VERIFIED)
+			log_text(&l, "certificate", s->tls.common_name);
+	}
 	if (s->abandoned)
 		log_text(&l, "answer", "lost");
 	log_end(&l);
@@ -133,6 +138,21 @@ is_clean(struct bytes field, size_t max)
 	return true;
 }
 
+/* A front end taken over could leave out STARTTLS, or name any sender. */
+static void
+check_tls(const struct session *s, struct bytes reverse, struct reply *r)
+{
+	struct bytes how;
+
+	if (s->tls.wish == TLS_REQUIRED && s->tls.state != TLS_SECURE)
+		*r = REFUSAL(530, 5, 7, 0, "must issue a STARTTLS command first", "no tls");
+	else if (s->client.tls != NULL && s->client.relays && reverse.len > 0 &&
+	    client_variable(&s->client, "LOCALMFCHECK", &how) && bytes_equal(how, BYTES("?")) &&
+	    !starttls_has_email(&s->tls, reverse))
+		*r = REFUSAL(553, 5, 7, 1, "sorry, the sender is not one of your certificate's addresses",
+		    "not the certificate's address");
+}
+
 static bool
 rcpt_is_sound(const struct sp_rcpt *rcpt, const struct bytes fields[2])
 {
@@ -153,6 +173,8 @@ on_begin(struct policy *p, struct session *s, const struct wire_message *m, stru
 	    mail->body > SP_BODY_8BITMIME || mail->ret > SP_RET_HDRS || !rcpt_is_sound(&begin->rcpt, fields + 3))
 		return why_set(why, MALFORMED, "SP_BEGIN with fields that can't be");
 	r = decide_mail(&s->client, mail, fields, &s->envelope);
+	if (r.answer.code == 250)
+		check_tls(s, fields[1], &r);
 	if (r.answer.code == 250)
 		r = decide_rcpt(&s->client, &begin->rcpt, fields + 3, &s->envelope);
 	s->stage = r.answer.code == 250 ? STAGE_ENVELOPE : STAGE_IDLE;
@@ -211,6 +233,14 @@ on_reset(struct policy *p, struct session *s, const struct wire_message *m, stru
 	return OK;
 }
 
+static enum result
+on_tls_start(struct policy *p, struct session *s, const struct wire_message *m, struct why *why)
+{
+	struct wire_message own = *m; /* the descriptor stays the port's to close */
+
+	return starttls_begin(p, s, &own, why);
+}
+
 #define WHILE(stage) (1u << STAGE_##stage)
 
 static const struct {
@@ -221,6 +251,7 @@ static const struct {
 	[SP_RCPT] = { WHILE(ENVELOPE), on_rcpt },
 	[SP_DATA] = { WHILE(ENVELOPE), on_data },
 	[SP_COMMIT] = { WHILE(WRITING), on_commit },
+	[SP_TLS_START] = { WHILE(IDLE), on_tls_start },
 	[SP_RESET] = { WHILE(IDLE) | WHILE(ENVELOPE) | WHILE(WRITING), on_reset },
 };
 
@@ -228,9 +259,12 @@ static enum result
 from_session(struct port *port, struct wire_message *m, struct why *why)
 {
 	struct session *s = container_of(port, struct session, port);
+	enum result r;
 
 	if (m->type >= nitems(turns) || turns[m->type].handle == NULL || !(turns[m->type].when & 1u << s->stage))
 		return why_set(why, MALFORMED, "%s out of turn", smtpd_policy_protocol.rows[m->type].name);
+	if (s->tls.state != TLS_PLAIN && (r = starttls_settle(s, why)) != OK)
+		return r;
 	return turns[m->type].handle(policy_of_loop(port->loop), s, m, why);
 }
 
@@ -292,6 +326,7 @@ session_end(struct policy *p, struct session *s)
 	if (!s->used)
 		return;
 	port_close(&s->port);
+	starttls_end(s);
 	if (s->stage == STAGE_COMMITTING) { /* queue may keep it; whether it did is to be logged */
 		s->abandoned = true;
 		return;
@@ -325,6 +360,13 @@ take_session(struct policy *p)
 	return s;
 }
 
+static uint32_t
+tls_flags(const struct session_tls *t)
+{
+	return (t->wish != TLS_OFF ? (uint32_t)SP_STARTTLS : 0) |
+	    (t->wish == TLS_REQUIRED ? (uint32_t)SP_TLS_REQUIRED : 0) | (t->at_once ? (uint32_t)SP_TLS_AT_ONCE : 0);
+}
+
 /* The first word to a session: its limits and its greeting, or that it is not wanted. */
 static enum result
 welcome(struct session *s, const struct settings *set, enum result met, struct why *why)
@@ -340,7 +382,8 @@ welcome(struct session *s, const struct settings *set, enum result met, struct w
 	struct buf tail = BUF_OVER(room);
 
 	w.flags = (s->client.excused_bare_lf ? (uint32_t)SP_EXCUSE_BARE_LF : 0) |
-	    (s->client.is_local_program ? (uint32_t)SP_LOCAL_PROGRAM : 0) | (met == OK ? 0 : (uint32_t)SP_REFUSED);
+	    (s->client.is_local_program ? (uint32_t)SP_LOCAL_PROGRAM : 0) | tls_flags(&s->tls) |
+	    (met == OK ? 0 : (uint32_t)SP_REFUSED);
 	wire_put(&tail, set->me);
 	if (met == OK) {
 		uint8_t text_room[SP_TEXT_MAX];
@@ -389,6 +432,7 @@ sessions_from_listen(struct port *port, struct wire_message *m, struct why *why)
 		return OK;
 	}
 	met = client_meet(&s->client, &p->settings, peer);
+	starttls_meet(p, s);
 	if (met != OK)
 		log_denied(s, met);
 	r = port_open(&s->port, &p->loop, c, &session_events, SESSION_LINE, why);

@@ -3,6 +3,8 @@
  * Never lets an octet of them through that could end the line, open a comment or forge a field. */
 #include "policy/trace.h"
 
+#include "policy/starttls.h"
+
 #include <string.h>
 #include <time.h>
 
@@ -37,11 +39,27 @@ put_peer(struct buf *text, const struct client *c, const struct envelope *e)
 
 /* RFC 3848, RFC 6531 4.3. */
 static const char *
-protocol_of(const struct envelope *e)
+protocol_of(const struct envelope *e, bool secure)
 {
 	if (e->smtputf8)
-		return "UTF8SMTP";
+		return secure ? "UTF8SMTPS" : "UTF8SMTP";
+	if (secure)
+		return "ESMTPS"; /* with HELO too: RFC 3848 has no SMTPS */
 	return e->helo_kind == SP_EHLO ? "ESMTP" : "SMTP";
+}
+
+static void
+put_tls(struct buf *text, const struct session_tls *t)
+{
+	buf_add_string(text, " (");
+	buf_add_string(text, t->protocol);
+	buf_add_string(text, " ");
+	put_safe(text, bytes_of_string(t->cipher));
+	if (t->peer == TF_PEER_VERIFIED) {
+		buf_add_string(text, " verified ");
+		put_safe(text, bytes_of_string(t->common_name));
+	}
+	buf_add_string(text, ")\r\n\t");
 }
 
 static bool
@@ -77,8 +95,10 @@ trace_put(struct buf *text, const struct client *c, const struct envelope *e, ui
 	buf_add_string(text, "\tby ");
 	put_safe(text, c->settings->me);
 	buf_add_string(text, " with ");
-	buf_add_string(text, protocol_of(e));
-	buf_add_string(text, " id ");
+	buf_add_string(text, protocol_of(e, c->tls != NULL));
+	if (c->tls != NULL)
+		put_tls(text, c->tls);
+	buf_add_string(text, c->tls != NULL ? "id " : " id ");
 	*id_at = text->len;
 	if (may_be_shown(only)) {
 		buf_add_string(text, "\r\n\tfor <");

@@ -50,8 +50,9 @@ ehlo(struct session *s, struct bytes argument)
 	copy_helo(s, argument);
 	session_add(s,
 	    "250-%s\r\n250-PIPELINING\r\n250-SIZE %llu\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-ENHANCEDSTATUSCODES\r\n"
-	    "250-CHUNKING\r\n250-DSN\r\n250 LIMITS RCPTMAX=%u\r\n",
-	    s->host, (unsigned long long)s->may.max_octets, s->may.max_recipients);
+	    "250-CHUNKING\r\n250-DSN\r\n%s250 LIMITS RCPTMAX=%u\r\n",
+	    s->host, (unsigned long long)s->may.max_octets,
+	    (s->may.flags & SP_STARTTLS) && !s->secure ? "250-STARTTLS\r\n" : "", s->may.max_recipients);
 }
 
 /* A path in its one normal form, into room; or the reply that refuses it. subject/detail: 1.7 for senders, 1.3 for
@@ -88,6 +89,10 @@ mail(struct session *s, struct bytes argument)
 	struct smtp_mail m;
 	struct smtp_fault fault;
 
+	if ((s->may.flags & SP_TLS_REQUIRED) && !s->secure) {
+		session_reply(s, 530, 7, 0, "must issue a STARTTLS command first");
+		return;
+	}
 	if (!smtp_mail_parse(argument, s->extended, &m, &fault)) {
 		session_reply_fault(s, &fault);
 		return;
@@ -265,7 +270,8 @@ static const struct {
 	[SMTP_EXPN] = { ANYTIME, expn, "" },
 	[SMTP_HELP] = { ANYTIME, help, "" },
 	[SMTP_QUIT] = { ANYTIME, quit, "" },
-	[SMTP_STARTTLS] = { ANYTIME, not_offered, "" },
+	[SMTP_STARTTLS] = { STATE_CONNECTED | STATE_READY | STATE_MAIL | STATE_RCPT, session_starttls,
+	    "not within BDAT" },
 	[SMTP_AUTH] = { ANYTIME, not_offered, "" },
 	[SMTP_OTHER_PROTOCOL] = { ANYTIME, other_protocol, "" },
 	[SMTP_UNKNOWN] = { ANYTIME, unknown, "" },
@@ -340,6 +346,10 @@ be_welcomed(struct session *s)
 	memcpy(s->host, fields[0].at, fields[0].len);
 	s->ends_at = clock_ms() + UINT64_C(1000) * s->may.session_seconds;
 	set_time_limits(s);
+	if ((s->may.flags & SP_TLS_AT_ONCE) && ((s->may.flags & SP_REFUSED) || !session_secure(s, NULL))) {
+		s->over = true; /* nothing is said in the clear here */
+		return true;
+	}
 	session_add(s, "%u %.*s\r\n", s->may.code, (int)fields[1].len, (const char *)fields[1].at);
 	if (s->may.flags & SP_REFUSED) {
 		session_flush(s);

@@ -32,7 +32,8 @@ struct session {
 	uint64_t ends_at;      /* clock_ms */
 	enum session_state state;
 	bool extended, over;
-	bool utf8; /* this transaction was begun with SMTPUTF8 */
+	bool secure; /* fd is the plaintext of a TLS session */
+	bool utf8;   /* this transaction was begun with SMTPUTF8 */
 	uint8_t helo_len;
 	uint8_t helo[SP_HELO_MAX];
 	uint32_t n_errors, n_recipients, n_messages, n_unknown;
@@ -85,7 +86,15 @@ bool session_ask(struct session *s, uint16_t type, const void *body, struct byte
 
 /* The same for SP_DATA: if content may be sent, s->content_fd is set and nothing is replied. */
 bool session_ask_content(struct session *s, bool *accepted);
+
+/* Hands the connection to policy and goes on with the plaintext that comes back, as if nothing had been said before; first,
+ * if `ready` is not null, that is the last that is said in the clear. False: it was refused, with the reply, or the session
+ * is over. */
+bool session_secure(struct session *s, const char *ready);
 void session_reset(struct session *s); /* forgets the transaction, here and in policy */
+
+/* ---- STARTTLS (session_tls.c) ---- */
+void session_starttls(struct session *s, struct bytes argument);
 
 /* ---- content (session_content.c) ---- */
 void session_data(struct session *s, struct bytes argument);

@@ -6,6 +6,7 @@
 #include "config.h"
 #include "sys/fd.h"
 #include "sys/log.h"
+#include "warden/certificates.h"
 #include "wire/channel.h"
 
 #include <errno.h>
@@ -202,7 +203,7 @@ place_gifts(struct parcel *p)
 static const char *
 root_of(const struct instance *in, const struct privileges *p)
 {
-	return p->root == EMPTY_ROOT ? in->empty : p->root == GIVEN_ROOT ? in->queue : NULL;
+	return p->root == EMPTY_ROOT ? in->empty : p->root == GIVEN_ROOT ? instance_given_root(in, p) : NULL;
 }
 
 static void
@@ -283,6 +284,38 @@ start_member(struct start *s, size_t m, struct why *why)
 }
 
 enum result
+generation_start_helper(
+    const struct instance *in, const char *process, const char *slot, int fd, pid_t *pid, struct why *why)
+{
+	static struct start s;
+	static struct generation g;
+	enum result r;
+
+	g = (struct generation){ .n = 1, .members = { { .process = process } } };
+	s = (struct start){ .in = in, .g = &g };
+	if ((r = instance_owner(in, house_privileges(process)->user, &g.members[0].owner, why)) != OK ||
+	    (r = give(&s, 0, slot, fd, 0, false, why)) != OK || (r = start_member(&s, 0, why)) != OK)
+		return r;
+	*pid = g.members[0].pid;
+	return OK;
+}
+
+/* Public certificates, for a service that speaks TLS. */
+static enum result
+give_certificates(struct start *s, struct why *why)
+{
+	enum result r;
+	size_t m;
+	int fd;
+
+	if (!member_index(s->g, "tls", &m))
+		return OK;
+	if ((r = certificates_gather(s->in, s->source, &fd, why)) != OK)
+		return r;
+	return give(s, m, "certificates", fd, 0, true, why);
+}
+
+enum result
 generation_start(struct generation *g, const struct instance *in, const struct control_source *source,
     const struct sockets *sockets, struct why *why)
 {
@@ -298,6 +331,8 @@ generation_start(struct generation *g, const struct instance *in, const struct c
 	}
 	if (r == OK)
 		r = fill_parcels(&s, why);
+	if (r == OK)
+		r = give_certificates(&s, why);
 	for (size_t i = 0; i < g->n && r == OK; i++)
 		r = start_member(&s, i, why);
 	drop_parcels(&s);

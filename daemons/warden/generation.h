@@ -25,6 +25,10 @@ struct generation {
 enum result generation_start(struct generation *g, const struct instance *in, const struct control_source *source,
     const struct sockets *sockets, struct why *why);
 
+/* Starts a process that is no member, with `fd` (the caller's) as its slot of that name. Its end is the caller's to await. */
+enum result generation_start_helper(
+    const struct instance *in, const char *process, const char *slot, int fd, pid_t *pid, struct why *why);
+
 /* Sends a signal to each member that still runs, and to all that they started. */
 void generation_signal(const struct generation *g, int signal);
 

@@ -105,6 +105,12 @@ make_directory(const char *path, mode_t mode, const struct owner *owner, struct 
 	return OK;
 }
 
+const char *
+instance_given_root(const struct instance *in, const struct privileges *p)
+{
+	return strcmp(p->user, "key") == 0 ? in->keys : in->queue;
+}
+
 enum result
 instance_prepare(const struct instance *in, struct why *why)
 {
@@ -120,10 +126,10 @@ instance_prepare(const struct instance *in, struct why *why)
 	for (size_t i = 0; i < n; i++) {
 		const struct privileges *p = house_privileges(members[i]);
 
-		if (p->root != GIVEN_ROOT || strcmp(p->process, "queue") != 0)
+		if (p->root != GIVEN_ROOT || strcmp(p->user, "recipient") == 0)
 			continue;
 		if ((r = instance_owner(in, p->user, &owner, why)) != OK ||
-		    (r = make_directory(in->queue, 0700, &owner, why)) != OK)
+		    (r = make_directory(instance_given_root(in, p), 0700, &owner, why)) != OK)
 			return r;
 	}
 	return OK;

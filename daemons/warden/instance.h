@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/result.h"
+#include "sys/privileges.h"
 
 #include <sys/types.h>
 
@@ -12,6 +13,7 @@ struct instance {
 	const char *libexec;
 	const char *service;
 	const char *empty; /* root of processes that have no files */
+	const char *keys;  /* of the service, RUN/SERVICE.keys: written by keyring, read by keyload */
 };
 
 struct owner {
@@ -23,6 +25,9 @@ struct owner {
  * one, else the passwd entry of the user prefix and that name. "root" is 0. ABSENT if there is none. */
 enum result instance_owner(const struct instance *in, const char *user, struct owner *owner, struct why *why);
 
-/* Makes the run directory, the empty root and the queue directory, with their owners and modes, if they are not
+/* Makes the run directory, the empty root, the queue and the key directory, with their owners and modes, if they are not
  * there; refuses those that are there with others. */
 enum result instance_prepare(const struct instance *in, struct why *why);
+
+/* The directory that a process of GIVEN_ROOT is for: the queue, or the service's keys. */
+const char *instance_given_root(const struct instance *in, const struct privileges *p);

@@ -324,7 +324,8 @@ parse(int argc, char *argv[], struct instance *in)
 {
 	int c;
 
-	*in = (struct instance){ POSTERN_CONTROLDIR, POSTERN_RUNDIR, POSTERN_QUEUEDIR, POSTERN_LIBEXECDIR, NULL, NULL };
+	*in = (struct instance){ POSTERN_CONTROLDIR, POSTERN_RUNDIR, POSTERN_QUEUEDIR, POSTERN_LIBEXECDIR, NULL, NULL,
+		NULL };
 	while ((c = getopt(argc, argv, "c:R:q:l:")) != -1)
 		switch (c) {
 		case 'c':
@@ -351,13 +352,15 @@ parse(int argc, char *argv[], struct instance *in)
 static enum result
 begin(struct warden *w, struct process *self, struct why *why)
 {
-	static char empty[512], lock[512];
+	static char empty[512], keys[512], lock[512];
 	enum result r;
 	int fd;
 
 	(void)snprintf(empty, sizeof empty, "%s/empty", w->in.run);
 	(void)snprintf(lock, sizeof lock, "%s/%s.lock", w->in.run, w->in.service);
 	w->in.empty = empty;
+	(void)snprintf(keys, sizeof keys, "%s/%s.keys", w->in.run, w->in.service);
+	w->in.keys = keys;
 	if (w->in.control[0] != '/' || w->in.run[0] != '/' || w->in.queue[0] != '/' || w->in.libexec[0] != '/')
 		return why_set(why, MALFORMED, "directories must be absolute");
 	if (geteuid() != 0)

@@ -47,3 +47,14 @@ secret_wipe(void *at, size_t len)
 {
 	explicit_bzero(at, len);
 }
+
+enum result
+secret_lock(void *at, size_t len, struct why *why)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = (uintptr_t)at & ~(page - 1);
+	size_t whole = (size_t)((uintptr_t)at + len - from);
+
+	if (mlock((void *)from, whole) != 0)
+		return why_errno(why, EXHAUSTED, "locking %zu octets of a secret", whole);
+	return OK;
+}

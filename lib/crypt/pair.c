@@ -8,6 +8,7 @@
 
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/ocsp.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <string.h>
@@ -244,4 +245,51 @@ pair_close(struct pair *p)
 	buf_free(&p->chain);
 	buf_free(&p->names);
 	buf_free(&p->key);
+}
+
+enum result
+pair_fingerprint(struct bytes chain, uint8_t fingerprint[FINGERPRINT_LEN])
+{
+	struct bytes der;
+
+	if (!wire_take(&chain, &der) || EVP_Digest(der.at, der.len, fingerprint, NULL, EVP_sha256(), NULL) != 1)
+		return MALFORMED;
+	return OK;
+}
+
+static bool
+is_fresh(OCSP_BASICRESP *basic)
+{
+	ASN1_GENERALIZEDTIME *this_update, *next_update;
+	OCSP_SINGLERESP *one;
+	int reason;
+
+	for (int i = 0; i < OCSP_resp_count(basic); i++) {
+		one = OCSP_resp_get0(basic, i);
+		if (OCSP_single_get0_status(one, &reason, NULL, &this_update, &next_update) != V_OCSP_CERTSTATUS_GOOD ||
+		    OCSP_check_validity(this_update, next_update, 300, next_update == NULL ? 86400 : -1) != 1)
+			return false;
+	}
+	return OCSP_resp_count(basic) > 0;
+}
+
+bool
+pair_staple_is_fresh(struct bytes response)
+{
+	const unsigned char *at = response.at;
+	OCSP_RESPONSE *whole = d2i_OCSP_RESPONSE(NULL, &at, (long)response.len);
+	OCSP_BASICRESP *basic = whole == NULL ? NULL : OCSP_response_get1_basic(whole);
+	bool fresh = basic != NULL && OCSP_response_status(whole) == OCSP_RESPONSE_STATUS_SUCCESSFUL && is_fresh(basic);
+
+	OCSP_BASICRESP_free(basic);
+	OCSP_RESPONSE_free(whole);
+	ERR_clear_error();
+	return fresh;
+}
+
+void
+pair_name_hash(struct bytes name, uint8_t hash[SPKI_LEN])
+{
+	memset(hash, 0, SPKI_LEN);
+	(void)EVP_Digest(name.at, name.len, hash, NULL, EVP_sha256(), NULL);
 }

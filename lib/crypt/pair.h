@@ -29,3 +29,12 @@ void pair_close(struct pair *p); /* wipes the key */
 
 /* Names of a checked chain again, from its stored form. */
 enum result pair_names(struct bytes chain, struct buf *names, struct why *why);
+
+/* SHA-256 of the leaf of a stored chain. */
+enum result pair_fingerprint(struct bytes chain, uint8_t fingerprint[FINGERPRINT_LEN]);
+
+/* Whether an OCSP response (DER) says something now: its time has come and is not over. */
+bool pair_staple_is_fresh(struct bytes response);
+
+/* SHA-256 of a file's name, for a name that any directory takes. */
+void pair_name_hash(struct bytes name, uint8_t hash[SPKI_LEN]);

@@ -21,7 +21,7 @@ struct rack {
 };
 #define RACK_NONE ((struct rack){ .fd = -1 })
 
-/* Maps the descriptor, which stays the caller's. MALFORMED if it is no rack of this version. */
+/* Maps the descriptor, which stays the caller's and has been checked to be sealed (process_inherit). MALFORMED if it is no rack of this version. */
 enum result rack_open(struct rack *s, int fd, struct why *why);
 void rack_close(struct rack *s);
 

@@ -58,6 +58,7 @@ enum syscall_set {
 	MAY_BIND = 1 << 17,         /* make, bind and listen on sockets */
 	MAY_MEMORY_FILES = 1 << 18, /* memfd_create and seals */
 	MAY_DATAGRAM_INET = 1 << 19, /* UDP and TCP to name servers */
+	MAY_NARROW = 1 << 20,        /* give up what is left of its system calls (sys/narrow.h) */
 };
 
 struct limit {

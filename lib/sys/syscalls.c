@@ -185,6 +185,7 @@ static const struct row rows[] = {
 	R(MEMORY_FILES, memfd_create, PLAIN, "sealed snapshots"),
 	R(MEMORY_FILES, fcntl, ONLY_SEALS, "seals"),
 	R(MEMORY_FILES, ftruncate, PLAIN, "their size"),
+	R(NARROW, seccomp, PLAIN, "a filter on top of this one"),
 #if defined(__SANITIZE_ADDRESS__)
 	R(COMPUTE, sigaltstack, PLAIN, "address sanitizer"),
 	R(COMPUTE, readlink, PLAIN, "address sanitizer reports"),
@@ -309,7 +310,7 @@ syscalls_filter(uint64_t sets, struct why *why)
 static const char *const set_names[] = { "MAY_COMPUTE", "MAY_WAIT", "MAY_TALK", "MAY_PAIR", "MAY_ACCEPT",
 	"MAY_CONNECT_INET", "MAY_READ_AT", "MAY_WRITE_AT", "MAY_OPEN_BELOW", "MAY_CHANGE_NAMES", "MAY_LEASE",
 	"MAY_FORK", "MAY_EXEC", "MAY_BECOME", "MAY_THREAD", "MAY_SIGNAL", "MAY_LOCK_MEMORY", "MAY_BIND",
-	"MAY_MEMORY_FILES", "MAY_DATAGRAM_INET" };
+	"MAY_MEMORY_FILES", "MAY_DATAGRAM_INET", "MAY_NARROW" };
 
 const char *
 syscall_set_name(enum syscall_set one)

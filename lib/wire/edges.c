@@ -4,12 +4,17 @@
 #include "wire/door.h"
 #include "wire/listen_policy.h"
 #include "wire/listen_smtpd.h"
+#include "wire/policy_keyload.h"
 #include "wire/policy_queue.h"
+#include "wire/policy_tls.h"
 #include "wire/queue_control.h"
 #include "wire/queue_send.h"
 #include "wire/send_local.h"
 #include "wire/send_lspawn.h"
 #include "wire/smtpd_policy.h"
+#include "wire/tls_facts.h"
+#include "wire/tls_keyload.h"
+#include "wire/warden_keyring.h"
 
 WIRE_DEFINE(door, DOOR, "client", "owner")
 WIRE_DEFINE(listen_policy, LISTEN_POLICY, "listen", "policy")
@@ -20,3 +25,8 @@ WIRE_DEFINE(queue_send, QUEUE_SEND, "queue", "send")
 WIRE_DEFINE(send_local, SEND_LOCAL, "send", "local")
 WIRE_DEFINE(send_lspawn, SEND_LSPAWN, "send", "lspawn")
 WIRE_DEFINE(smtpd_policy, SMTPD_POLICY, "smtpd", "policy")
+WIRE_DEFINE(policy_keyload, POLICY_KEYLOAD, "policy", "keyload")
+WIRE_DEFINE(policy_tls, POLICY_TLS, "policy", "tls")
+WIRE_DEFINE(tls_facts, TLS_FACTS, "tls", "policy")
+WIRE_DEFINE(tls_keyload, TLS_KEYLOAD, "tls", "keyload")
+WIRE_DEFINE(warden_keyring, WARDEN_KEYRING, "warden", "keyring")

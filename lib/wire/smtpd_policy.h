@@ -93,6 +93,10 @@ struct sp_content {
 	M(SP_DATA, struct wire_nothing, 0, 0, SP_SMTPD, ANY)  /* SP_CONTENT, or SP_ANSWER that refuses */ \
 	M(SP_COMMIT, struct sp_commit, 0, 0, SP_SMTPD, ANY)   /* SP_ANSWER */ \
 	M(SP_RESET, struct wire_nothing, 0, 0, SP_SMTPD, ANY) /* the transaction is forgotten; no answer */ \
+	M(SP_TLS_START, struct wire_nothing, 0, 1, SP_SMTPD, \
+	    ONCE) /* fd: the connection. SP_TLS_PLAIN, or SP_ANSWER that refuses */ \
+	M(SP_TLS_PLAIN, struct wire_nothing, 0, 1, SP_POLICY, \
+	    ONCE) /* fd: what is said from now on, in plain text; all before it is forgotten */ \
 	M(SP_ANSWER, struct sp_answer, SP_TEXT_MAX, 0, SP_POLICY, ANY) \
 	M(SP_CONTENT, struct sp_content, 0, 1, SP_POLICY, ANY) /* fd: append the content to it */
 WIRE_PROTOCOL(smtpd_policy, SMTPD_POLICY)

@@ -1,0 +1,75 @@
+/* keyload: a signer for each connection that asks for one. The zygote holds no key and never opens one.
+ * Trusts policy for who may have a signer.
+ * Never decrypts anything, never makes a second signature in one process. */
+#include "crypt/arena.h"
+#include "crypt/signer.h"
+#include "keyload/privileges.h"
+#include "keyload/signing.h"
+#include "sys/log.h"
+#include "sys/process.h"
+#include "sys/zygote.h"
+#include "wire/channel.h"
+
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SIGNERS_MAX 4096
+#define ARENA_SIZE (4u << 20)
+
+__attribute__((noreturn)) static void
+serve(const struct wire_message *m)
+{
+	struct pk_signer who;
+
+	(void)close(KEYLOAD_DOOR_FD);
+	memcpy(&who, m->body, sizeof who);
+	who.conn[ID_LEN] = '\0';
+	signing_run(m->fds[0], &who);
+}
+
+static enum result
+serve_all(struct channel *door, struct why *why)
+{
+	static struct wire_buffer buffer;
+	struct wire_message m;
+	struct zygote z;
+	enum result r = zygote_open(&z, door->fd, SIGNERS_MAX, why);
+	bool child = false;
+
+	while (r == OK) {
+		if ((r = zygote_wait(&z, why)) != OK)
+			break;
+		r = channel_receive(door, &buffer, &m, why);
+		if (r == AGAIN) {
+			r = OK;
+			continue;
+		}
+		if (r != OK)
+			break;
+		if (zygote_fork(&z, &child, why) != OK) {
+			log_why("signer", EXHAUSTED, why);
+			*why = WHY_NONE;
+		} else if (child)
+			serve(&m);
+		wire_close_fds(&m);
+	}
+	return r;
+}
+
+int
+main(int argc, char *argv[])
+{
+	struct process self = process_begin(argc, argv, &keyload_privileges);
+	struct channel door = channel_of(KEYLOAD_DOOR_FD, &policy_keyload_protocol, PK_KEYLOAD, false);
+	struct why why = WHY_NONE;
+	enum result r;
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	if ((r = process_inherit(&self, &why)) != OK || (r = arena_open(ARENA_SIZE, &why)) != OK ||
+	    (r = process_confine(&self, &why)) != OK || (r = signer_warm(&why)) != OK)
+		return process_refuse(&self, r, &why);
+	r = serve_all(&door, &why);
+	log_why("ending", r, &why);
+	return PROCESS_SPENT;
+}

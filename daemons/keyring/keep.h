@@ -1,0 +1,14 @@
+/* The key directory: keys by the hash of their public key, and the last good pair of each certificate file. */
+#pragma once
+
+#include "crypt/pair.h"
+
+/* Writes the pair's key and remembers the pair under the name of its certificate file. EXHAUSTED, BROKEN. */
+enum result keep_pair(struct bytes name, const struct pair *p, struct why *why);
+
+/* The pair last kept under that name: its chain and when it ends. ABSENT if there is none whose key is still there. */
+enum result keep_find(struct bytes name, struct buf *chain, int64_t *not_after);
+
+/* Removes keys that no remembered pair has needed for so many seconds, and what a crash left half written. Call it before
+ * the pairs of this run are kept, so that the keys they replace count from now. */
+void keep_tidy(unsigned seconds);

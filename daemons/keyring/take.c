@@ -1,0 +1,280 @@
+/* Pairs and files from the administrator to the engine and the signer.
+ * Trusts root's files to be meant well, not to be right: what does not fit together is told and left out.
+ * Never puts anything private on the rack. */
+#include "keyring/take.h"
+
+#include "base/secret.h"
+#include "crypt/pair.h"
+#include "keyring/keep.h"
+#include "sys/clock.h"
+#include "sys/fd.h"
+#include "sys/log.h"
+#include "wire/warden_keyring.h"
+
+#include <string.h>
+#include <time.h>
+
+#define NAMES_MAX 4096 /* DNS names of all pairs */
+#define FILES_MAX 256
+#define FILE_MAX (8u << 20)
+#define SOON (14 * 86400)
+
+struct named { /* a DNS name, or a file that comes in parts, and what there is for it */
+	struct buf key, value;
+};
+
+struct taker {
+	struct rack_maker rack;
+	struct named names[NAMES_MAX], files[FILES_MAX];
+	size_t n_names, n_files;
+	struct buf staple;
+};
+
+static struct buf *
+value_of(struct named *all, size_t *n, size_t max, struct bytes key, size_t value_max)
+{
+	for (size_t i = 0; i < *n; i++)
+		if (bytes_equal(buf_bytes(&all[i].key), key))
+			return &all[i].value;
+	if (*n == max)
+		return NULL;
+	all[*n] = (struct named){ buf_growing(RACK_NAME_MAX), buf_growing(value_max) };
+	buf_add(&all[*n].key, key);
+	return &all[(*n)++].value;
+}
+
+static enum result
+read_whole(int fd, size_t max, struct buf *text, struct why *why)
+{
+	uint8_t *room;
+	size_t n;
+	enum result r;
+
+	*text = buf_growing(max + 1);
+	if ((room = buf_room(text, max + 1)) == NULL)
+		return why_set(why, EXHAUSTED, "no memory");
+	if ((r = fd_pread_all(fd, room, max + 1, 0, &n)) != OK)
+		return why_errno(why, r, "reading");
+	text->len = n;
+	return n > max ? why_set(why, EXHAUSTED, "larger than %zu octets", max) : OK;
+}
+
+static void
+forget(struct buf *text)
+{
+	if (text->at != NULL)
+		secret_wipe(text->at, text->size);
+	buf_free(text);
+}
+
+/* ---- the log ---- */
+
+static void
+log_pair(enum severity severity, const char *event, struct bytes name, const struct pair *p, const char *text)
+{
+	char hex[2 * FINGERPRINT_LEN + 1];
+	struct log_line l;
+
+	log_begin(&l, severity, event);
+	log_bytes(&l, "file", name);
+	if (p != NULL && p->not_after != 0) {
+		time_t at = (time_t)p->not_after;
+		char date[32];
+		struct tm tm;
+
+		signer_key_name(p->fingerprint, hex);
+		log_text(&l, "fingerprint", hex);
+		if (gmtime_r(&at, &tm) != NULL && strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", &tm) > 0)
+			log_text(&l, "expires", date);
+	}
+	log_text(&l, "why", text);
+	log_end(&l);
+}
+
+/* ---- pairs ---- */
+
+static enum result
+shelve(struct taker *t, struct bytes name, struct bytes chain, bool by_name, struct why *why)
+{
+	struct buf record = buf_growing(PAIR_FILE_MAX + (64u << 10)), names = buf_growing(64u << 10), *files;
+	struct bytes at, one;
+	enum result r;
+
+	wire_put(&record, buf_bytes(&t->staple));
+	buf_add(&record, chain);
+	r = record.failed ? EXHAUSTED : rack_put(&t->rack, 'p', name, buf_bytes(&record));
+	if (r == OK && by_name && (r = pair_names(chain, &names, why)) == OK)
+		for (at = buf_bytes(&names); wire_take(&at, &one);)
+			if ((files = value_of(t->names, &t->n_names, NAMES_MAX, one, 8192)) != NULL)
+				wire_put(files, name);
+	buf_free(&record);
+	buf_free(&names);
+	buf_free(&t->staple);
+	t->staple = buf_growing(60000);
+	return r;
+}
+
+/* The new one is not good: what was good before goes on, if there is such a thing. */
+static enum result
+shelve_old(struct taker *t, struct bytes name, bool by_name, const char *fault, const struct pair *new, struct why *why)
+{
+	struct buf chain = buf_growing(PAIR_FILE_MAX);
+	struct pair old = { 0 };
+	int64_t not_after;
+	enum result r = OK;
+
+	log_pair(SEVERITY_ERROR, "certificate-refused", name, new, fault);
+	if (keep_find(name, &chain, &not_after) == OK) {
+		old.not_after = not_after;
+		if (pair_fingerprint(buf_bytes(&chain), old.fingerprint) == OK)
+			log_pair(SEVERITY_WARNING, "certificate-stays", name, &old, "the last good pair is used on");
+		r = shelve(t, name, buf_bytes(&chain), by_name, why);
+	}
+	buf_free(&chain);
+	return r;
+}
+
+/* Whether the pair is good now; else what is wrong with it. */
+static const char *
+fault_of_dates(const struct pair *p)
+{
+	int64_t now = (int64_t)clock_wall_s();
+
+	return p->not_after < now ? "it has expired" : p->not_before > now ? "it is not valid yet" : NULL;
+}
+
+static enum result
+take_good(struct taker *t, struct bytes name, const struct pair *p, bool by_name, struct why *why)
+{
+	enum result r = keep_pair(name, p, why);
+
+	if (r == OK)
+		r = shelve(t, name, buf_bytes(&p->chain), by_name, why);
+	if (r == OK)
+		log_pair(p->not_after - SOON < (int64_t)clock_wall_s() ? SEVERITY_WARNING : SEVERITY_INFO,
+		    "certificate", name, p, p->not_after - SOON < (int64_t)clock_wall_s() ? "it expires soon" : NULL);
+	return r;
+}
+
+static enum result
+take_texts(struct taker *t, struct bytes name, const struct buf texts[3], bool locked, bool by_name, struct why *why)
+{
+	struct bytes passphrase = buf_bytes(&texts[2]);
+	struct buf chain = buf_growing(PAIR_FILE_MAX);
+	struct why fault = WHY_NONE;
+	const char *dates;
+	int64_t not_after;
+	struct pair p;
+	enum result r;
+
+	passphrase = bytes_first(passphrase, bytes_find(passphrase, '\n'));
+	r = pair_read(&p, buf_bytes(&texts[0]), buf_bytes(&texts[1]), locked ? passphrase : BYTES_NONE, &fault);
+	dates = r == OK ? fault_of_dates(&p) : NULL;
+	if (r != OK)
+		r = shelve_old(t, name, by_name, fault.text, &p, why);
+	else if (dates != NULL && keep_find(name, &chain, &not_after) == OK && not_after > p.not_after)
+		r = shelve_old(t, name, by_name, dates, &p, why);
+	else {
+		if (dates != NULL)
+			log_pair(SEVERITY_ERROR, "certificate-bad", name, &p, dates); /* there is no better one */
+		r = take_good(t, name, &p, by_name, why);
+	}
+	buf_free(&chain);
+	pair_close(&p);
+	return r;
+}
+
+static enum result
+take_pair(struct taker *t, const struct wire_message *m, struct why *why)
+{
+	const struct wk_pair *body = m->body;
+	struct buf texts[3] = { { .failed = true }, { .failed = true }, { .failed = true } };
+	struct why fault = WHY_NONE;
+	enum result r = OK;
+
+	for (unsigned i = 0; i < m->n_fds && r == OK; i++)
+		r = read_whole(m->fds[i], PAIR_FILE_MAX, &texts[i], &fault);
+	if (r == OK)
+		r = take_texts(t, m->tail, texts, m->type == WK_LOCKED_PAIR, body->by_name != 0, why);
+	else
+		r = shelve_old(t, m->tail, body->by_name != 0, fault.text, NULL, why);
+	for (unsigned i = 0; i < 3; i++)
+		forget(&texts[i]);
+	return r;
+}
+
+static enum result
+take_missing(struct taker *t, const struct wire_message *m, struct why *why)
+{
+	const struct wk_pair *body = m->body;
+
+	return shelve_old(
+	    t, m->tail, body->by_name != 0, "the certificate, its key or its passphrase can't be opened", NULL, why);
+}
+
+/* ---- files ---- */
+
+static enum result
+take_file(struct taker *t, const struct wire_message *m, struct why *why)
+{
+	struct buf *all = value_of(t->files, &t->n_files, FILES_MAX, m->tail, FILE_MAX), text;
+	struct why fault = WHY_NONE;
+	enum result r = read_whole(m->fds[0], FILE_MAX, &text, &fault);
+
+	(void)why;
+	if (r == OK && memmem(text.at, text.len, "PRIVATE KEY", 11) != NULL)
+		r = why_set(&fault, REFUSED, "it has a private key in it");
+	if (r == OK && all != NULL) {
+		buf_add(all, buf_bytes(&text));
+		buf_add_octet(all, '\n');
+	} else
+		log_pair(SEVERITY_ERROR, "ca-file-refused", m->tail, NULL, all == NULL ? "too many files" : fault.text);
+	forget(&text);
+	return OK;
+}
+
+static enum result
+take_staple(struct taker *t, const struct wire_message *m, struct why *why)
+{
+	buf_free(&t->staple);
+	if (read_whole(m->fds[0], 60000, &t->staple, why) != OK || !pair_staple_is_fresh(buf_bytes(&t->staple))) {
+		log_pair(SEVERITY_WARNING, "staple-refused", m->tail, NULL,
+		    "the OCSP response can't be used, or is not fresh");
+		buf_free(&t->staple);
+		t->staple = buf_growing(1);
+	}
+	return OK;
+}
+
+static enum result
+put_all(struct rack_maker *rack, char kind, const struct named *all, size_t n)
+{
+	enum result r = OK;
+
+	for (size_t i = 0; i < n && r == OK; i++)
+		r = rack_put(rack, kind, buf_bytes(&all[i].key), buf_bytes(&all[i].value));
+	return r;
+}
+
+enum result
+take_all(struct channel *warden, int *rack_fd, struct why *why)
+{
+	static struct wire_buffer buffer;
+	static struct taker t;
+	struct wire_message m = { .type = WK_FILE };
+	enum result r = rack_begin(&t.rack, why);
+
+	t.staple = buf_growing(60000);
+	while (r == OK && (r = channel_receive(warden, &buffer, &m, why)) == OK && m.type != WK_END) {
+		r = m.type == WK_FILE      ? take_file(&t, &m, why)
+		    : m.type == WK_STAPLE  ? take_staple(&t, &m, why)
+		    : m.type == WK_MISSING ? take_missing(&t, &m, why)
+					   : take_pair(&t, &m, why);
+		wire_close_fds(&m);
+	}
+	if (r == OK &&
+	    ((r = put_all(&t.rack, 'n', t.names, t.n_names)) != OK ||
+		(r = put_all(&t.rack, 'f', t.files, t.n_files)) != OK))
+		return why_set(why, r, "no memory for certificates");
+	return r == OK ? rack_finish(&t.rack, rack_fd, why) : r;
+}

@@ -1,0 +1,330 @@
+/* TLS of sessions.
+ * Trusts the engine's word on the peer, which comes on a channel of its own; the front end only for the connection that it
+ * hands over, which is the one that listen gave it or one that does not matter.
+ * Never lets a session that must be secure send before it is. */
+#include "policy/starttls.h"
+
+#include "policy/policy.h"
+#include "policy/privileges.h"
+#include "sys/fd.h"
+#include "sys/log.h"
+#include "wire/policy_keyload.h"
+#include "wire/policy_tls.h"
+#include "wire/tls_keyload.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define LINES_WAITING 256
+#define HANDSHAKE_SECONDS 30
+#define SMTPS_PORT 465
+
+/* ---- the lines to the two zygotes ---- */
+
+static enum result
+nothing_expected(struct port *port, struct wire_message *m, struct why *why)
+{
+	(void)port;
+	(void)m;
+	return why_set(why, MALFORMED, "a zygote said something");
+}
+
+static void
+line_ended(struct port *port, enum result r, struct why *why)
+{
+	(void)port;
+	log_why("tls-line-ended", r, why);
+}
+
+static const struct port_events line_events = { nothing_expected, line_ended };
+
+static enum result
+open_line(struct policy *p, struct port *line, int fd, const struct wire_protocol *protocol, struct why *why)
+{
+	line->channel.fd = -1;
+	if (fcntl(fd, F_GETFD) < 0)
+		return OK; /* a service for local programs */
+	return port_open(line, &p->loop, channel_of(fd, protocol, WIRE_FIRST, false), &line_events, LINES_WAITING, why);
+}
+
+enum result
+starttls_open(struct policy *p, struct why *why)
+{
+	enum result r = open_line(p, &p->tls.tls, POLICY_TLS_FD, &policy_tls_protocol, why);
+
+	return r == OK ? open_line(p, &p->tls.keyload, POLICY_KEYLOAD_FD, &policy_keyload_protocol, why) : r;
+}
+
+/* ---- what the rules say ---- */
+
+static struct bytes
+variable(const struct session *s, const char *name)
+{
+	struct bytes value;
+
+	return client_variable(&s->client, name, &value) ? value : BYTES_NONE;
+}
+
+static bool
+is_set_to(const struct session *s, const char *name, const char *to)
+{
+	struct bytes value;
+
+	return client_variable(&s->client, name, &value) && bytes_equal(value, bytes_of_string(to));
+}
+
+void
+starttls_meet(struct policy *p, struct session *s)
+{
+	struct bytes ignored;
+
+	s->tls.wish = TLS_OFF;
+	s->tls.state = TLS_PLAIN;
+	s->tls.at_once = false;
+	s->tls.peer = TF_PEER_NONE;
+	s->tls.emails_len = 0;
+	s->tls.facts.channel.fd = -1;
+	s->client.tls = NULL;
+	if (!port_is_open(&p->tls.tls) || !port_is_open(&p->tls.keyload) || s->client.is_local_program ||
+	    variable(s, "CERTFILE").len == 0 || is_set_to(s, "UCSPITLS", "-"))
+		return;
+	s->tls.wish = is_set_to(s, "UCSPITLS", "!") || is_set_to(s, "UCSPITLS", "@") ? TLS_REQUIRED : TLS_OFFERED;
+	if (s->client.peer.local_port == SMTPS_PORT || client_variable(&s->client, "TLSATONCE", &ignored)) {
+		s->tls.at_once = true;
+		s->tls.wish = TLS_REQUIRED;
+	}
+}
+
+/* ---- the handshake's set-up ---- */
+
+static enum pt_verify
+verify_of(const struct session *s)
+{
+	struct bytes cas = variable(s, "CCAFILE"), must;
+
+	if (cas.len == 0 || bytes_equal(cas, BYTES("-")) || is_set_to(s, "CCAVERIFY", "-"))
+		return PT_VERIFY_NONE;
+	return client_variable(&s->client, "CCAVERIFY", &must) || is_set_to(s, "UCSPITLS", "@") ? PT_VERIFY_REQUIRED
+												: PT_VERIFY_OPTIONAL;
+}
+
+static bool
+is_in_rule(const struct session *s, const char *name)
+{
+	struct client only_rule = s->client;
+	struct settings none = *s->client.settings;
+	struct bytes ignored;
+
+	none.variables = BYTES_NONE;
+	only_rule.settings = &none;
+	return client_variable(&only_rule, name, &ignored);
+}
+
+static void
+put_certificates(const struct session *s, struct buf *tail)
+{
+	uint8_t room[2048];
+	struct buf list = BUF_OVER(room);
+	struct bytes names = variable(s, "CERTFILE"), name;
+
+	while (bytes_split(&names, ':', &name))
+		wire_put(&list, name);
+	wire_put(tail, buf_bytes(&list));
+}
+
+static struct bytes
+ca_file(const struct session *s)
+{
+	struct bytes file = variable(s, "CAFILE");
+
+	return file.len > 0 ? file : variable(s, "CADIR");
+}
+
+static enum result
+ask_engine(struct policy *p, struct session *s, const int fds[4], struct why *why)
+{
+	struct pt_session ask = { .handshake_ms = HANDSHAKE_SECONDS * 1000,
+		.idle_ms = (s->client.settings->idle_seconds + 5) * 1000, /* the front end's own limit comes first */
+		.engine = { .role = PT_SERVER, .verify = (uint8_t)verify_of(s) } };
+	bool asks = ask.engine.verify != PT_VERIFY_NONE;
+	uint8_t room[6000];
+	struct buf tail = BUF_OVER(room);
+	uint64_t depth;
+
+	memcpy(ask.conn, s->client.peer.conn, sizeof ask.conn);
+	if (bytes_to_number(variable(s, "VERIFYDEPTH"), 100, &depth))
+		ask.engine.depth = (uint8_t)depth;
+	ask.engine.by_name = !is_in_rule(s, "CERTFILE"); /* whom a rule gives a certificate gets that one */
+	wire_put_string(&tail, "smtp");
+	put_certificates(s, &tail);
+	wire_put(&tail, asks ? ca_file(s) : BYTES_NONE);
+	wire_put(&tail, asks ? variable(s, "CCAFILE") : BYTES_NONE);
+	wire_put(&tail, asks ? variable(s, "CRLFILE") : BYTES_NONE);
+	wire_put(&tail, variable(s, "CIPHERS"));
+	wire_put(&tail, BYTES_NONE);
+	if (tail.failed)
+		return why_set(why, EXHAUSTED, "the rule's TLS variables are too long");
+	return port_send(&p->tls.tls, PT_SESSION, 0, &ask, buf_bytes(&tail), fds, why);
+}
+
+static enum result
+ask_signer(struct policy *p, const struct session *s, int fd, struct why *why)
+{
+	struct pk_signer ask = { .role = PK_TLS_SERVER, .wait_ms = HANDSHAKE_SECONDS * 1000 };
+
+	memcpy(ask.conn, s->client.peer.conn, sizeof ask.conn);
+	return port_send(&p->tls.keyload, PK_SIGNER, 0, &ask, BYTES_NONE, &fd, why);
+}
+
+/* ---- facts ---- */
+
+static void
+copy_text(char *into, size_t size, struct bytes from)
+{
+	size_t n = from.len < size ? from.len : size - 1;
+
+	memcpy(into, from.at, n);
+	into[n] = '\0';
+}
+
+static void
+copy_emails(struct session_tls *t, struct bytes list)
+{
+	struct buf b = buf_over(t->emails, sizeof t->emails);
+	struct bytes one;
+
+	while (wire_take(&list, &one) && b.len + one.len + 2 <= sizeof t->emails)
+		wire_put(&b, one);
+	t->emails_len = b.len;
+}
+
+/* UCSPITLS `?` and `@`: a verified certificate is as good as a password. */
+static void
+credit(struct session *s)
+{
+	if (s->tls.peer == TF_PEER_VERIFIED && (is_set_to(s, "UCSPITLS", "?") || is_set_to(s, "UCSPITLS", "@")))
+		s->client.relays = true;
+}
+
+static enum result
+facts_came(struct port *port, struct wire_message *m, struct why *why)
+{
+	struct session_tls *t = container_of(port, struct session_tls, facts);
+	struct session *s = container_of(t, struct session, tls);
+	const struct tf_facts *facts = m->body;
+	struct bytes fields[TF_N_FIELDS];
+
+	if (m->type == TF_FAILED) {
+		t->state = TLS_BROKEN;
+		port_close(port);
+		return OK;
+	}
+	if (t->state != TLS_SHAKING || !wire_take_all(m->tail, fields, TF_N_FIELDS))
+		return why_set(why, MALFORMED, "facts that can't be");
+	t->state = TLS_SECURE;
+	t->peer = (enum tf_peer)facts->peer;
+	copy_text(t->protocol, sizeof t->protocol, fields[0]);
+	copy_text(t->cipher, sizeof t->cipher, fields[1]);
+	copy_text(t->group, sizeof t->group, fields[2]);
+	copy_text(t->common_name, sizeof t->common_name, fields[6]);
+	copy_emails(t, fields[7]);
+	s->client.tls = t;
+	credit(s);
+	port_close(port);
+	return OK;
+}
+
+static void
+facts_ended(struct port *port, enum result r, struct why *why)
+{
+	struct session_tls *t = container_of(port, struct session_tls, facts);
+
+	if (r != ABSENT)
+		log_why("tls-facts", r, why);
+	if (t->state == TLS_SHAKING)
+		t->state = TLS_BROKEN; /* the front end sees its end of the plaintext close */
+}
+
+static const struct port_events facts_events = { facts_came, facts_ended };
+
+enum result
+starttls_settle(struct session *s, struct why *why)
+{
+	if (s->tls.state == TLS_SHAKING && port_is_open(&s->tls.facts))
+		s->tls.facts.source.ready(s->tls.facts.loop, &s->tls.facts.source, EPOLLIN);
+	if (s->tls.state == TLS_SHAKING || s->tls.state == TLS_BROKEN)
+		return why_set(why, MALFORMED, "a request before the handshake was done");
+	return OK;
+}
+
+/* ---- the exchange ---- */
+
+enum { PLAIN_OURS, PLAIN_ENGINE, SIGNER_ENGINE, SIGNER_KEYLOAD, FACTS_ENGINE, FACTS_OURS, N_ENDS };
+
+static bool
+make_ends(int ends[N_ENDS])
+{
+	for (size_t i = 0; i < N_ENDS; i++)
+		ends[i] = -1;
+	return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends + PLAIN_OURS) == 0 &&
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends + SIGNER_ENGINE) == 0 &&
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends + FACTS_ENGINE) == 0;
+}
+
+static enum result
+join(struct policy *p, struct session *s, int connection, int ends[N_ENDS], struct why *why)
+{
+	int to_engine[4] = { connection, ends[PLAIN_ENGINE], ends[SIGNER_ENGINE], ends[FACTS_ENGINE] };
+	struct channel facts = channel_of(ends[FACTS_OURS], &tls_facts_protocol, TF_POLICY, false);
+	enum result r;
+
+	if ((r = ask_signer(p, s, ends[SIGNER_KEYLOAD], why)) != OK || (r = ask_engine(p, s, to_engine, why)) != OK)
+		return r;
+	r = port_open(&s->tls.facts, &p->loop, facts, &facts_events, 1, why);
+	ends[FACTS_OURS] = -1; /* the port's now */
+	return r;
+}
+
+enum result
+starttls_begin(struct policy *p, struct session *s, struct wire_message *m, struct why *why)
+{
+	struct reply no = REFUSAL(454, 4, 7, 0, "TLS not available due to temporary reason", "tls not available");
+	struct why reason = WHY_NONE;
+	int ends[N_ENDS];
+	enum result r;
+
+	if (s->tls.wish == TLS_OFF || s->tls.state != TLS_PLAIN)
+		return why_set(why, MALFORMED, "STARTTLS where there is none");
+	r = make_ends(ends) ? join(p, s, m->fds[0], ends, &reason)
+			    : why_set(&reason, EXHAUSTED, "no descriptors for TLS");
+	if (r == OK) {
+		s->tls.state = TLS_SHAKING;
+		r = port_send(&s->port, SP_TLS_PLAIN, 0, NULL, BYTES_NONE, &ends[PLAIN_OURS], &reason);
+	} else {
+		log_why("starttls", r, &reason);
+		session_answer(p, s, &no);
+		r = OK;
+	}
+	for (size_t i = 0; i < N_ENDS; i++)
+		fd_close(&ends[i]);
+	return r == OK ? OK : why_set(why, r, "%s", reason.text);
+}
+
+bool
+starttls_has_email(const struct session_tls *t, struct bytes address)
+{
+	struct bytes list = bytes_of(t->emails, t->emails_len), one;
+
+	while (wire_take(&list, &one))
+		if (bytes_equal_nocase(one, address))
+			return true;
+	return false;
+}
+
+void
+starttls_end(struct session *s)
+{
+	port_close(&s->tls.facts);
+}

@@ -1,0 +1,87 @@
+/* Engines by what they are for.
+ * Trusts policy and the sealed certificates: nothing here comes from the network.
+ * Never keeps more than a fixed number; what cannot be made is remembered, so that it is not tried at each connection. */
+#include "tls/engines.h"
+
+static enum result
+text_of(const struct engines *all, struct bytes file, struct bytes *text, struct why *why)
+{
+	*text = BYTES_NONE;
+	if (file.len == 0 || rack_find_file(&all->rack, file, text) == OK)
+		return OK;
+	return why_set(
+	    why, ABSENT, "%.*s could not be read when the service started", (int)file.len, (const char *)file.at);
+}
+
+static enum result
+make(struct engines *all, const struct pt_engine *p, const struct bytes fields[PT_N_FIELDS], struct tls_engine **e,
+    struct why *why)
+{
+	struct tls_options o = { .role = p->role == PT_CLIENT ? TLS_CLIENT : TLS_SERVER,
+		.verify = p->verify == PT_VERIFY_REQUIRED ? TLS_VERIFY_REQUIRED
+		    : p->verify == PT_VERIFY_OPTIONAL     ? TLS_VERIFY_OPTIONAL
+							  : TLS_VERIFY_NONE,
+		.depth = p->depth,
+		.protocol = fields[0],
+		.certificates = fields[1],
+		.ciphers = fields[5],
+		.by_name = p->by_name != 0,
+		.rack = &all->rack };
+	enum result r;
+
+	if ((r = text_of(all, fields[2], &o.ca, why)) != OK || (r = text_of(all, fields[3], &o.ca_names, why)) != OK ||
+	    (r = text_of(all, fields[4], &o.crl, why)) != OK)
+		return r;
+	return engine_open(e, &o, why);
+}
+
+static struct kept *
+place(struct engines *all)
+{
+	struct kept *oldest = &all->kept[0];
+
+	if (all->n < ENGINES_MAX)
+		return &all->kept[all->n++];
+	for (size_t i = 1; i < all->n; i++)
+		if (all->kept[i].used < oldest->used)
+			oldest = &all->kept[i];
+	engine_close(oldest->engine);
+	buf_free(&oldest->fields);
+	return oldest;
+}
+
+static bool
+is_for(const struct kept *k, const struct pt_engine *p, struct bytes fields)
+{
+	return k->options.role == p->role && k->options.verify == p->verify && k->options.depth == p->depth &&
+	    k->options.by_name == p->by_name && bytes_equal(buf_bytes(&k->fields), fields);
+}
+
+enum result
+engines_get(
+    struct engines *all, const struct wire_message *m, struct tls_engine **e, struct bytes *name, struct why *why)
+{
+	const struct pt_session *p = m->body;
+	struct bytes fields[PT_N_FIELDS], options;
+	struct kept *k = NULL;
+	enum result r = OK;
+
+	if (!wire_take_all(m->tail, fields, PT_N_FIELDS))
+		return why_set(why, MALFORMED, "a session without its fields");
+	*name = fields[PT_N_FIELDS - 1];
+	options = bytes_first(m->tail, m->tail.len - name->len - 2);
+	for (size_t i = 0; i < all->n && k == NULL; i++)
+		if (is_for(&all->kept[i], &p->engine, options))
+			k = &all->kept[i];
+	if (k == NULL) {
+		k = place(all);
+		*k = (struct kept){ .options = p->engine, .fields = buf_growing(WIRE_MAX) };
+		buf_add(&k->fields, options);
+		r = make(all, &p->engine, fields, &k->engine, &k->why);
+	}
+	k->used = ++all->uses;
+	*e = k->engine;
+	if (k->engine == NULL)
+		return why_set(why, r == OK ? BROKEN : r, "%s", k->why.text);
+	return OK;
+}

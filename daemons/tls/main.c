@@ -1,0 +1,96 @@
+/* tls: the TLS engine, one process a connection. The zygote has contexts and certificates ready, and no connection.
+ * Trusts policy for which connection gets which certificate and whose signer.
+ * Never has a private key, opens nothing, decides nothing about mail. */
+#include "crypt/provider.h"
+#include "sys/log.h"
+#include "sys/process.h"
+#include "sys/zygote.h"
+#include "tls/engines.h"
+#include "tls/privileges.h"
+#include "tls/session.h"
+#include "wire/channel.h"
+
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SESSIONS_MAX 100000 /* policy counts them */
+
+__attribute__((noreturn)) static void
+serve(const struct wire_message *m, const struct tls_engine *e, struct bytes name)
+{
+	char text[256] = "";
+	struct pt_session p;
+
+	(void)close(TLS_DOOR_FD);
+	memcpy(&p, m->body, sizeof p);
+	p.conn[ID_LEN] = '\0';
+	if (name.len < sizeof text)
+		memcpy(text, name.at, name.len);
+	session_serve(e, &p, text, m->fds);
+}
+
+static void
+begin(struct zygote *z, struct engines *all, const struct wire_message *m)
+{
+	const struct pt_session *p = m->body;
+	struct why why = WHY_NONE;
+	struct tls_engine *e;
+	struct log_line l;
+	struct bytes name;
+	bool child = false;
+	enum result r = engines_get(all, m, &e, &name, &why);
+
+	if (r == OK && (r = zygote_fork(z, &child, &why)) == OK && child)
+		serve(m, e, name);
+	if (r == OK)
+		return;
+	log_begin(&l, SEVERITY_ERROR, "tls-failed");
+	log_bytes(&l, "conn", bytes_of(p->conn, ID_LEN));
+	log_text(&l, "result", result_meaning(r)->name);
+	log_text(&l, "why", why.text);
+	log_end(&l);
+}
+
+static enum result
+serve_all(struct channel *door, struct engines *all, struct why *why)
+{
+	static struct wire_buffer buffer;
+	struct wire_message m;
+	struct zygote z;
+	enum result r = zygote_open(&z, door->fd, SESSIONS_MAX, why);
+
+	while (r == OK) {
+		if ((r = zygote_wait(&z, why)) != OK)
+			break;
+		r = channel_receive(door, &buffer, &m, why);
+		if (r == AGAIN) {
+			r = OK;
+			continue;
+		}
+		if (r != OK)
+			break;
+		begin(&z, all, &m);
+		wire_close_fds(&m);
+	}
+	return r;
+}
+
+int
+main(int argc, char *argv[])
+{
+	struct process self = process_begin(argc, argv, &tls_privileges);
+	struct channel door = channel_of(TLS_DOOR_FD, &policy_tls_protocol, PT_TLS, false);
+	static struct engines all;
+	struct why why = WHY_NONE;
+	enum result r;
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	if ((r = process_inherit(&self, &why)) != OK || (r = process_confine(&self, &why)) != OK ||
+	    (r = provider_open(&why)) != OK || (r = engine_warm(&why)) != OK ||
+	    (r = rack_open(&all.rack, TLS_RACK_FD, &why)) != OK)
+		return process_refuse(&self, r, &why);
+	r = serve_all(&door, &all, &why);
+	log_why("ending", r, &why);
+	return PROCESS_SPENT;
+}

@@ -1,0 +1,166 @@
+/* A session of `tls`: one peer, one front end, one signature.
+ * Trusts policy for what the session is; the peer for nothing, the front end for nothing but its octets.
+ * Never lets plaintext through before policy has the facts, never signs: it asks the signer, once. */
+#include "tls/session.h"
+
+#include "sys/log.h"
+#include "wire/channel.h"
+#include "wire/tls_facts.h"
+#include "wire/tls_keyload.h"
+
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define SIGNER_MS 10000 /* a signature takes one */
+
+enum { NET, PLAIN, SIGNER, FACTS };
+
+/* ---- the signature, from somewhere else ---- */
+
+static enum result
+ask_signer(void *context, const uint8_t spki[SPKI_LEN], uint16_t scheme, struct bytes text, struct buf *signature,
+    struct why *why)
+{
+	static struct wire_buffer buffer;
+	struct channel c = channel_of(*(int *)context, &tls_keyload_protocol, TK_TLS, true);
+	struct tk_ask ask = { .scheme = scheme };
+	struct pollfd p = { c.fd, POLLIN, 0 };
+	struct wire_message m;
+	enum result r;
+
+	memcpy(ask.spki, spki, SPKI_LEN);
+	if (text.len > TK_TEXT_MAX)
+		return why_set(why, REFUSED, "the handshake is too long to be signed in TLS 1.2");
+	if ((r = channel_send(&c, TK_ASK, 0, &ask, text, NULL, why)) != OK)
+		return r;
+	if (poll(&p, 1, SIGNER_MS) <= 0)
+		return why_set(why, AGAIN, "keyload did not answer in time");
+	if ((r = channel_receive(&c, &buffer, &m, why)) != OK)
+		return r;
+	if (m.type != TK_SIGNATURE)
+		return why_set(why, REFUSED, "keyload refuses: %.*s", (int)m.tail.len, (const char *)m.tail.at);
+	buf_add(signature, m.tail);
+	return OK;
+}
+
+/* ---- what is told ---- */
+
+static void
+put_alerts(struct log_line *l, const struct tls_session *s)
+{
+	uint8_t room[256];
+	struct buf text = BUF_OVER(room);
+
+	for (unsigned i = 0; i < s->n_alerts; i++)
+		if (strcmp(s->alerts[i].name, "close notify") != 0)
+			buf_format(&text, "%s%s %s", text.len > 0 ? ", " : "", s->alerts[i].sent ? "sent" : "received",
+			    s->alerts[i].name);
+	if (text.len > 0)
+		log_bytes(l, "alert", buf_bytes(&text));
+}
+
+static void
+log_handshake(const struct pt_session *p, const struct tls_facts *f)
+{
+	static const char *const peers[] = {
+		[TLS_PEER_NONE] = NULL, [TLS_PEER_UNVERIFIED] = "unverified", [TLS_PEER_VERIFIED] = "verified"
+	};
+	struct log_line l;
+
+	log_begin(&l, SEVERITY_INFO, "tls");
+	log_text(&l, "conn", p->conn);
+	log_text(&l, "protocol", f->protocol);
+	log_text(&l, "cipher", f->cipher);
+	log_text(&l, "group", f->group);
+	if (f->server_name[0] != '\0')
+		log_text(&l, "sni", f->server_name);
+	log_text(&l, "certificate", peers[f->peer]);
+	if (f->peer != TLS_PEER_NONE)
+		log_text(&l, "subject", f->subject);
+	if (f->peer == TLS_PEER_UNVERIFIED)
+		log_text(&l, "why", f->verify);
+	log_end(&l);
+}
+
+static void
+log_end_of(const char *event, const struct pt_session *p, const struct tls_session *s, const struct why *why)
+{
+	struct log_line l;
+
+	log_begin(&l, SEVERITY_INFO, event);
+	log_text(&l, "conn", p->conn);
+	log_text(&l, "why", why->text);
+	put_alerts(&l, s);
+	log_end(&l);
+}
+
+static enum result
+tell_policy(int fd, const struct tls_facts *f, struct why *why)
+{
+	struct channel c = channel_of(fd, &tls_facts_protocol, TF_TLS, true);
+	struct tf_facts body = { .peer = (uint8_t)f->peer, .bits = (uint16_t)f->bits };
+	uint8_t room[4096];
+	struct buf tail = BUF_OVER(room);
+
+	memcpy(body.fingerprint, f->fingerprint, sizeof body.fingerprint);
+	wire_put_string(&tail, f->protocol);
+	wire_put_string(&tail, f->cipher);
+	wire_put_string(&tail, f->group);
+	wire_put_string(&tail, f->server_name);
+	wire_put_string(&tail, f->verify);
+	wire_put_string(&tail, f->subject);
+	wire_put_string(&tail, f->common_name);
+	wire_put(&tail, buf_bytes(&f->emails));
+	if (tail.failed)
+		return why_set(why, EXHAUSTED, "the peer's certificate says too much");
+	return channel_send(&c, TF_FACTS, 0, &body, buf_bytes(&tail), NULL, why);
+}
+
+static void
+tell_failure(int fd, const struct why *failure)
+{
+	struct channel c = channel_of(fd, &tls_facts_protocol, TF_TLS, true);
+	struct why why = WHY_NONE;
+
+	if (channel_send(&c, TF_FAILED, 0, NULL, bytes_of_string(failure->text), NULL, &why) != OK)
+		return; /* policy has ended the session already */
+}
+
+static enum result
+shake(struct tls_session *s, const struct tls_engine *e, const struct pt_session *p, const char *name, const int fds[4],
+    struct why *why)
+{
+	static struct tls_facts facts;
+	enum result r;
+
+	if ((r = tls_begin(s, e, fds[NET], name[0] == '\0' ? NULL : name, why)) != OK ||
+	    (r = tls_handshake(s, p->handshake_ms, why)) != OK)
+		return r;
+	tls_facts(s, &facts);
+	log_handshake(p, &facts);
+	return tell_policy(fds[FACTS], &facts, why);
+}
+
+void
+session_serve(const struct tls_engine *e, const struct pt_session *p, const char *name, const int fds[4])
+{
+	static struct tls_session s;
+	struct why why = WHY_NONE;
+	int signer = fds[SIGNER];
+	enum result r;
+
+	provider_set_signer(ask_signer, &signer);
+	r = shake(&s, e, p, name, fds, &why);
+	(void)close(fds[SIGNER]); /* no second signature */
+	if (r != OK) {
+		log_end_of("tls-failed", p, &s, &why);
+		tell_failure(fds[FACTS], &why);
+		_exit(0);
+	}
+	(void)close(fds[FACTS]);
+	if (tls_pump(&s, fds[PLAIN], p->idle_ms, &why) != OK)
+		log_end_of("tls-end", p, &s, &why);
+	_exit(0);
+}

@@ -1,0 +1,293 @@
+/* Certificates and keys for a service.
+ * Trusts root's control files for which files are meant, keyring for nothing but one sealed descriptor.
+ * Never reads what it opens here: keys pass through as descriptors. */
+#include "warden/certificates.h"
+
+#include "base/le.h"
+#include "control/rules.h"
+#include "sys/fd.h"
+#include "sys/log.h"
+#include "warden/generation.h"
+#include "wire/channel.h"
+#include "wire/warden_keyring.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define WAIT_SECONDS 30
+#define PATH_LEN 1024
+#define SEEN_MAX (256u << 10) /* octets of all names */
+
+struct gatherer {
+	struct channel keyring;
+	struct buf seen; /* names that were handed over, each a field with a letter in front */
+	struct why *why;
+	enum result r;
+};
+
+/* Where a variable may come from: a rule, then what holds for all connections. */
+struct place {
+	struct bytes rule, variables;
+};
+
+static bool
+variable_in(struct bytes data, const char *name, struct bytes *value)
+{
+	struct bytes found;
+
+	while (rules_next_variable(&data, &found, value))
+		if (bytes_equal(found, bytes_of_string(name)))
+			return true;
+	*value = BYTES_NONE;
+	return false;
+}
+
+static bool
+variable(const struct place *p, const char *name, struct bytes *value)
+{
+	return variable_in(p->rule, name, value) || variable_in(p->variables, name, value);
+}
+
+static bool
+is_new(struct gatherer *g, char kind, struct bytes name)
+{
+	struct bytes at = buf_bytes(&g->seen), one;
+	uint8_t room[PATH_LEN + 1];
+	struct buf key = BUF_OVER(room);
+
+	buf_add_octet(&key, (uint8_t)kind);
+	buf_add(&key, name);
+	if (key.failed)
+		return false;
+	while (wire_take(&at, &one))
+		if (bytes_equal(one, buf_bytes(&key)))
+			return false;
+	wire_put(&g->seen, buf_bytes(&key));
+	return true;
+}
+
+static int
+open_file(struct bytes name, const char *suffix)
+{
+	char path[PATH_LEN];
+	struct stat st;
+	int fd;
+
+	if (name.len == 0 || name.at[0] != '/' ||
+	    snprintf(path, sizeof path, "%.*s%s", (int)name.len, (const char *)name.at, suffix) >= (int)sizeof path)
+		return -1;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd >= 0 && (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))) {
+		(void)close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static void
+hand_over(struct gatherer *g, uint16_t type, const void *body, struct bytes name, const int *fds)
+{
+	if (g->r == OK)
+		g->r = channel_send(&g->keyring, type, 0, body, name, fds, g->why);
+}
+
+static void
+pair(struct gatherer *g, struct bytes certificate, struct bytes key, struct bytes passphrase, bool by_name)
+{
+	struct wk_pair body = { .by_name = by_name };
+	int fds[3] = { open_file(certificate, ""), open_file(key, ""), open_file(passphrase, "") };
+	int staple = open_file(certificate, ".ocsp");
+	bool locked = passphrase.len > 0;
+
+	if (staple >= 0)
+		hand_over(g, WK_STAPLE, NULL, certificate, &staple);
+	if (fds[0] < 0 || fds[1] < 0 || (locked && fds[2] < 0))
+		hand_over(g, WK_MISSING, &body, certificate, NULL);
+	else
+		hand_over(g, locked ? WK_LOCKED_PAIR : WK_PAIR, &body, certificate, fds);
+	fd_close(&staple);
+	for (unsigned i = 0; i < 3; i++)
+		fd_close(&fds[i]);
+}
+
+/* Lists of names with colons between, key by key to the certificates. */
+static void
+pairs(struct gatherer *g, const struct place *p)
+{
+	struct bytes from = p->rule, certificates, keys = BYTES_NONE, passphrase = BYTES_NONE, certificate, key;
+
+	if (!variable_in(from, "CERTFILE", &certificates)) {
+		from = p->variables;
+		if (!variable_in(from, "CERTFILE", &certificates))
+			return;
+	}
+	(void)variable_in(from, "KEYFILE", &keys); /* of the same place: a pair is named together */
+	(void)variable_in(from, "KEYPASSFILE", &passphrase);
+	while (bytes_split(&certificates, ':', &certificate)) {
+		if (keys.at == NULL || !bytes_split(&keys, ':', &key) || key.len == 0)
+			key = certificate;
+		if (is_new(g, 'p', certificate))
+			pair(g, certificate, key, passphrase, false);
+	}
+}
+
+static bool
+ends(const char *name, const char *suffix)
+{
+	size_t a = strlen(name), b = strlen(suffix);
+
+	return a > b && strcmp(name + a - b, suffix) == 0;
+}
+
+/* A directory of NAME.pem or NAME.crt, with its key in NAME.key or in itself. */
+static void
+pair_in_directory(struct gatherer *g, struct bytes dir, const char *name)
+{
+	char certificate[PATH_LEN], key[PATH_LEN];
+	struct stat st;
+	int n = snprintf(certificate, sizeof certificate, "%.*s/%s", (int)dir.len, (const char *)dir.at, name);
+
+	if (n >= (int)sizeof certificate || (!ends(name, ".pem") && !ends(name, ".crt")))
+		return;
+	(void)snprintf(key, sizeof key, "%.*s.key", n - 4, certificate);
+	if (stat(key, &st) != 0)
+		(void)snprintf(key, sizeof key, "%s", certificate);
+	if (is_new(g, 'p', bytes_of_string(certificate)))
+		pair(g, bytes_of_string(certificate), bytes_of_string(key), BYTES_NONE, true);
+}
+
+static void
+each_file(struct gatherer *g, struct bytes dir, void (*take)(struct gatherer *g, struct bytes dir, const char *name))
+{
+	char path[PATH_LEN];
+	struct dirent *e;
+	DIR *d;
+
+	if (dir.len == 0 || dir.len >= sizeof path)
+		return;
+	(void)snprintf(path, sizeof path, "%.*s", (int)dir.len, (const char *)dir.at);
+	if ((d = opendir(path)) == NULL) {
+		log_simple(SEVERITY_ERROR, "directory-unreadable", "file", path);
+		return;
+	}
+	while ((e = readdir(d)) != NULL)
+		if (e->d_name[0] != '.')
+			take(g, dir, e->d_name);
+	(void)closedir(d);
+}
+
+static void
+file(struct gatherer *g, struct bytes name, struct bytes from)
+{
+	int fd = open_file(from, "");
+
+	if (fd >= 0)
+		hand_over(g, WK_FILE, NULL, name, &fd);
+	else
+		log_simple(SEVERITY_ERROR, "file-unreadable", "file", "a CA or CRL file can't be opened");
+	fd_close(&fd);
+}
+
+static void
+file_in_directory(struct gatherer *g, struct bytes dir, const char *name)
+{
+	char path[PATH_LEN];
+
+	if (snprintf(path, sizeof path, "%.*s/%s", (int)dir.len, (const char *)dir.at, name) < (int)sizeof path)
+		file(g, dir, bytes_of_string(path));
+}
+
+static void
+gather(struct gatherer *g, const struct place *p)
+{
+	static const char *const files[] = { "CAFILE", "CCAFILE", "CRLFILE" };
+	struct bytes value;
+
+	pairs(g, p);
+	if (variable(p, "CERTDIR", &value) && is_new(g, 'd', value))
+		each_file(g, value, pair_in_directory);
+	for (size_t i = 0; i < nitems(files); i++)
+		if (variable(p, files[i], &value) && value.len > 0 && !bytes_equal(value, BYTES("-")) &&
+		    is_new(g, 'f', value))
+			file(g, value, value);
+	if (variable(p, "CADIR", &value) && is_new(g, 'f', value))
+		each_file(g, value, file_in_directory);
+}
+
+static void
+gather_all(struct gatherer *g, const struct control_source *s)
+{
+	struct bytes variables = buf_bytes(&s->items[ITEM_VARIABLES].value),
+		     at = buf_bytes(&s->items[ITEM_RULES].table);
+	struct place p = { BYTES_NONE, variables };
+
+	gather(g, &p);
+	while (at.len >= 8) {
+		size_t key_len = le32_get(at.at), data_len = le32_get(at.at + 4);
+
+		p.rule = bytes_first(bytes_skip(at, 8 + key_len), data_len);
+		if (p.rule.len > 0)
+			gather(g, &p);
+		at = bytes_skip(at, 8 + key_len + data_len);
+	}
+	hand_over(g, WK_END, NULL, BYTES_NONE, NULL);
+}
+
+/* A descriptor that could be written, sealed or not, can't be mapped shared by older kernels. */
+static enum result
+take_rack(struct gatherer *g, int *rack_fd)
+{
+	static struct wire_buffer buffer;
+	struct wire_message m;
+	char path[64];
+
+	if (g->r == OK)
+		g->r = channel_receive(&g->keyring, &buffer, &m, g->why);
+	if (g->r != OK)
+		return BROKEN; /* ABSENT would mean that another service is waited for */
+	(void)snprintf(path, sizeof path, "/proc/self/fd/%d", m.fds[0]);
+	*rack_fd = fd_is_sealed(m.fds[0]) ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+	wire_close_fds(&m);
+	return *rack_fd >= 0 ? OK : why_set(g->why, BROKEN, "keyring made no sealed certificates");
+}
+
+enum result
+certificates_gather(const struct instance *in, const struct control_source *source, int *rack_fd, struct why *why)
+{
+	static const struct timeval limit = { WAIT_SECONDS, 0 };
+	struct gatherer g = { .seen = buf_growing(SEEN_MAX), .why = why };
+	int pair_fds[2];
+	enum result r;
+	pid_t pid;
+	int status;
+
+	if ((r = channel_pair(pair_fds, why)) != OK)
+		return r;
+	if ((r = generation_start_helper(in, "keyring", "warden", pair_fds[1], &pid, why)) != OK) {
+		(void)close(pair_fds[0]);
+		(void)close(pair_fds[1]);
+		return r;
+	}
+	(void)close(pair_fds[1]);
+	(void)setsockopt(pair_fds[0], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+	(void)setsockopt(pair_fds[0], SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+	g.keyring = channel_of(pair_fds[0], &warden_keyring_protocol, WK_WARDEN, true);
+	gather_all(&g, source);
+	r = take_rack(&g, rack_fd);
+	channel_close(&g.keyring);
+	if (r != OK)
+		(void)kill(pid, SIGKILL);
+	if (waitpid(pid, &status, 0) == pid && WIFSIGNALED(status))
+		log_simple(SEVERITY_ERROR, "keyring-killed", "signal", sigdescr_np(WTERMSIG(status)));
+	buf_free(&g.seen);
+	return r;
+}

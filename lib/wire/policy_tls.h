@@ -1,0 +1,36 @@
+/* What passes between `policy` and the door of `tls`: a connection that is to speak TLS, with all that the engine needs for
+ * it. Names of files are looked up among what the engine was given; it opens none. */
+#pragma once
+
+#include "base/id.h"
+#include "wire/wire.h"
+
+#define PT_POLICY WIRE_FIRST
+#define PT_TLS WIRE_SECOND
+
+enum pt_role { PT_SERVER, PT_CLIENT };
+enum pt_verify { PT_VERIFY_NONE, PT_VERIFY_OPTIONAL, PT_VERIFY_REQUIRED };
+
+/* How the engine is to be set up; engines with equal octets here and in the tail are one. */
+struct pt_engine {
+	uint8_t role;    /* enum pt_role */
+	uint8_t verify;  /* enum pt_verify: of the peer's certificate */
+	uint8_t depth;   /* of its chain; 0: the default */
+	uint8_t by_name; /* 1: the server name asked for may choose another certificate */
+};
+
+struct pt_session {
+	char conn[ID_LEN + 1];
+	struct pt_engine engine;
+	uint32_t handshake_ms;
+	uint32_t idle_ms;
+};
+/* tail: application protocol (ALPN); certificate files (fields in the field); CA file; file of CAs whose names are sent; CRL
+ * file; cipher list; server name (client role). "" is none.
+ * fds: the connection; the engine's end of the plaintext; its channel to the signer; its channel for facts */
+
+#define PT_N_FIELDS 7
+
+/*	message		body			tail fds sender	 how often */
+#define POLICY_TLS(M) M(PT_SESSION, struct pt_session, 6144, 4, PT_POLICY, ANY)
+WIRE_PROTOCOL(policy_tls, POLICY_TLS)

@@ -1,0 +1,28 @@
+/* What passes between one TLS session and `policy`: what became of the handshake. It comes before the first octet of
+ * plaintext does, and never through the front end. */
+#pragma once
+
+#include "wire/wire.h"
+
+#define TF_TLS WIRE_FIRST
+#define TF_POLICY WIRE_SECOND
+
+enum tf_peer { TF_PEER_NONE, TF_PEER_UNVERIFIED, TF_PEER_VERIFIED };
+
+struct tf_facts {
+	uint8_t peer; /* enum tf_peer: the peer's certificate */
+	uint8_t spare;
+	uint16_t bits; /* of the cipher */
+	uint32_t spare2;
+	uint8_t fingerprint[32]; /* SHA-256 of the peer's certificate; zeros if it has none */
+};
+/* tail: protocol version; cipher; key exchange group; server name asked for; why the certificate is not verified; subject;
+ * common name; e-mail addresses of a verified certificate (fields in the field) */
+
+#define TF_N_FIELDS 8
+
+/*	message		body			tail fds sender	 how often */
+#define TLS_FACTS(M) \
+	M(TF_FACTS, struct tf_facts, 4096, 0, TF_TLS, ONCE) \
+	M(TF_FAILED, struct wire_nothing, WHY_MAX, 0, TF_TLS, ONCE) /* no handshake; tail: text */
+WIRE_PROTOCOL(tls_facts, TLS_FACTS)
