@@ -20,14 +20,12 @@ main(int argc, char *argv[])
 	struct channel warden = channel_of(KEYRING_WARDEN_FD, &warden_keyring_protocol, WK_KEYRING, true);
 	struct why why = WHY_NONE;
 	enum result r;
-	int rack = -1;
 
 	if ((r = process_inherit(&self, &why)) != OK || (r = process_confine(&self, &why)) != OK ||
 	    (r = provider_open(&why)) != OK)
 		return process_refuse(&self, r, &why);
 	keep_tidy(KEEP_SECONDS);
-	if ((r = take_all(&warden, &rack, &why)) != OK ||
-	    (r = channel_send(&warden, WK_RACK, 0, NULL, BYTES_NONE, &rack, &why)) != OK)
+	if ((r = take_all(&warden, &why)) != OK)
 		return process_refuse(&self, r, &why);
 	return 0;
 }

@@ -257,13 +257,16 @@ put_all(struct rack_maker *rack, char kind, const struct named *all, size_t n)
 }
 
 enum result
-take_all(struct channel *warden, int *rack_fd, struct why *why)
+take_all(struct channel *warden, struct why *why)
 {
 	static struct wire_buffer buffer;
 	static struct taker t;
-	struct wire_message m = { .type = WK_FILE };
-	enum result r = rack_begin(&t.rack, why);
+	struct wire_message m = { .type = WK_END };
+	enum result r = channel_receive(warden, &buffer, &m, why);
 
+	if (r == OK)
+		r = m.type == WK_RACK ? rack_begin(&t.rack, m.fds[0], why)
+				      : why_set(why, MALFORMED, "warden gave no file to fill");
 	t.staple = buf_growing(60000);
 	while (r == OK && (r = channel_receive(warden, &buffer, &m, why)) == OK && m.type != WK_END) {
 		r = m.type == WK_FILE      ? take_file(&t, &m, why)
@@ -276,5 +279,5 @@ take_all(struct channel *warden, int *rack_fd, struct why *why)
 	    ((r = put_all(&t.rack, 'n', t.names, t.n_names)) != OK ||
 		(r = put_all(&t.rack, 'f', t.files, t.n_files)) != OK))
 		return why_set(why, r, "no memory for certificates");
-	return r == OK ? rack_finish(&t.rack, rack_fd, why) : r;
+	return r == OK ? rack_finish(&t.rack, why) : r;
 }

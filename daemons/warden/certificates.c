@@ -1,5 +1,5 @@
 /* Certificates and keys for a service.
- * Trusts root's control files for which files are meant, keyring for nothing but one sealed descriptor.
+ * Trusts root's control files for which files are meant, keyring for nothing but how it ends.
  * Never reads what it opens here: keys pass through as descriptors. */
 #include "warden/certificates.h"
 
@@ -12,11 +12,12 @@
 #include "wire/warden_keyring.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -242,52 +243,69 @@ gather_all(struct gatherer *g, const struct control_source *s)
 	hand_over(g, WK_END, NULL, BYTES_NONE, NULL);
 }
 
+/* Waits for keyring's end, without reading a word of it. */
+static enum result
+await(pid_t pid, int fd, struct why *why)
+{
+	struct pollfd p = { fd, POLLIN, 0 };
+	int status;
+
+	if (poll(&p, 1, WAIT_SECONDS * 1000) <= 0)
+		(void)kill(pid, SIGKILL);
+	if (waitpid(pid, &status, 0) != pid)
+		return why_errno(why, BROKEN, "waiting for keyring");
+	if (WIFSIGNALED(status))
+		return why_set(why, BROKEN, "keyring was killed: %s", sigdescr_np(WTERMSIG(status)));
+	return WEXITSTATUS(status) == 0 ? OK : why_set(why, BROKEN, "keyring could not do its work");
+}
+
 /* A descriptor that could be written, sealed or not, can't be mapped shared by older kernels. */
 static enum result
-take_rack(struct gatherer *g, int *rack_fd)
+reopen(int fd, int *rack_fd, struct why *why)
 {
-	static struct wire_buffer buffer;
-	struct wire_message m;
 	char path[64];
 
-	if (g->r == OK)
-		g->r = channel_receive(&g->keyring, &buffer, &m, g->why);
-	if (g->r != OK)
-		return BROKEN; /* ABSENT would mean that another service is waited for */
-	(void)snprintf(path, sizeof path, "/proc/self/fd/%d", m.fds[0]);
-	*rack_fd = fd_is_sealed(m.fds[0]) ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-	wire_close_fds(&m);
-	return *rack_fd >= 0 ? OK : why_set(g->why, BROKEN, "keyring made no sealed certificates");
+	(void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	*rack_fd = fd_is_sealed(fd) ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+	return *rack_fd >= 0 ? OK : why_set(why, BROKEN, "keyring made no sealed certificates");
+}
+
+static enum result
+work(struct gatherer *g, const struct instance *in, const struct control_source *source, int ends[2], int made)
+{
+	static const struct timeval limit = { WAIT_SECONDS, 0 };
+	struct why *why = g->why, ignored = WHY_NONE; /* what counts is how keyring ends */
+	enum result r;
+	pid_t pid;
+
+	if ((r = generation_start_helper(in, "keyring", "warden", ends[1], &pid, why)) != OK)
+		return r;
+	fd_close(&ends[1]);
+	(void)setsockopt(ends[0], SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+	g->keyring = channel_of(ends[0], &warden_keyring_protocol, WK_WARDEN, true);
+	g->why = &ignored;
+	g->r = channel_send(&g->keyring, WK_RACK, 0, NULL, BYTES_NONE, &made, g->why);
+	gather_all(g, source);
+	return await(pid, ends[0], why);
 }
 
 enum result
 certificates_gather(const struct instance *in, const struct control_source *source, int *rack_fd, struct why *why)
 {
-	static const struct timeval limit = { WAIT_SECONDS, 0 };
 	struct gatherer g = { .seen = buf_growing(SEEN_MAX), .why = why };
-	int pair_fds[2];
+	int made = memfd_create("certificates", MFD_CLOEXEC | MFD_ALLOW_SEALING), ends[2] = { -1, -1 };
 	enum result r;
-	pid_t pid;
-	int status;
 
-	if ((r = channel_pair(pair_fds, why)) != OK)
-		return r;
-	if ((r = generation_start_helper(in, "keyring", "warden", pair_fds[1], &pid, why)) != OK) {
-		(void)close(pair_fds[0]);
-		(void)close(pair_fds[1]);
-		return r;
-	}
-	(void)close(pair_fds[1]);
-	(void)setsockopt(pair_fds[0], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-	(void)setsockopt(pair_fds[0], SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-	g.keyring = channel_of(pair_fds[0], &warden_keyring_protocol, WK_WARDEN, true);
-	gather_all(&g, source);
-	r = take_rack(&g, rack_fd);
-	channel_close(&g.keyring);
-	if (r != OK)
-		(void)kill(pid, SIGKILL);
-	if (waitpid(pid, &status, 0) == pid && WIFSIGNALED(status))
-		log_simple(SEVERITY_ERROR, "keyring-killed", "signal", sigdescr_np(WTERMSIG(status)));
+	if (made < 0)
+		return why_errno(why, EXHAUSTED, "making a memory file for certificates");
+	r = channel_pair(ends, why);
+	if (r == OK)
+		r = work(&g, in, source, ends, made);
+	if (r == OK)
+		r = reopen(made, rack_fd, why);
+	fd_close(&ends[0]);
+	fd_close(&ends[1]);
+	fd_close(&made);
 	buf_free(&g.seen);
 	return r;
 }

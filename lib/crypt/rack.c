@@ -7,8 +7,6 @@
 #include "wire/wire.h"
 
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 static enum result
 find(const struct rack *s, char kind, struct bytes name, struct bytes *value)
@@ -90,15 +88,12 @@ rack_find_name(const struct rack *s, struct bytes name, struct bytes *files)
 /* ---- making ---- */
 
 enum result
-rack_begin(struct rack_maker *m, struct why *why)
+rack_begin(struct rack_maker *m, int fd, struct why *why)
 {
-	m->fd = memfd_create("certificates", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (m->fd < 0)
-		return why_errno(why, EXHAUSTED, "making a memory file for certificates");
-	if (cdb_make_start(&m->make, m->fd) == 0 && rack_put(m, 'v', BYTES_NONE, BYTES(RACK_VERSION)) == OK)
-		return OK;
-	fd_close(&m->fd);
-	return why_set(why, EXHAUSTED, "no memory for certificates");
+	m->fd = fd;
+	if (cdb_make_start(&m->make, fd) != 0 || rack_put(m, 'v', BYTES_NONE, BYTES(RACK_VERSION)) != OK)
+		return why_set(why, EXHAUSTED, "no memory for certificates");
+	return OK;
 }
 
 enum result
@@ -115,14 +110,9 @@ rack_put(struct rack_maker *m, char kind, struct bytes key, struct bytes value)
 }
 
 enum result
-rack_finish(struct rack_maker *m, int *fd, struct why *why)
+rack_finish(struct rack_maker *m, struct why *why)
 {
-	enum result r = cdb_make_finish(&m->make) == 0 ? fd_seal(m->fd, why)
-						       : why_set(why, EXHAUSTED, "no memory for certificates");
-
-	if (r == OK)
-		*fd = m->fd;
-	else
-		fd_close(&m->fd);
-	return r;
+	if (cdb_make_finish(&m->make) != 0)
+		return why_set(why, EXHAUSTED, "no memory for certificates");
+	return fd_seal(m->fd, why);
 }

@@ -37,7 +37,6 @@ struct rack_maker {
 	struct cdb_make make;
 	int fd;
 };
-enum result rack_begin(struct rack_maker *m, struct why *why);
+enum result rack_begin(struct rack_maker *m, int fd, struct why *why); /* fd: an empty memory file, the caller's */
 enum result rack_put(struct rack_maker *m, char kind, struct bytes key, struct bytes value); /* EXHAUSTED */
-enum result rack_finish(
-    struct rack_maker *m, int *fd, struct why *why); /* sealed; the caller's. Ends m, whatever comes */
+enum result rack_finish(struct rack_maker *m, struct why *why);                              /* and seals it */

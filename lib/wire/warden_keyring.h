@@ -1,5 +1,5 @@
-/* What passes between `warden` and `keyring`: the administrator's certificate and key files, opened but not read; and what
- * `tls` may know of them. */
+/* What passes between `warden` and `keyring`: the administrator's certificate and key files, opened but not read, and a
+ * memory file for what `tls` may know of them. keyring answers by how it ends, so that warden need not read. */
 #pragma once
 
 #include "wire/wire.h"
@@ -16,6 +16,8 @@ struct wk_pair {
 
 /*	message		body			tail fds sender	 how often */
 #define WARDEN_KEYRING(M) \
+	M(WK_RACK, struct wire_nothing, 0, 1, WK_WARDEN, \
+	    ONCE) /* comes first; fd: a memory file to fill (crypt/rack.h) and seal */ \
 	M(WK_PAIR, struct wk_pair, WK_NAME_MAX, 2, WK_WARDEN, \
 	    ANY) /* tail: name of the certificate file; fds: it, and the key's */ \
 	M(WK_LOCKED_PAIR, struct wk_pair, WK_NAME_MAX, 3, WK_WARDEN, ANY) /* and the passphrase's */ \
@@ -24,6 +26,6 @@ struct wk_pair {
 	    ANY) /* fd: OCSP response for the pair of that name; comes before it */ \
 	M(WK_FILE, struct wire_nothing, WK_NAME_MAX, 1, WK_WARDEN, \
 	    ANY) /* fd: CA certificates or CRLs; the same name again adds to it */ \
-	M(WK_END, struct wire_nothing, 0, 0, WK_WARDEN, ONCE) \
-	M(WK_RACK, struct wire_nothing, 0, 1, WK_KEYRING, ONCE) /* fd: sealed; crypt/rack.h */
+	M(WK_END, struct wire_nothing, 0, 0, WK_WARDEN, \
+	    ONCE) /* keyring fills the rack, seals it and ends with status 0 */
 WIRE_PROTOCOL(warden_keyring, WARDEN_KEYRING)

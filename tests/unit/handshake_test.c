@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -34,7 +35,8 @@ fill_rack(void **state)
 
 	(void)signal(SIGPIPE, SIG_IGN); /* as in the daemon */
 	make_keys(state);
-	assert_int_equal(rack_begin(&m, &why), OK);
+	house.rack_fd = memfd_create("rack", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	assert_int_equal(rack_begin(&m, house.rack_fd, &why), OK);
 	for (int i = 0; i < OTHER_KEY; i++) {
 		struct made made = make_pair(
 		    keys[i], "mail.example.org", i == P384_KEY ? "DNS:*.example.net" : "DNS:mail.example.org", NULL);
@@ -49,7 +51,7 @@ fill_rack(void **state)
 	}
 	wire_put_string(&sni, files[P384_KEY]);
 	assert_int_equal(rack_put(&m, 'n', BYTES("*.example.net"), buf_bytes(&sni)), OK);
-	assert_int_equal(rack_finish(&m, &house.rack_fd, &why), OK);
+	assert_int_equal(rack_finish(&m, &why), OK);
 	assert_int_equal(rack_open(&house.rack, house.rack_fd, &why), OK);
 	buf_free(&sni);
 	return 0;
