@@ -11,98 +11,6 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { NOTIFY_NEVER = 1, NOTIFY_SUCCESS = 2, NOTIFY_FAILURE = 4 };
-
-static bool
-wants(uint8_t notify, bool failed)
-{
-	if (failed)
-		return notify == 0 || (notify & NOTIFY_FAILURE) != 0;
-	return (notify & NOTIFY_SUCCESS) != 0;
-}
-
-static const struct task *
-task_of(const struct message *m, uint32_t recipient)
-{
-	for (uint32_t i = 0; i < m->n_tasks; i++)
-		if (m->tasks[i]->recipient == recipient)
-			return m->tasks[i];
-	return NULL;
-}
-
-struct finding {
-	struct report_recipient who;
-	uint8_t room[STORE_NOTE_MAX];
-};
-
-/* the last note of a recipient that failed in an earlier attempt: "5.1.1 text" */
-static void
-read_note(const struct message *m, uint32_t recipient, struct finding *f)
-{
-	struct store_notes notes;
-	struct why why = WHY_NONE;
-
-	f->who.text = BYTES("delivery failed");
-	store_notes_begin(&notes, m->fd, &m->store);
-	while (store_notes_next(&notes, &why) == OK) {
-		if (notes.recipient != recipient || notes.text.len > sizeof f->room)
-			continue;
-		memcpy(f->room, notes.text.at, notes.text.len);
-		f->who.text = bytes_of(f->room, notes.text.len);
-	}
-	for (size_t i = 0; i < 3; i++)
-		f->who.status[i] = (uint8_t)(f->who.text.len > 5 && ascii_is_digit(f->who.text.at[2 * i])
-			? f->who.text.at[2 * i] - '0'
-			: 0);
-	if (f->who.status[0] != 5)
-		memcpy(f->who.status, (const uint8_t[3]){ 5, 0, 0 }, 3);
-}
-
-/* whether this recipient is to be in the report; fills *f if so */
-static bool
-find(const struct message *m, const struct store_recipient *r, uint32_t i, enum store_status status, struct finding *f)
-{
-	const struct task *t = task_of(m, i);
-	bool failed = t != NULL ? t->outcome == SD_PERMANENT : status == STORE_FAILED;
-	bool delivered = t != NULL && t->outcome == SD_DELIVERED;
-
-	if ((!failed && !delivered) || !wants(r->notify, failed))
-		return false;
-	f->who = (struct report_recipient){
-		.address = r->forward, .orcpt = r->orcpt, .action = failed ? REPORT_FAILED : REPORT_DELIVERED
-	};
-	if (t == NULL) {
-		read_note(m, i, f);
-		return true;
-	}
-	memcpy(f->who.status, t->enhanced, sizeof f->who.status);
-	f->who.text = t->text != NULL ? bytes_of_string(t->text)
-	    : delivered               ? BYTES("delivered")
-				      : BYTES("delivery failed");
-	return true;
-}
-
-static uint32_t
-count_findings(const struct message *m, bool only_failed)
-{
-	struct store_walk w = store_walk_of(&m->store);
-	struct store_recipient r;
-	enum store_status status;
-	struct finding f;
-	uint32_t i, n = 0;
-
-	while (store_walk_next(&w, &r, &i, &status))
-		if (find(m, &r, i, status, &f))
-			n += !only_failed || f.who.action == REPORT_FAILED;
-	return n;
-}
-
-static bool
-is_report(const struct message *m)
-{
-	return m->store.reverse.len == 0 || (m->store.flags & (STORE_BOUNCE | STORE_DOUBLE_BOUNCE)) != 0;
-}
-
 static void
 put_address(struct buf *b, struct bytes local, struct bytes host)
 {
@@ -116,7 +24,7 @@ put_address(struct buf *b, struct bytes local, struct bytes host)
 static void
 put_destination(struct send *s, const struct message *m, struct buf *b)
 {
-	if (is_report(m))
+	if (message_is_report(m))
 		put_address(b, s->double_to, s->double_host);
 	else
 		buf_add(b, m->store.reverse);
@@ -136,7 +44,7 @@ put_trace(struct send *s, const struct message *m, struct buf *b, size_t *id_at)
 	buf_add_string(b, "\r\n");
 }
 
-static bool
+static void
 discard(const struct message *m, const char *what)
 {
 	struct log_line l;
@@ -145,7 +53,6 @@ discard(const struct message *m, const char *what)
 	log_text(&l, "msg", m->id.text);
 	log_text(&l, "why", what);
 	log_end(&l);
-	return false;
 }
 
 /* never 0, unique among those in use, and in the message's chain */
@@ -166,7 +73,7 @@ open_report(struct send *s, struct message *m, struct why *why)
 	uint8_t notify = 0;
 	size_t id_at;
 
-	if (is_report(m))
+	if (message_is_report(m))
 		open.flags |= PQ_DOUBLE_BOUNCE;
 	if (m->store.flags & STORE_SMTPUTF8)
 		open.flags |= PQ_SMTPUTF8 | PQ_8BITMIME;
@@ -189,23 +96,61 @@ open_report(struct send *s, struct message *m, struct why *why)
 	return port_send(&s->bounces, PQ_OPEN, m->report_ref, &open, buf_bytes(&tail), NULL, why);
 }
 
+/* The next one that waits for its turn; those that can't be begun have failed. */
+static void
+begin_next(struct send *s)
+{
+	while (s->unreported.first != NULL && s->n_reports < REPORTS_MAX) {
+		struct message *m = s->unreported.first;
+		struct why why = WHY_NONE;
+		enum result r;
+
+		s->unreported.first = m->unreported;
+		if (s->unreported.first == NULL)
+			s->unreported.last = NULL;
+		s->n_reports++;
+		r = open_report(s, m, &why);
+		if (r == OK)
+			continue;
+		log_why("bounce", r, &why);
+		m->report_ref = 0;
+		s->n_reports--;
+		message_reported(s, m, r);
+	}
+}
+
 bool
 bounce_begin(struct send *s, struct message *m)
 {
-	struct why why = WHY_NONE;
-	enum result r;
-
-	if (count_findings(m, is_report(m)) == 0)
+	if (findings_walk(m, false, NULL, NULL) == 0)
 		return false;
-	if (m->store.flags & STORE_DOUBLE_BOUNCE)
-		return discard(m, "triple bounce: a report about a report could not be delivered");
-	if (is_report(m) && s->double_to.len == 0)
-		return discard(m, "double bounce: doublebounceto is empty");
-	r = open_report(s, m, &why);
-	if (r == OK)
+	if (m->store.flags & STORE_DOUBLE_BOUNCE) {
+		discard(m, "triple bounce: a report about a report could not be delivered");
+		message_reported(s, m, OK);
 		return true;
-	log_why("bounce", r, &why);
-	return false; /* report_ref is set: the message is kept and tried again */
+	}
+	if (message_is_report(m) && s->double_to.len == 0) {
+		discard(m, "double bounce: doublebounceto is empty");
+		message_reported(s, m, OK);
+		return true;
+	}
+	m->unreported = NULL;
+	if (s->unreported.last == NULL)
+		s->unreported.first = m;
+	else
+		s->unreported.last->unreported = m;
+	s->unreported.last = m;
+	begin_next(s);
+	return true;
+}
+
+void
+bounce_ended(struct send *s, struct message *m, enum result r)
+{
+	m->report_ref = 0;
+	s->n_reports--;
+	message_reported(s, m, r);
+	begin_next(s);
 }
 
 static void
@@ -221,7 +166,7 @@ fill(struct send *s, const struct message *m, struct report *r, struct buf *from
 		.arrived_s = m->store.received_us / 1000000,
 		.now_s = clock_wall_s(),
 		.utf8 = (m->store.flags & STORE_SMTPUTF8) != 0,
-		.double_bounce = is_report(m),
+		.double_bounce = message_is_report(m),
 		.fd = m->fd,
 		.content_at = m->store.content_at,
 		.content_len = m->store.content_len,
@@ -238,55 +183,59 @@ log_report(const struct message *m, const struct report *r, uint32_t n)
 
 	log_begin(&l, SEVERITY_INFO, "bounce");
 	log_text(&l, "msg", m->id.text);
-	log_bytes(&l, "to", r->to);
+	log_bytes(&l, "for", r->to);
 	log_number(&l, "recipients", n);
 	log_text(&l, "double", r->double_bounce ? "yes" : "no");
 	log_end(&l);
 }
 
+struct writing {
+	struct report report;
+	struct report_writer writer;
+};
+
+static void
+add(void *context, uint32_t recipient, const struct report_recipient *who)
+{
+	struct writing *w = context;
+
+	(void)recipient;
+	report_add(&w->writer, &w->report, who);
+}
+
 static enum result
-write_report(struct send *s, struct message *m, int fd, struct why *why)
+write_report(struct send *s, struct message *m, int fd, uint64_t *octets, struct why *why)
 {
 	uint8_t from_room[600], to_room[STORE_PATH_MAX + 300];
 	struct buf from = BUF_OVER(from_room), to = BUF_OVER(to_room);
-	struct store_walk walk = store_walk_of(&m->store);
-	struct store_recipient recipient;
-	struct report_writer w;
-	struct report r;
-	enum store_status status;
-	struct finding f;
-	uint32_t i, n = 0;
-	enum result result;
+	struct writing w;
+	enum result r;
+	uint32_t n;
 
-	fill(s, m, &r, &from, &to);
-	report_begin(&w);
-	while (store_walk_next(&walk, &recipient, &i, &status))
-		if (find(m, &recipient, i, status, &f)) {
-			report_add(&w, &r, &f.who);
-			n++;
-		}
-	result = report_finish(&w, &r, fd, &m->report_octets, why);
-	report_free(&w);
-	if (result == OK)
-		log_report(m, &r, n);
-	return result;
+	fill(s, m, &w.report, &from, &to);
+	report_begin(&w.writer);
+	n = findings_walk(m, true, add, &w);
+	r = report_finish(&w.writer, &w.report, fd, octets, why);
+	report_free(&w.writer);
+	if (r == OK)
+		log_report(m, &w.report, n);
+	return r;
 }
 
 void
 bounce_writer(struct send *s, struct message *m, int fd)
 {
 	struct why why = WHY_NONE;
-	struct pq_commit commit;
-	enum result r = write_report(s, m, fd, &why);
+	struct pq_commit commit = { 0 };
+	enum result r = write_report(s, m, fd, &commit.octets, &why);
 
 	(void)close(fd);
-	if (r == OK) {
-		commit.octets = m->report_octets;
+	if (r == OK)
 		r = port_send(&s->bounces, PQ_COMMIT, m->report_ref, &commit, BYTES_NONE, NULL, &why);
-	} else
+	else
 		(void)!port_send(&s->bounces, PQ_ABORT, m->report_ref, NULL, BYTES_NONE, NULL, &why);
 	if (r == OK)
 		return;
 	log_why("bounce", r, &why);
-	message_reported(s, m, r);
+	bounce_ended(s, m, r);
 }

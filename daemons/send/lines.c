@@ -1,29 +1,39 @@
 /* Local deliveries: a line of tasks for each user, and for some of the lines a process that takes them.
  * Trusts the user table for uid, gid and home; what local answers only for the tasks that it was given.
  * Never gives a task to two processes, never waits for one user because of another. */
+#include "send/parking.h"
 #include "send/send.h"
 
 #include "sys/clock.h"
 #include "sys/log.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define N_CHAINS 1024
-#define IDLE_MS 3000 /* a process without work ends after that */
-#define TURN_MAX 500 /* deliveries before a line makes room for others that wait */
+#define IDLE_MS 3000    /* a process without work ends after that */
+#define STALL_MS 900000 /* one that answers nothing for so long is given up */
+#define TURN_MAX 500    /* deliveries before a line makes room for others that wait */
+#define SHARE_LEAST 64  /* tasks that a line may always have */
+#define ASK_AT_ONCE 64  /* messages that a line asks for at a time */
+#define DROPPED_S 60    /* until messages are tried again whose line came to nothing */
 
 struct line {
-	struct line *chain;        /* same hash */
-	struct line *next_waiting; /* lines that wait for a process */
+	struct line *chain;         /* same hash */
+	struct line *next_waiting;  /* lines that wait for a process */
+	struct line *newer, *older; /* lines whose process has nothing to do */
 	uint32_t uid, gid, number;
 	struct port port;
-	struct timer idle;
+	struct timer timer; /* idle, or stalled */
 	struct task *first, *last;
 	struct task *given[SD_IN_FLIGHT];
 	unsigned n_given, n_done;
-	bool runs, waits;
+	uint32_t n_tasks;      /* of messages in hand, given or not */
+	struct parking parked; /* messages for which it was too long */
+	uint32_t ref, n_asked; /* messages asked for again under that ref */
+	bool runs, waits, idles;
 	size_t name_len, home_len;
 	char *home;
 	char name[64];
@@ -31,8 +41,8 @@ struct line {
 };
 
 static struct line *chains[N_CHAINS];
-static struct line *waiting_first, *waiting_last;
-static uint32_t n_running, last_number;
+static struct line *waiting_first, *waiting_last, *idle_oldest, *idle_newest;
+static uint32_t n_running, last_number, last_ref;
 
 static struct line *
 find(uint32_t uid, struct bytes home)
@@ -43,29 +53,115 @@ find(uint32_t uid, struct bytes home)
 	return NULL;
 }
 
+static bool
+is_needed(const struct line *l)
+{
+	return l->first != NULL || l->n_given > 0 || l->parked.n > 0 || l->n_asked > 0 || l->waits || l->runs;
+}
+
 static void
 forget(struct line *l)
 {
 	struct line **link = &chains[l->uid % N_CHAINS];
 
+	if (is_needed(l))
+		return;
 	while (*link != l)
 		link = &(*link)->chain;
 	*link = l->chain;
-	loop_cancel(&l->send->loop, &l->idle);
+	loop_cancel(&l->send->loop, &l->timer);
+	free(l->parked.ring);
 	free(l->home);
 	free(l);
 }
 
 static void pump(struct line *l);
 static void start_waiting(struct send *s);
-static void went_idle(struct loop *loop, struct timer *t);
 
 static void
-settle(struct line *l, struct task *t, enum sd_outcome outcome, const char *text)
+defer(struct line *l, struct task *t, const char *text)
 {
-	static const uint8_t temporary[3] = { 4, 3, 0 };
+	l->n_tasks--;
+	task_defer(l->send, t, text);
+}
 
-	message_settle(l->send, t, outcome, temporary, bytes_of_string(text));
+static void
+set_idle(struct line *l, bool idles)
+{
+	if (l->idles == idles)
+		return;
+	l->idles = idles;
+	if (idles) {
+		l->older = idle_newest;
+		l->newer = NULL;
+		*(idle_newest != NULL ? &idle_newest->newer : &idle_oldest) = l;
+		idle_newest = l;
+		return;
+	}
+	*(l->older != NULL ? &l->older->newer : &idle_oldest) = l->newer;
+	*(l->newer != NULL ? &l->newer->older : &idle_newest) = l->older;
+}
+
+/* ---- messages for which the line had no room ---- */
+
+/* A line may have as many tasks as there is room left for others: however many hang, there is room for one more. */
+static uint32_t
+share(const struct send *s)
+{
+	uint32_t room = s->n_in_hand < IN_HAND_MAX ? IN_HAND_MAX - s->n_in_hand : 0;
+
+	return room > SHARE_LEAST ? room : SHARE_LEAST;
+}
+
+static void
+ask_for_parked(struct line *l)
+{
+	uint32_t room = share(l->send) / 2;
+
+	if (l->n_asked > 0 || l->parked.n == 0 || l->n_tasks >= room)
+		return;
+	while (l->parked.n > 0 && l->n_asked < ASK_AT_ONCE && l->n_tasks + l->n_asked < room) {
+		struct id id = parking_take(&l->parked);
+
+		l->n_asked++;
+		send_fetch(l->send, &id, l->ref);
+	}
+}
+
+void
+lines_answered(uint32_t ref)
+{
+	for (struct line *l = chains[ref % N_CHAINS]; l != NULL; l = l->chain)
+		if (l->ref == ref && l->n_asked > 0) {
+			if (--l->n_asked == 0)
+				ask_for_parked(l);
+			forget(l);
+			return;
+		}
+}
+
+/* no process can be had for this user: the schedule takes over */
+static void
+drop_parked(struct line *l)
+{
+	while (l->parked.n > 0) {
+		struct id id = parking_take(&l->parked);
+
+		(void)waiting_add(l->send, &id, clock_wall_s() + DROPPED_S);
+	}
+}
+
+/* ---- its process ---- */
+
+static struct task *
+next_task(struct line *l)
+{
+	struct task *t = l->first;
+
+	l->first = t->next;
+	if (l->first == NULL)
+		l->last = NULL;
+	return t;
 }
 
 static void
@@ -76,17 +172,13 @@ fail_all(struct line *l, const char *text, bool also_waiting)
 
 		l->given[i] = NULL;
 		if (t != NULL)
-			settle(l, t, SD_TEMPORARY, text);
+			defer(l, t, text);
 	}
 	l->n_given = 0;
-	while (also_waiting && l->first != NULL) {
-		struct task *t = l->first;
-
-		l->first = t->next;
-		if (l->first == NULL)
-			l->last = NULL;
-		settle(l, t, SD_TEMPORARY, text);
-	}
+	while (also_waiting && l->first != NULL)
+		defer(l, next_task(l), text);
+	if (also_waiting)
+		drop_parked(l);
 }
 
 static void
@@ -95,6 +187,7 @@ stop(struct line *l)
 	if (!l->runs)
 		return;
 	port_close(&l->port);
+	set_idle(l, false);
 	l->runs = false;
 	n_running--;
 }
@@ -125,28 +218,52 @@ answered(struct port *p, struct wire_message *m, struct why *why)
 	l->given[m->ref] = NULL;
 	l->n_given--;
 	l->n_done++;
-	message_settle(l->send, t, (enum sd_outcome)r->outcome, r->enhanced, m->tail);
+	l->n_tasks--;
+	task_settle(l->send, t, (enum sd_outcome)r->outcome, r->enhanced, m->tail);
 	pump(l);
 	return OK;
+}
+
+static void
+log_ended(const struct line *l, enum result r, const struct why *why)
+{
+	struct log_line line;
+
+	log_begin(&line, SEVERITY_ERROR, "local-ended");
+	log_bytes(&line, "user", bytes_of(l->name, l->name_len));
+	log_number(&line, "uid", l->uid);
+	log_number(&line, "unanswered", l->n_given);
+	log_text(&line, "why", r == ABSENT ? "it ended early" : why->text);
+	log_end(&line);
+}
+
+/* After a process that did nothing another one is not tried at once. */
+static void
+give_up(struct line *l, const char *text, bool useless)
+{
+	struct send *s = l->send;
+
+	fail_all(l, text, useless);
+	if (l->first != NULL)
+		wait_for_turn(l);
+	else
+		loop_cancel(&s->loop, &l->timer);
+	ask_for_parked(l);
+	forget(l);
+	start_waiting(s);
 }
 
 static void
 ended(struct port *p, enum result r, struct why *why)
 {
 	struct line *l = container_of(p, struct line, port);
-	struct send *s = l->send;
-	bool useless = l->n_done == 0;
 
 	l->runs = false;
+	set_idle(l, false);
 	n_running--;
 	if (l->n_given > 0 || r != ABSENT)
-		log_why("local-ended", r == ABSENT ? BROKEN : r, why);
-	fail_all(l, "the delivery process ended early: its log line says why", useless);
-	if (l->first != NULL)
-		wait_for_turn(l);
-	else if (!l->waits)
-		forget(l);
-	start_waiting(s);
+		log_ended(l, r, why);
+	give_up(l, "the delivery process ended early: its log line says why", l->n_done == 0);
 }
 
 static const struct port_events local_events = { answered, ended };
@@ -188,18 +305,23 @@ start(struct line *l)
 static void
 start_waiting(struct send *s)
 {
-	while (waiting_first != NULL && n_running < s->max_lines) {
-		struct line *l = waiting_first;
+	while (waiting_first != NULL && (n_running < s->max_lines || idle_oldest != NULL)) {
+		struct line *l = waiting_first, *idle = idle_oldest;
 
 		waiting_first = l->next_waiting;
 		if (waiting_first == NULL)
 			waiting_last = NULL;
 		l->waits = false;
-		if (!start(l)) {
+		if (n_running >= s->max_lines) { /* one with nothing to do makes room */
+			stop(idle);
+			forget(idle);
+		}
+		if (start(l))
+			pump(l);
+		else {
 			fail_all(l, "no delivery process could be started", true);
 			forget(l);
-		} else
-			pump(l);
+		}
 	}
 }
 
@@ -223,62 +345,62 @@ give(struct line *l, struct task *t, uint32_t slot, struct why *why)
 	return port_send(&l->port, SD_DELIVER, slot, &body, buf_bytes(&tail), &m->fd, why);
 }
 
-static struct task *
-next_task(struct line *l)
+static void
+on_timer(struct loop *loop, struct timer *t)
 {
-	struct task *t = l->first;
+	struct line *l = container_of(t, struct line, timer);
+	struct why why = WHY_NONE;
 
-	l->first = t->next;
-	if (l->first == NULL)
-		l->last = NULL;
-	return t;
+	(void)loop;
+	stop(l);
+	if (l->n_given > 0)
+		log_ended(l, why_set(&why, BROKEN, "no answer for %d seconds", STALL_MS / 1000), &why);
+	give_up(l, "the delivery process does not answer", l->n_done == 0);
 }
 
-/* gives the process as much as it may have */
-static void
-pump(struct line *l)
+/* fills the free slots; false: the process is gone, ended() follows */
+static bool
+give_tasks(struct line *l)
 {
-	struct why why = WHY_NONE;
-	bool yields = waiting_first != NULL && l->n_done >= TURN_MAX;
-
-	for (uint32_t slot = 0; slot < SD_IN_FLIGHT && l->first != NULL && !yields; slot++) {
+	for (uint32_t slot = 0; slot < SD_IN_FLIGHT && l->first != NULL; slot++) {
+		struct why why = WHY_NONE;
 		struct task *t;
 		enum result r;
 
 		if (l->given[slot] != NULL)
 			continue;
 		t = next_task(l);
-		r = give(l, t, slot, &why);
+		r = t->message->held ? why_set(&why, REFUSED, "held by the administrator") : give(l, t, slot, &why);
 		if (r == OK) {
 			l->given[slot] = t;
 			l->n_given++;
 			continue;
 		}
-		settle(l, t, SD_TEMPORARY, why.text);
+		defer(l, t, why.text);
 		if (r == ABSENT)
-			return; /* ended() follows */
+			return false;
+		slot--; /* it is still free */
 	}
-	if (l->n_given > 0)
-		loop_cancel(&l->send->loop, &l->idle);
-	else if (yields || waiting_first != NULL)
-		went_idle(&l->send->loop, &l->idle);
-	else
-		(void)loop_at(&l->send->loop, &l->idle, l->send->loop.now + IDLE_MS);
+	return true;
 }
 
+/* gives the process as much as it may have */
 static void
-went_idle(struct loop *loop, struct timer *t)
+pump(struct line *l)
 {
-	struct line *l = container_of(t, struct line, idle);
-	struct send *s = l->send;
+	bool yields = waiting_first != NULL && l->n_done >= TURN_MAX;
 
-	(void)loop;
-	stop(l);
-	if (l->first != NULL)
-		wait_for_turn(l);
-	else
-		forget(l);
-	start_waiting(s);
+	if (!yields && !give_tasks(l))
+		return;
+	ask_for_parked(l);
+	set_idle(l, l->n_given == 0);
+	if (l->n_given > 0)
+		(void)loop_at(&l->send->loop, &l->timer, l->send->loop.now + STALL_MS);
+	else if (waiting_first != NULL || l->first != NULL) {
+		stop(l);
+		give_up(l, "", false);
+	} else
+		(void)loop_at(&l->send->loop, &l->timer, l->send->loop.now + IDLE_MS);
 }
 
 static struct line *
@@ -300,50 +422,61 @@ new_line(struct send *s, uint32_t uid, uint32_t gid, struct bytes name, struct b
 	l->uid = uid;
 	l->gid = gid;
 	l->send = s;
-	l->idle.due = went_idle;
+	l->timer.due = on_timer;
+	last_ref = (last_ref + 1) & 0x1fffff;
+	l->ref = (last_ref + 1) * N_CHAINS +
+	    uid % N_CHAINS; /* at least ASK_LINES; lines_answered finds it by its chain */
 	l->chain = chains[uid % N_CHAINS];
 	chains[uid % N_CHAINS] = l;
 	return l;
 }
 
-bool
-lines_add(struct send *s, uint32_t uid, uint32_t gid, struct bytes name, struct bytes home, struct task *t)
+enum lines_answer
+lines_find(struct send *s, const struct user *u, const struct message *m, struct line **found)
 {
-	struct line *l = find(uid, home);
+	struct line *l = find(u->uid, u->home);
 
-	if (l == NULL && (l = new_line(s, uid, gid, name, home)) == NULL)
-		return false;
+	if (l == NULL && (l = new_line(s, u->uid, u->gid, u->name, u->home)) == NULL)
+		return LINES_NO_MEMORY;
+	*found = l;
+	if (l->n_tasks < share(s))
+		return LINES_TAKEN;
+	return parking_put(&l->parked, &m->id) ? LINES_FULL : LINES_NO_MEMORY;
+}
+
+void
+lines_add(struct line *l, struct task *t)
+{
+	struct send *s = l->send;
+
 	t->next = NULL;
 	if (l->last == NULL)
 		l->first = t;
 	else
 		l->last->next = t;
 	l->last = t;
+	l->n_tasks++;
 	if (l->runs)
 		pump(l);
 	else
 		wait_for_turn(l);
 	start_waiting(s);
-	return true;
 }
 
 void
 lines_refused(struct send *s, uint32_t ref, struct bytes text)
 {
-	char why[TEXT_MAX];
+	char why[WHY_MAX + 1];
 
-	(void)s;
 	for (size_t i = 0; i < N_CHAINS; i++)
-		for (struct line *l = chains[i]; l != NULL; l = l->chain)
-			if (l->runs && l->number == ref) {
-				size_t n = text.len < sizeof why - 1 ? text.len : sizeof why - 1;
-
-				memcpy(why, text.at, n);
-				why[n] = '\0';
-				stop(l);
-				fail_all(l, why, true);
-				forget(l);
-				start_waiting(s);
-				return;
-			}
+		for (struct line *l = chains[i]; l != NULL; l = l->chain) {
+			if (!l->runs || l->number != ref)
+				continue;
+			(void)snprintf(why, sizeof why, "%.*s", (int)text.len, (const char *)text.at);
+			stop(l);
+			fail_all(l, why, true);
+			forget(l);
+			start_waiting(s);
+			return;
+		}
 }

@@ -10,8 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define NEIGHBOUR_LINE 20000 /* results that may wait for a busy queue */
-
 static struct send send_state;
 static volatile sig_atomic_t alarmed;
 
@@ -25,13 +23,65 @@ on_alarm(int signal)
 static void
 idle(struct loop *loop)
 {
-	(void)loop;
+	struct send *s = container_of(loop, struct send, loop);
+
+	messages_go_on(s);
 	if (!alarmed)
 		return;
 	alarmed = 0;
 	log_simple(SEVERITY_INFO, "retry-all", "by", "signal");
-	waiting_retry(&send_state, NULL);
+	waiting_retry_all(s, BYTES_NONE);
 }
+
+/* ---- to queue ---- */
+
+void
+tell_queue(struct send *s, uint16_t type, const struct id *id, void *body, struct bytes tail)
+{
+	struct why why = WHY_NONE;
+	enum result r;
+
+	if (id != NULL) /* every body but that of QS_CREDIT begins with one */
+		memcpy(body, id->text, sizeof id->text);
+	r = port_send(&s->queue, type, 0, body, tail, NULL, &why);
+	if (r == OK || r == ABSENT) /* ABSENT: its end is noticed where it ends */
+		return;
+	log_why("queue", r, &why);
+	s->end = r;
+	s->loop.stop = true;
+}
+
+void
+send_fetch(struct send *s, const struct id *id, uint32_t ref)
+{
+	struct qs_name name = { .spare = 0 };
+	struct why why = WHY_NONE;
+	enum result r;
+
+	memcpy(name.id, id->text, sizeof name.id);
+	r = port_send(&s->queue, QS_FETCH, ref, &name, BYTES_NONE, NULL, &why);
+	if (r == OK)
+		s->n_fetching++;
+	else if (r != ABSENT) {
+		log_why("queue", r, &why);
+		s->end = r;
+		s->loop.stop = true;
+	}
+}
+
+void
+send_credit(struct send *s)
+{
+	uint32_t used = s->n_in_hand + s->n_fetching + s->credit_given;
+	struct qs_credit credit = { used < IN_HAND_MAX ? IN_HAND_MAX - used : 0 };
+
+	if (credit.n < IN_HAND_MAX / 8 || s->weight > WEIGHT_MAX)
+		return;
+	s->credit_given += credit.n;
+	tell_queue(s, QS_CREDIT, NULL, &credit, BYTES_NONE);
+}
+
+/* ---- from our neighbours ---- */
 
 static enum result
 take_id(const char text[ID_LEN + 1], struct id *id, struct why *why)
@@ -39,6 +89,25 @@ take_id(const char text[ID_LEN + 1], struct id *id, struct why *why)
 	if (!id_from_bytes(bytes_of(text, ID_LEN), id))
 		return why_set(why, MALFORMED, "queue named a message that can't be");
 	return OK;
+}
+
+/* an answer to QS_FETCH, or a message that used a credit */
+static void
+count_answer(struct send *s, uint32_t ref)
+{
+	if (ref == ASK_NOT && s->credit_given > 0)
+		s->credit_given--;
+	else if (ref != ASK_NOT && s->n_fetching > 0)
+		s->n_fetching--;
+}
+
+static void
+on_retry(struct send *s, const struct id *id, struct bytes domain)
+{
+	if (id == NULL)
+		waiting_retry_all(s, domain);
+	else if (message_find(s, id) == NULL)
+		waiting_ask(s, id, ASK_NOW);
 }
 
 static enum result
@@ -56,26 +125,41 @@ from_queue(struct port *p, struct wire_message *m, struct why *why)
 	case QS_MESSAGE:
 		fd = m->fds[0];
 		m->fds[0] = -1;
-		if (m->ref == 0 && s->credit_given > 0) /* not fetched: it used a credit */
-			s->credit_given--;
-		message_take(s, &id, fd, m->ref != 0);
-		send_credit(s);
+		count_answer(s, m->ref);
+		message_take(s, &id, fd, m->ref);
 		break;
 	case QS_GONE:
+		count_answer(s, m->ref);
 		break;
 	case QS_FORGET:
 		message_forget(s, &id);
-		break;
+		return OK;
 	case QS_RETRY:
-		waiting_retry(s, all ? NULL : &id);
-		break;
+		on_retry(s, all ? NULL : &id, m->tail);
+		return OK;
 	case QS_BOUNCE:
 		message_return(s, &id);
-		break;
+		return OK;
 	default:
 		return why_set(why, MALFORMED, "queue said what it does not say");
 	}
+	if (m->ref >= ASK_LINES)
+		lines_answered(m->ref);
+	send_credit(s);
+	waiting_go_on(s);
 	return OK;
+}
+
+static void
+log_report_failed(const struct message *m, uint32_t result, struct bytes text)
+{
+	struct log_line l;
+
+	log_begin(&l, SEVERITY_ERROR, "bounce-put-off");
+	log_text(&l, "msg", m->id.text);
+	log_text(&l, "result", result_meaning((enum result)result)->name);
+	log_bytes(&l, "why", text);
+	log_end(&l);
 }
 
 static enum result
@@ -86,9 +170,8 @@ from_intake(struct port *p, struct wire_message *m, struct why *why)
 	const struct pq_failed *failed = m->body;
 	int fd;
 
-	(void)why;
 	if (about == NULL)
-		return OK; /* its message was dropped meanwhile */
+		return OK; /* we gave it up */
 	switch (m->type) {
 	case PQ_WRITER:
 		fd = m->fds[0];
@@ -96,15 +179,14 @@ from_intake(struct port *p, struct wire_message *m, struct why *why)
 		bounce_writer(s, about, fd);
 		break;
 	case PQ_COMMITTED:
-		message_reported(s, about, OK);
+		bounce_ended(s, about, OK);
 		break;
 	case PQ_FAILED:
-		log_simple(SEVERITY_ERROR, "bounce", "why",
-		    failed->result == (uint32_t)EXHAUSTED ? "no room in the queue" : "queue failed");
-		message_reported(s, about, EXHAUSTED);
+		log_report_failed(about, failed->result, m->tail);
+		bounce_ended(s, about, EXHAUSTED);
 		break;
 	default:
-		break;
+		return why_set(why, MALFORMED, "queue said what it does not say");
 	}
 	return OK;
 }

@@ -3,6 +3,8 @@
  * Never yields a time that is past. */
 #include "send/send.h"
 
+#define AGE_MAX (UINT64_C(1) << 40)
+
 static uint64_t
 square_root(uint64_t n)
 {
@@ -19,14 +21,34 @@ square_root(uint64_t n)
 	return low;
 }
 
+static uint64_t
+age_of(uint64_t birth_s, uint64_t now_s)
+{
+	uint64_t age = now_s > birth_s ? now_s - birth_s : 0;
+
+	return age < AGE_MAX ? age : AGE_MAX;
+}
+
+static uint64_t
+step_of(enum channel_kind kind)
+{
+	return kind == KIND_LOCAL ? 10 : 20;
+}
+
 uint64_t
 schedule_next(uint64_t birth_s, uint64_t now_s, enum channel_kind kind)
 {
-	uint64_t age = now_s > birth_s ? now_s - birth_s : 0, root, next;
+	uint64_t root = square_root(age_of(birth_s, now_s)) + step_of(kind);
+	uint64_t next = (birth_s < now_s ? birth_s : now_s) + root * root;
 
-	if (age > (UINT64_C(1) << 40))
-		age = UINT64_C(1) << 40;
-	root = square_root(age) + (kind == KIND_LOCAL ? 10 : 20);
-	next = (birth_s < now_s ? birth_s : now_s) + root * root;
 	return next > now_s ? next : now_s + 1;
+}
+
+bool
+schedule_passes(uint64_t birth_s, uint64_t due_s, uint64_t now_s, uint64_t age_s, enum channel_kind kind)
+{
+	uint64_t root = square_root(age_of(birth_s, due_s)), step = step_of(kind);
+	uint64_t before = root > step ? (root - step) * (root - step) : 0; /* or less than a step of its root later */
+
+	return age_of(birth_s, now_s) >= age_s && before < age_s;
 }

@@ -3,6 +3,7 @@
 
 #include "base/id.h"
 #include "control/control.h"
+#include "control/users.h"
 #include "send/privileges.h"
 #include "store/store.h"
 #include "sys/loop.h"
@@ -12,13 +13,20 @@
 #include "wire/send_local.h"
 #include "wire/send_lspawn.h"
 
-#define IN_HAND_MAX 2000 /* messages in memory, each with a descriptor; the others wait as waiting.h has them */
+#define IN_HAND_MAX 3000 /* messages in memory, each with a descriptor; the others wait in waiting.c or in a line */
 #define IN_HAND_CHAINS 1024
-#define LOCALS_MAX 1000 /* delivery processes at a time, whatever concurrencylocal says */
-#define TEXT_MAX 400
+#define WEIGHT_MAX (64u << 20)       /* octets of envelopes and tasks in hand, about */
+#define RECIPIENTS_A_TURN 64         /* of one message, before others have their turn */
+#define NEIGHBOUR_BUSY 20000         /* results that wait for queue: nothing more is begun */
+#define NEIGHBOUR_LINE 400000        /* more than WEIGHT_MAX of messages can have as results */
+#define LOCALS_MAX 1000              /* delivery processes at a time, whatever concurrencylocal says */
+#define REPORTS_MAX 64               /* reports on their way into the queue */
+#define DELAY_NOTICE_S (120u * 120u) /* 4 hours: age at which a sender is told who asked for it (NOTIFY=DELAY) */
 
 struct message;
 struct line;
+
+enum channel_kind { KIND_LOCAL, KIND_REMOTE };
 
 /* One recipient of a message in hand, on its way. */
 struct task {
@@ -26,12 +34,12 @@ struct task {
 	struct task *next;  /* in its line */
 	uint32_t recipient; /* index in the envelope */
 	bool virtual_user;
+	uint8_t kind;    /* enum channel_kind */
 	uint8_t outcome; /* enum sd_outcome, once settled */
 	uint8_t enhanced[3];
-	bool settled;
 	uint64_t began_ms;
-	char *text;                    /* why it failed; null: nothing to say */
-	struct bytes address, maildir; /* in `room` */
+	char *text;                          /* why it failed; null: nothing to say */
+	struct bytes address, maildir, user; /* in `room` */
 	uint8_t room[];
 };
 
@@ -39,16 +47,28 @@ struct message {
 	struct id id;
 	int fd;
 	struct store_message store;
-	struct task **tasks; /* those begun in this attempt */
+	struct task **tasks; /* those begun in this attempt, in the envelope's order */
 	uint32_t n_tasks, n_open;
-	uint64_t now_s; /* of this attempt */
-	bool last_try;  /* older than queuelifetime */
-	bool give_up;   /* an administrator wants it returned */
-	/* its report, while one is being made */
-	uint32_t report_ref; /* 0: none; the low bits are the message's chain */
-	uint64_t report_octets;
-	bool forgotten;                  /* held or deleted: nothing more is begun, nothing recorded */
+	size_t weight;
+	uint64_t now_s;                  /* of this attempt */
+	struct store_walk walk;          /* to the recipients not yet begun */
+	struct message *unbegun;         /* next in the list of those with such recipients */
+	bool fetched;                    /* it waited here, and was asked for */
+	bool last_try;                   /* older than queuelifetime */
+	bool give_up;                    /* an administrator wants it returned */
+	bool held;                       /* held or deleted: nothing more is begun, no report made */
+	bool again;                      /* released or asked for while in hand: to be taken once more */
+	bool unfinished;                 /* a recipient could not be begun: it waits for the next attempt */
+	bool put_off;                    /* a recipient's line was full; the line asks for the message again */
+	bool reported;                   /* its report is in the queue */
+	bool report_failed;              /* none could be made now */
+	uint32_t report_ref;             /* of the report under way; 0: none; the low bits are the message's chain */
+	struct message *unreported;      /* next in the list of those that wait to make theirs */
 	struct message *next, *previous; /* all in hand with this hash */
+};
+
+struct messages {
+	struct message *first, *last;
 };
 
 struct send {
@@ -56,8 +76,13 @@ struct send {
 	const struct control *control;
 	struct port queue, bounces, lspawn;
 	struct message *in_hand[IN_HAND_CHAINS];
-	uint32_t n_in_hand, credit_given;
-	uint32_t last_ref; /* of reports */
+	uint32_t n_in_hand, n_fetched; /* the latter of the former */
+	uint32_t credit_given;         /* messages that queue may still send unasked */
+	uint32_t n_fetching;           /* asked for, not yet answered */
+	size_t weight;
+	struct messages unbegun, unreported;
+	uint32_t n_reports, last_ref;
+	char retry_domain[256]; /* of the administrator's last request for one domain */
 	enum result end;
 	/* settings */
 	uint64_t lifetime_s, bounce_max;
@@ -65,34 +90,81 @@ struct send {
 	struct bytes me, bounce_from, bounce_host, double_to, double_host;
 };
 
+/* Why a message is asked for: the ref of its QS_FETCH. From ASK_LINES on it is a line's own. */
+enum asked { ASK_NOT, ASK_DUE, ASK_NOW, ASK_DOMAIN, ASK_RETURN, ASK_LINES = 1024 };
+
+/* ---- main.c: the neighbours ---- */
+
+/* To queue. If that fails the process ends: what is not recorded still waits on disk. */
+void tell_queue(struct send *s, uint16_t type, const struct id *id, void *body, struct bytes tail);
+void send_fetch(struct send *s, const struct id *id, uint32_t ref);
+void send_credit(struct send *s); /* as much as there is room for, if that is worth a message */
+
 /* ---- message.c: a message's way ---- */
 
-/* Takes a message into hand (fd becomes send's) and begins what is due; or puts it to wait. */
-void message_take(struct send *s, const struct id *id, int fd, bool asked_for); /* that one is due whatever it says */
+/* A message that queue announced or that was asked for (ref: enum asked); fd becomes send's. Begins what is due, or
+ * puts it to wait. */
+void message_take(struct send *s, const struct id *id, int fd, uint32_t ref);
 
-/* A task came to its end. Takes note; when all have, the message is concluded. `text` is copied. */
-void message_settle(
-    struct send *s, struct task *t, enum sd_outcome outcome, const uint8_t enhanced[3], struct bytes text);
+/* Goes on with messages whose recipients are not all begun. */
+void messages_go_on(struct send *s);
+
+/* One of the message's open tasks has been settled; when all are, the attempt is concluded. */
+void message_settled(struct send *s, struct message *m);
 
 /* The report of this message is in the queue (OK), or could not be made now. */
 void message_reported(struct send *s, struct message *m, enum result r);
 
 struct message *message_find(struct send *s, const struct id *id);
 struct message *message_of_report(struct send *s, uint32_t ref);
-void message_forget(struct send *s, const struct id *id);
+void message_forget(struct send *s, const struct id *id); /* held or deleted */
 void message_return(struct send *s, const struct id *id); /* give it up now */
-void send_credit(struct send *s);
+bool message_is_report(const struct message *m);
+
+/* How many recipients the attempt left waiting; *kind: of the one to be tried first. */
+uint32_t message_deferred(const struct message *m, enum channel_kind *kind);
+
+/* ---- route.c: where a recipient's mail goes ---- */
+
+/* Makes the task of recipient i and hands it to who delivers it, or settles it. */
+void route_begin(struct send *s, struct message *m, uint32_t i, struct bytes forward);
+
+/* ---- outcome.c: what became of a recipient ---- */
+
+/* A task came to its end: logged, recorded; the message concluded if it was the last. `text` is copied. */
+void task_settle(struct send *s, struct task *t, enum sd_outcome outcome, const uint8_t enhanced[3], struct bytes text);
+void task_defer(struct send *s, struct task *t, const char *text); /* for a reason of this host: 4.3.0 */
+void tasks_free(struct message *m);
 
 /* ---- waiting.c: messages that are not due yet, 16 octets each ---- */
+
+/* False: no memory; then only the next start finds the message again. */
 bool waiting_add(struct send *s, const struct id *id, uint64_t due_s);
-void waiting_retry(struct send *s, const struct id *id); /* null: all */
+void waiting_go_on(struct send *s);                                      /* asks for what is due, as room allows */
+void waiting_retry_all(struct send *s, struct bytes domain);             /* domain empty: all */
+void waiting_ask(struct send *s, const struct id *id, enum asked asked); /* this one at once, whether it waits or not */
 void waiting_remove(const struct id *id);
 void waiting_open(struct send *s);
 size_t waiting_count(void);
 
 /* ---- lines.c: local deliveries, one line a user ---- */
-bool lines_add(struct send *s, uint32_t uid, uint32_t gid, struct bytes name, struct bytes home, struct task *t);
+
+enum lines_answer { LINES_TAKEN, LINES_FULL, LINES_NO_MEMORY };
+
+/* Whether this user's line takes another task of m. Full: the line will ask for the message when it has room. */
+enum lines_answer lines_find(struct send *s, const struct user *u, const struct message *m, struct line **found);
+void lines_add(struct line *l, struct task *t); /* to a line just found */
 void lines_refused(struct send *s, uint32_t ref, struct bytes text);
+void lines_answered(uint32_t ref); /* queue answered a QS_FETCH of a line */
+
+/* ---- findings.c: who is to be named in a report ---- */
+
+struct report_recipient;
+
+/* Calls `each` (null: nothing) for every recipient to be named, in the envelope's order; returns how many. With texts: from memory or
+ * the file's notes. */
+uint32_t findings_walk(const struct message *m, bool with_texts,
+    void (*each)(void *context, uint32_t recipient, const struct report_recipient *who), void *context);
 
 /* ---- bounce.c: reports ---- */
 
@@ -100,9 +172,13 @@ void lines_refused(struct send *s, uint32_t ref, struct bytes text);
  * perhaps before this returns. */
 bool bounce_begin(struct send *s, struct message *m);
 void bounce_writer(struct send *s, struct message *m, int fd); /* PQ_WRITER came: fd is bounce's to close */
+void bounce_ended(struct send *s, struct message *m, enum result r);
 
 /* ---- schedule.c ---- */
-enum channel_kind { KIND_LOCAL, KIND_REMOTE };
 
 /* When to try next (seconds since 1970): qmail's birth + (sqrt(now - birth) + 10 or 20)^2, never before now + 1. */
 uint64_t schedule_next(uint64_t birth_s, uint64_t now_s, enum channel_kind kind);
+
+/* Whether an attempt at now_s is the first one at an age of age_s (a square) or more: due_s, for which the attempt before
+ * set it (0: there was none), tells when that was. */
+bool schedule_passes(uint64_t birth_s, uint64_t due_s, uint64_t now_s, uint64_t age_s, enum channel_kind kind);

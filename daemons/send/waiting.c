@@ -1,16 +1,19 @@
 /* Messages that wait for their time: a heap of 16 octets each, nothing else of them is in memory.
  * Trusts ids and times that queue and the schedule gave.
- * Never asks for more messages than can be in hand. */
+ * Never asks for more messages than there is room for, nor leaves new mail without room. */
 #include "send/send.h"
 
 #include "sys/clock.h"
-#include "sys/log.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+
+#define NUMBER_BITS 55 /* of an id */
+#define TO_BE_TOLD 60  /* seconds: the wall clock may be set meanwhile */
 
 struct entry {
 	uint64_t due_s;
-	uint64_t id; /* as a number */
+	uint64_t id; /* as a number; above its bits why it is to be asked for: enum asked, 0 as ASK_DUE */
 };
 
 static struct {
@@ -20,7 +23,11 @@ static struct {
 	struct send *send;
 } waiting;
 
-#define ASKED_MAX 256
+static uint64_t
+number_of(const struct entry *e)
+{
+	return e->id & ((UINT64_C(1) << NUMBER_BITS) - 1);
+}
 
 static void
 sift_down(size_t i, struct entry e)
@@ -61,58 +68,59 @@ take_out(size_t i)
 		sift_down(i, last);
 }
 
-static void
-set_timer(void)
+static bool
+has_room(const struct send *s)
 {
-	uint64_t now = clock_wall_s(), wait;
+	return s->n_fetched + s->n_fetching < IN_HAND_MAX / 2 && s->n_in_hand + s->n_fetching < IN_HAND_MAX &&
+	    s->weight < WEIGHT_MAX / 2;
+}
 
-	if (waiting.n == 0) {
-		loop_cancel(&waiting.send->loop, &waiting.timer);
+void
+waiting_go_on(struct send *s)
+{
+	uint64_t now = waiting.n > 0 ? clock_wall_s() : 0, wait;
+
+	while (waiting.n > 0 && waiting.heap[0].due_s <= now && has_room(s)) {
+		struct entry e = waiting.heap[0];
+		struct id id = id_of_number(number_of(&e));
+		uint64_t asked = e.id >> NUMBER_BITS;
+
+		take_out(0);
+		send_fetch(s, &id, asked == 0 ? ASK_DUE : (uint32_t)asked);
+	}
+	if (waiting.n == 0 || waiting.heap[0].due_s <= now) {
+		loop_cancel(&s->loop, &waiting.timer); /* else: until something has gone */
 		return;
 	}
-	wait = waiting.heap[0].due_s > now ? waiting.heap[0].due_s - now : 0;
-	if (wait > 60)
-		wait = 60; /* the wall clock may be set */
-	(void)loop_at(&waiting.send->loop, &waiting.timer, clock_ms() + (wait == 0 ? 20 : wait * 1000));
+	wait = waiting.heap[0].due_s - now;
+	wait = s->loop.now + 1000 * (wait < TO_BE_TOLD ? wait : TO_BE_TOLD);
+	if (waiting.timer.slot == 0 || waiting.timer.at > wait)
+		(void)loop_at(&s->loop, &waiting.timer, wait);
 }
 
 static void
 due(struct loop *loop, struct timer *t)
 {
-	struct send *s = waiting.send;
-	uint64_t now = clock_wall_s();
-	struct qs_name name = { 0 };
-	struct why why = WHY_NONE;
-
 	(void)loop;
 	(void)t;
-	for (int i = 0;
-	     i < ASKED_MAX && waiting.n > 0 && waiting.heap[0].due_s <= now && s->n_in_hand + (uint32_t)i < IN_HAND_MAX;
-	     i++) {
-		struct id id = id_of_number(waiting.heap[0].id);
-
-		for (size_t k = 0; k <= ID_LEN; k++)
-			name.id[k] = id.text[k];
-		if (port_send(&s->queue, QS_FETCH, 1, &name, BYTES_NONE, NULL, &why) != OK)
-			break; /* its end is noticed elsewhere */
-		take_out(0);
-	}
-	set_timer();
+	waiting_go_on(waiting.send);
 }
 
 void
 waiting_open(struct send *s)
 {
+	free(waiting.heap);
+	waiting.heap = NULL;
+	waiting.n = waiting.size = 0;
+	waiting.timer = (struct timer){ .due = due };
 	waiting.send = s;
-	waiting.timer.due = due;
 }
 
 bool
 waiting_add(struct send *s, const struct id *id, uint64_t due_s)
 {
-	(void)s;
 	if (waiting.n == waiting.size) {
-		size_t size = waiting.size == 0 ? 1024 : waiting.size * 2;
+		size_t size = waiting.size == 0 ? 1024 : waiting.size + waiting.size / 2;
 		struct entry *heap = reallocarray(waiting.heap, size, sizeof *heap);
 
 		if (heap == NULL)
@@ -120,32 +128,42 @@ waiting_add(struct send *s, const struct id *id, uint64_t due_s)
 		waiting.heap = heap;
 		waiting.size = size;
 	}
-	sift_up(waiting.n++, (struct entry){ due_s, id_number(id) });
-	set_timer();
+	waiting.n++;
+	sift_up(waiting.n - 1, (struct entry){ due_s, id_number(id) });
+	waiting_go_on(s);
 	return true;
 }
 
 void
-waiting_retry(struct send *s, const struct id *id)
+waiting_retry_all(struct send *s, struct bytes domain)
 {
-	(void)s;
-	for (size_t i = 0; i < waiting.n; i++)
-		if (id == NULL || waiting.heap[i].id == id_number(id))
-			waiting.heap[i].due_s = 0;
-	for (size_t i = waiting.n / 2; i-- > 0;)
-		sift_down(i, waiting.heap[i]);
-	set_timer();
+	uint64_t asked = domain.len > 0 ? ASK_DOMAIN : ASK_NOW;
+
+	if (domain.len >= sizeof s->retry_domain)
+		return;
+	(void)snprintf(s->retry_domain, sizeof s->retry_domain, "%.*s", (int)domain.len, (const char *)domain.at);
+	for (size_t i = 0; i < waiting.n; i++) {
+		waiting.heap[i].due_s = 0;
+		waiting.heap[i].id = number_of(&waiting.heap[i]) | asked << NUMBER_BITS;
+	}
+	waiting_go_on(s); /* all equal: it is a heap */
+}
+
+void
+waiting_ask(struct send *s, const struct id *id, enum asked asked)
+{
+	waiting_remove(id);
+	send_fetch(s, id, asked);
 }
 
 void
 waiting_remove(const struct id *id)
 {
 	for (size_t i = 0; i < waiting.n; i++)
-		if (waiting.heap[i].id == id_number(id)) {
+		if (number_of(&waiting.heap[i]) == id_number(id)) {
 			take_out(i);
-			break;
+			return;
 		}
-	set_timer();
 }
 
 size_t

@@ -1,0 +1,132 @@
+/* What became of a recipient: settled once, logged once, told to queue.
+ * Trusts who settles a task to have had it; a text only as text.
+ * Never makes of a failure a delivery, whatever status came with it. */
+#include "send/send.h"
+
+#include "sys/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { NOTIFY_SUCCESS = 2 };
+
+static void
+log_delivery(const struct send *s, const struct task *t)
+{
+	static const char *const names[] = {
+		[SD_DELIVERED] = "delivered", [SD_TEMPORARY] = "deferred", [SD_PERMANENT] = "failed"
+	};
+	const struct message *m = t->message;
+	uint64_t received_s = m->store.received_us / 1000000;
+	struct log_line l;
+	char status[16];
+
+	(void)snprintf(status, sizeof status, "%u.%u.%u", t->enhanced[0], t->enhanced[1], t->enhanced[2]);
+	log_begin(&l, t->outcome == SD_DELIVERED ? SEVERITY_INFO : SEVERITY_WARNING, "delivery");
+	log_text(&l, "msg", m->id.text);
+	log_bytes(&l, "rcpt", t->address);
+	if (t->user.len > 0)
+		log_bytes(&l, "user", t->user);
+	log_text(&l, "result", names[t->outcome]);
+	log_text(&l, "status", status);
+	log_number(&l, "age_s", m->now_s > received_s ? m->now_s - received_s : 0);
+	log_number(&l, "took_ms", t->began_ms > 0 ? s->loop.now - t->began_ms : 0);
+	if (t->text != NULL && t->outcome != SD_DELIVERED)
+		log_text(&l, "text", t->text);
+	log_end(&l);
+}
+
+/* A lone recipient's delivery is recorded by the removal of the message, unless a report on it comes first. */
+static bool
+needs_record(const struct task *t)
+{
+	struct store_walk w = store_walk_of(&t->message->store);
+	struct store_recipient r;
+	enum store_status status;
+	uint32_t i;
+
+	if (t->outcome != SD_DELIVERED || t->message->store.n_recipients > 1)
+		return true;
+	return store_walk_next(&w, &r, &i, &status) && (r.notify & NOTIFY_SUCCESS) != 0;
+}
+
+static void
+record(struct send *s, const struct task *t)
+{
+	static const enum store_status statuses[] = {
+		[SD_DELIVERED] = STORE_DELIVERED, [SD_TEMPORARY] = STORE_WAITING, [SD_PERMANENT] = STORE_FAILED
+	};
+	struct qs_status body = { .recipient = t->recipient, .status = (uint8_t)statuses[t->outcome] };
+	uint8_t room[QS_NOTE_MAX];
+	struct buf note = BUF_OVER(room);
+
+	if (!needs_record(t))
+		return;
+	if (t->text != NULL && t->outcome != SD_DELIVERED)
+		buf_format(&note, "%u.%u.%u %.1500s", t->enhanced[0], t->enhanced[1], t->enhanced[2], t->text);
+	tell_queue(s, QS_STATUS, &t->message->id, &body, buf_bytes(&note));
+}
+
+static void
+set_text(struct task *t, struct bytes text, const char *more)
+{
+	size_t size = text.len + strlen(more) + 1;
+
+	t->text = malloc(size);
+	if (t->text != NULL)
+		(void)snprintf(t->text, size, "%.*s%s", (int)text.len, (const char *)text.at, more);
+}
+
+/* The class is ours to say, by the outcome; what is older than the queue's lifetime has its own status. */
+static void
+set_status(struct task *t, const uint8_t enhanced[3], bool too_old)
+{
+	static const uint8_t classes[] = { [SD_DELIVERED] = 2, [SD_TEMPORARY] = 4, [SD_PERMANENT] = 5 };
+
+	memcpy(t->enhanced, enhanced, sizeof t->enhanced);
+	t->enhanced[0] = classes[t->outcome];
+	if (too_old && (t->enhanced[1] == 0 || t->enhanced[1] == 3)) {
+		t->enhanced[1] = 4;
+		t->enhanced[2] = 7; /* delivery time expired */
+	}
+}
+
+void
+task_settle(struct send *s, struct task *t, enum sd_outcome outcome, const uint8_t enhanced[3], struct bytes text)
+{
+	struct message *m = t->message;
+	bool too_old = outcome == SD_TEMPORARY && m->last_try && !m->held;
+	bool returned = outcome == SD_TEMPORARY && m->give_up && !too_old && !m->held;
+
+	t->outcome = (uint8_t)(too_old || returned ? SD_PERMANENT : outcome);
+	set_status(t, enhanced, too_old);
+	if (outcome != SD_DELIVERED)
+		set_text(t, text,
+		    too_old        ? " (this was the last try: it has been in the queue too long)"
+			: returned ? " (returned by the administrator)"
+				   : "");
+	log_delivery(s, t);
+	record(s, t);
+	message_settled(s, m);
+}
+
+void
+task_defer(struct send *s, struct task *t, const char *text)
+{
+	static const uint8_t here[3] = { 4, 3, 0 };
+
+	task_settle(s, t, SD_TEMPORARY, here, bytes_of_string(text));
+}
+
+void
+tasks_free(struct message *m)
+{
+	for (uint32_t i = 0; i < m->n_tasks; i++) {
+		free(m->tasks[i]->text);
+		free(m->tasks[i]);
+	}
+	free(m->tasks);
+	m->tasks = NULL;
+	m->n_tasks = 0;
+}

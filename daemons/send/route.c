@@ -1,0 +1,93 @@
+/* Where a recipient's mail goes: to a user of this host, to another host, or nowhere.
+ * Trusts the tables of its configuration; an address not at all.
+ * Never takes a table that can't be read for a recipient who is not there. */
+#include "send/send.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Null: no memory; then the recipient waits for the next attempt. */
+static struct task *
+new_task(struct message *m, uint32_t recipient, struct bytes address, const struct user *u)
+{
+	struct bytes maildir = u != NULL ? u->maildir : BYTES_NONE, name = u != NULL ? u->name : BYTES_NONE;
+	struct task *t = calloc(1, sizeof *t + address.len + maildir.len + name.len);
+	struct buf room;
+
+	if (t == NULL) {
+		m->unfinished = true;
+		return NULL;
+	}
+	room = buf_over(t->room, address.len + maildir.len + name.len);
+	buf_add(&room, address);
+	buf_add(&room, maildir);
+	buf_add(&room, name);
+	t->message = m;
+	t->recipient = recipient;
+	t->address = bytes_of(t->room, address.len);
+	t->maildir = bytes_of(t->room + address.len, maildir.len);
+	t->user = bytes_of(t->room + address.len + maildir.len, name.len);
+	m->tasks[m->n_tasks++] = t;
+	m->n_open++;
+	return t;
+}
+
+static void
+begin_local(struct send *s, struct message *m, uint32_t i, const struct destination *d)
+{
+	struct line *line = NULL;
+	enum lines_answer answer = lines_find(s, &d->user, m, &line);
+	struct task *t;
+
+	m->put_off |= answer == LINES_FULL;
+	m->unfinished |= answer == LINES_NO_MEMORY;
+	if (answer != LINES_TAKEN || (t = new_task(m, i, d->address, &d->user)) == NULL)
+		return;
+	t->virtual_user = d->user.is_virtual;
+	lines_add(line, t);
+}
+
+/* The way to other hosts begins here; this host has none yet. */
+static void
+begin_remote(struct send *s, struct message *m, uint32_t i, struct bytes forward)
+{
+	static const uint8_t no_route[3] = { 4, 4, 4 };
+	struct task *t = new_task(m, i, forward, NULL);
+
+	if (t == NULL)
+		return;
+	t->kind = KIND_REMOTE;
+	task_settle(s, t, SD_TEMPORARY, no_route, BYTES("no remote delivery is configured"));
+}
+
+static void
+begin_nowhere(struct send *s, struct message *m, uint32_t i, struct bytes forward, enum sd_outcome outcome,
+    const uint8_t enhanced[3], const char *text)
+{
+	struct task *t = new_task(m, i, forward, NULL);
+
+	if (t != NULL)
+		task_settle(s, t, outcome, enhanced, bytes_of_string(text));
+}
+
+void
+route_begin(struct send *s, struct message *m, uint32_t i, struct bytes forward)
+{
+	static const uint8_t no_user[3] = { 5, 1, 1 }, no_table[3] = { 4, 3, 0 }, returned[3] = { 5, 0, 0 };
+	struct destination d;
+	enum result r;
+
+	if (m->give_up) {
+		begin_nowhere(s, m, i, forward, SD_PERMANENT, returned, "returned by the administrator of this host");
+		return;
+	}
+	r = users_route(s->control, forward, &d);
+	if (r == OK && d.route == ROUTE_LOCAL)
+		begin_local(s, m, i, &d);
+	else if (r == OK)
+		begin_remote(s, m, i, forward);
+	else if (r == ABSENT)
+		begin_nowhere(s, m, i, forward, SD_PERMANENT, no_user, "there is no mailbox here by that name");
+	else
+		begin_nowhere(s, m, i, forward, SD_TEMPORARY, no_table, "a table of this host can't be read");
+}
