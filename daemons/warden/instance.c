@@ -85,7 +85,8 @@ make_directory(const char *path, mode_t mode, const struct owner *owner, struct 
 {
 	struct stat st;
 
-	if (mkdir(path, 0700) == 0) {
+	/* what is root's is there at once as it shall be: wardens of two services may start together */
+	if (mkdir(path, owner->uid == 0 ? mode : 0700) == 0) {
 		if (chown(path, owner->uid, owner->gid) != 0 || chmod(path, mode) != 0)
 			return why_errno(why, BROKEN, "giving %s to its owner", path);
 		return OK;
