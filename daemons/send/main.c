@@ -30,7 +30,7 @@ idle(struct loop *loop)
 		return;
 	alarmed = 0;
 	log_simple(SEVERITY_INFO, "retry-all", "by", "signal");
-	waiting_retry_all(s, BYTES_NONE);
+	waiting_ask_all(s);
 }
 
 /* ---- to queue ---- */
@@ -102,10 +102,10 @@ count_answer(struct send *s, uint32_t ref)
 }
 
 static void
-on_retry(struct send *s, const struct id *id, struct bytes domain)
+on_retry(struct send *s, const struct id *id)
 {
 	if (id == NULL)
-		waiting_retry_all(s, domain);
+		waiting_ask_all(s);
 	else if (message_find(s, id) == NULL)
 		waiting_ask(s, id, ASK_NOW);
 }
@@ -135,7 +135,7 @@ from_queue(struct port *p, struct wire_message *m, struct why *why)
 		message_forget(s, &id);
 		return OK;
 	case QS_RETRY:
-		on_retry(s, all ? NULL : &id, m->tail);
+		on_retry(s, all ? NULL : &id);
 		return OK;
 	case QS_BOUNCE:
 		message_return(s, &id);

@@ -282,33 +282,12 @@ messages_go_on(struct send *s)
 	s->loop.hurry = s->unbegun.first != NULL;
 }
 
-/* Whether the administrator's wish for one domain means this message. */
 static bool
-has_recipient_at(const struct message *m, const char *domain)
-{
-	struct store_walk w = store_walk_of(&m->store);
-	struct bytes want = bytes_of_string(domain);
-	struct store_recipient r;
-	enum store_status status;
-	uint32_t i;
-
-	while (store_walk_next(&w, &r, &i, &status)) {
-		size_t at = bytes_find_last(r.forward, '@');
-
-		if (status == STORE_WAITING && bytes_equal_nocase(bytes_skip(r.forward, at + 1), want))
-			return true;
-	}
-	return false;
-}
-
-static bool
-is_due(const struct send *s, const struct message *m, uint32_t ref)
+is_due(const struct message *m, uint32_t ref)
 {
 	uint64_t due_s = m->store.due_at;
 
 	if (ref == ASK_NOW || ref == ASK_RETURN || ref >= ASK_LINES)
-		return true;
-	if (ref == ASK_DOMAIN && has_recipient_at(m, s->retry_domain))
 		return true;
 	return due_s <= m->now_s || due_s - m->now_s > FAR_S;
 }
@@ -367,7 +346,7 @@ message_take(struct send *s, const struct id *id, int fd, uint32_t ref)
 	}
 	m->give_up = ref == ASK_RETURN;
 	m->last_try = m->now_s > m->store.received_us / 1000000 + s->lifetime_s;
-	if (!is_due(s, m, ref))
+	if (!is_due(m, ref))
 		put_to_wait(s, m, m->store.due_at);
 	else if (s->weight > WEIGHT_MAX && s->n_in_hand > 1 && ref != ASK_RETURN)
 		put_to_wait(s, m, 0);

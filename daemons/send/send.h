@@ -82,7 +82,6 @@ struct send {
 	size_t weight;
 	struct messages unbegun, unreported;
 	uint32_t n_reports, last_ref;
-	char retry_domain[256]; /* of the administrator's last request for one domain */
 	enum result end;
 	/* settings */
 	uint64_t lifetime_s, bounce_max;
@@ -91,7 +90,7 @@ struct send {
 };
 
 /* Why a message is asked for: the ref of its QS_FETCH. From ASK_LINES on it is a line's own. */
-enum asked { ASK_NOT, ASK_DUE, ASK_NOW, ASK_DOMAIN, ASK_RETURN, ASK_LINES = 1024 };
+enum asked { ASK_NOT, ASK_DUE, ASK_NOW, ASK_RETURN, ASK_LINES = 1024 };
 
 /* ---- main.c: the neighbours ---- */
 
@@ -136,13 +135,13 @@ void task_settle(struct send *s, struct task *t, enum sd_outcome outcome, const 
 void task_defer(struct send *s, struct task *t, const char *text); /* for a reason of this host: 4.3.0 */
 void tasks_free(struct message *m);
 
-/* ---- waiting.c: messages that are not due yet, 16 octets each ---- */
+/* ---- waiting.c: messages that are not due yet, each once, some 24 octets ---- */
 
-/* False: no memory; then only the next start finds the message again. */
+/* Waits until then, whatever was said of it before. False: no memory; then only the next start finds the message again. */
 bool waiting_add(struct send *s, const struct id *id, uint64_t due_s);
 void waiting_go_on(struct send *s);                                      /* asks for what is due, as room allows */
-void waiting_retry_all(struct send *s, struct bytes domain);             /* domain empty: all */
-void waiting_ask(struct send *s, const struct id *id, enum asked asked); /* this one at once, whether it waits or not */
+void waiting_ask(struct send *s, const struct id *id, enum asked asked); /* for this one as soon as there is room */
+void waiting_ask_all(struct send *s);
 void waiting_remove(const struct id *id);
 void waiting_open(struct send *s);
 size_t waiting_count(void);
