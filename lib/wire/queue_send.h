@@ -56,7 +56,7 @@ struct qs_retry {
 	M(QS_FORGET, struct qs_name, 0, 0, QS_QUEUE, \
 	    ANY) /* an administrator held or deleted it: start nothing more */ \
 	M(QS_RETRY, struct qs_retry, 0, 0, QS_QUEUE, ANY) /* an administrator wants it tried now */ \
-	M(QS_BOUNCE, struct qs_name, 0, 0, QS_QUEUE, ANY)   /* an administrator wants it returned now */ \
+	M(QS_BOUNCE, struct qs_name, 0, 0, QS_QUEUE, ANY) /* an administrator wants it returned now */ \
 	M(QS_CREDIT, struct qs_credit, 0, 0, QS_SEND, ANY) \
 	M(QS_FETCH, struct qs_name, 0, 0, QS_SEND, ANY) /* QS_MESSAGE or QS_GONE */ \
 	M(QS_STATUS, struct qs_status, QS_NOTE_MAX, 0, QS_SEND, ANY) \

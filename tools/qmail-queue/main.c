@@ -115,13 +115,15 @@ int
 main(void)
 {
 	static struct submit s;
-	struct buf envelope = buf_growing(ENVELOPE_MAX), recipients = buf_growing(ENVELOPE_MAX);
+	static struct buf envelope, recipients; /* until the end of the program */
 	struct bytes sender = BYTES_NONE;
 	struct why why = WHY_NONE;
 	char path[108];
 	int status;
 	enum result r;
 
+	envelope = buf_growing(ENVELOPE_MAX);
+	recipients = buf_growing(ENVELOPE_MAX);
 	if ((status = read_envelope(&envelope)) != 0 ||
 	    (status = parse(buf_bytes(&envelope), &sender, &recipients)) != 0)
 		return status;
