@@ -49,6 +49,7 @@ struct policy {
 	struct settings settings;
 	struct session *sessions; /* settings.max_sessions of them; made once */
 	uint32_t n_sessions, free_session;
+	uint32_t n_used; /* of the slots, ever */
 	struct timer sweep, tell;
 	uint32_t ended[POLICY_ENDED_MAX]; /* slots of listen's, still to be told */
 	uint32_t n_ended;

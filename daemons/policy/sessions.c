@@ -347,14 +347,19 @@ take_session(struct policy *p)
 {
 	struct session *s;
 
-	if (p->free_session == NO_SESSION)
+	if (p->free_session != NO_SESSION) {
+		s = &p->sessions[p->free_session];
+		p->free_session = s->next_free;
+	} else if (p->n_used < p->settings.max_sessions) /* memory that no session has used yet costs nothing */
+		s = &p->sessions[p->n_used++];
+	else
 		return NULL;
-	s = &p->sessions[p->free_session];
-	p->free_session = s->next_free;
 	p->n_sessions++;
 	s->used = true;
+	s->port = (struct port){ .channel = { .fd = -1 } };
 	s->abandoned = s->lost = false;
 	s->stage = STAGE_IDLE;
+	s->envelope.helo = s->envelope.reverse = s->envelope.envid = BYTES_NONE; /* another's */
 	s->n_accepted = s->n_refused = 0;
 	s->began_ms = p->loop.now;
 	return s;
@@ -456,10 +461,7 @@ sessions_open(struct policy *p, struct why *why)
 	p->sessions = calloc(n, sizeof *p->sessions);
 	if (p->sessions == NULL)
 		return why_set(why, EXHAUSTED, "no memory for %u sessions", n);
-	for (uint32_t i = 0; i < n; i++) {
-		p->sessions[i].next_free = i + 1 < n ? i + 1 : NO_SESSION;
-		p->sessions[i].port.channel.fd = -1;
-	}
-	p->free_session = 0;
+	p->free_session = NO_SESSION;
+	p->n_used = 0;
 	return OK;
 }

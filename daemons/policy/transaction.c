@@ -29,7 +29,7 @@ session_of(struct policy *p, uint32_t ref, enum stage stage)
 {
 	struct session *s;
 
-	if ((ref & SLOT_MASK) >= p->settings.max_sessions)
+	if ((ref & SLOT_MASK) >= p->n_used)
 		return NULL;
 	s = &p->sessions[ref & SLOT_MASK];
 	return s->used && s->stage == stage && !s->lost && ref_of(p, s) == ref ? s : NULL;
@@ -279,7 +279,7 @@ queue_ended(struct port *port, enum result r, struct why *why)
 	struct policy *p = policy_of_loop(port->loop);
 
 	log_why("queue-gone", r, why);
-	for (uint32_t i = 0; i < p->settings.max_sessions; i++) {
+	for (uint32_t i = 0; i < p->n_used; i++) {
 		struct session *s = &p->sessions[i];
 
 		if (!s->used || s->lost)
@@ -296,7 +296,7 @@ const struct port_events queue_events = { from_queue, queue_ended };
 void
 transactions_sweep(struct policy *p)
 {
-	for (uint32_t i = 0; i < p->settings.max_sessions; i++) {
+	for (uint32_t i = 0; i < p->n_used; i++) {
 		struct session *s = &p->sessions[i];
 		uint64_t patience = s->stage == STAGE_COMMITTING ? COMMIT_MS : OPEN_MS;
 

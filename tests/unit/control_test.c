@@ -3,6 +3,7 @@
  * Never leaves its private directory. */
 #include "unit.h"
 
+#include "control/decode.h"
 #include "control/rules.h"
 #include "control_dir.h"
 #include "failing.h"
@@ -330,6 +331,55 @@ a_damaged_configuration_is_never_believed_blindly(void **state)
 	}
 }
 
+static const struct {
+	enum control_item item;
+	const char *text;
+} whole[] = {
+	{ ITEM_ME, "mx.example.org\n" },
+	{ ITEM_DATABYTES, "# octets\n\n1048576\n" },
+	{ ITEM_RCPTHOSTS,
+	    "a.example\n.b.example\nb\xc3\xbc"
+	    "cher.example\n" },
+	{ ITEM_VIRTUALDOMAINS, "a.example:joe\n.b.example:joe\nx@c.example:joe\n:joe\n" },
+	{ ITEM_VIRTUALUSER, "5000:5000:/var/vmail\n" },
+	{ ITEM_VIRTUALUSERS, "a@x.example:./a/\n@x.example:rest\n" },
+	{ ITEM_USERS_ASSIGN, "=joe:joe:1001:1001:/home/joe:::\n+joe-:joe:1001:1001:/home/joe:-:x:\n.\n" },
+	{ ITEM_RULES, "192.0.2.1-3:allow,A=\"b\"\n2001:db8::/32:deny\n=.x.example:allow\n:deny\n" },
+	{ ITEM_VARIABLES, "A=b\nC=\n" },
+	{ ITEM_BADMAILFROM, "a@b.example\n@c.example+\n*[a-z]\n!x*\n" },
+	{ ITEM_BARELFNETWORKS, "192.0.2.0/24\n2001:db8::/32\n" },
+	{ ITEM_LISTEN, "192.0.2.1:25\n[2001:db8::1]:25\nunix:/run/x\n" },
+	{ ITEM_DEFAULTDELIVERY, "./Maildir/\n" },
+};
+
+/* As a crash of an editor leaves it: read, or refused with words; and the whole is read. */
+static void
+a_file_cut_anywhere_is_read_or_refused(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < nitems(whole); i++)
+		for (size_t n = 0; n <= strlen(whole[i].text); n++) {
+			struct control_source s = { .from = { .etc = "/etc", .service = "smtpd" } };
+			struct control_data *data = &s.items[whole[i].item];
+			struct decoder d = { .source = &s,
+				.item = whole[i].item,
+				.schema = &control_schema[whole[i].item],
+				.file = "cut" };
+
+			*data = (struct control_data){ buf_growing(65536), buf_growing(65536), { NULL, 0, 0 } };
+			d.rest = bytes_of(whole[i].text, n);
+			d.value = &data->value;
+			d.table = &data->table;
+			d.seen = &data->seen;
+			decode_text(&d);
+			assert_int_equal(d.failed, s.first.text[0] != '\0');
+			assert_false(n == strlen(whole[i].text) && d.failed);
+			buf_free(&data->value);
+			buf_free(&data->table);
+			free(data->seen.slots);
+		}
+}
+
 /* Each allocation fails in its turn: what comes back is EXHAUSTED, or a whole configuration. */
 static void
 without_memory_there_is_no_configuration_rather_than_a_wrong_one(void **state)
@@ -373,6 +423,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(a_process_gets_only_its_own_items, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_configuration_made_for_another_process_is_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(nobody_can_write_to_a_configuration, set_up, tear_down),
+		cmocka_unit_test(a_file_cut_anywhere_is_read_or_refused),
 		cmocka_unit_test(a_malformed_item_is_told_with_its_file_and_line),
 		cmocka_unit_test_setup_teardown(an_unknown_file_is_told_with_the_nearest_name, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_line_that_is_there_twice_is_told, set_up, tear_down),

@@ -1,0 +1,180 @@
+/* Decisions about envelopes, and the trace field, without a process around them.
+ * Trusts nothing of them: every answer is asserted.
+ * Never leaves its private directory. */
+#include "unit.h"
+
+#include "control_dir.h"
+#include "failing.h"
+#include "policy/decide.h"
+#include "policy/trace.h"
+#include "wire/policy_queue.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static struct control_dir where;
+static struct control tables;
+static struct settings settings;
+static struct client client;
+static struct envelope envelope;
+
+static int
+set_up(void **state)
+{
+	struct lp_peer peer = {
+		.conn = "00000000001", .family = LP_IPV4, .remote = { 192, 0, 2, 5 }, .uid = UINT32_MAX
+	};
+	struct why why = WHY_NONE;
+
+	(void)state;
+	dir_make(&where);
+	dir_put(&where, "users/assign", "=joe:joe:1001:1002:/home/joe:::\n.\n");
+	assert_int_equal(dir_open(&where, "policy", &tables, &why), OK);
+	settings = settings_of(&tables, "smtpd");
+	assert_int_equal(client_meet(&client, &settings, &peer), OK);
+	memset(&envelope, 0, sizeof envelope);
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	(void)state;
+	buf_free(&envelope.recipients);
+	dir_close(&tables);
+	dir_remove(&where);
+	return 0;
+}
+
+static struct reply
+mail(const char *helo, const char *from, bool utf8)
+{
+	struct sp_mail m = { .helo = SP_EHLO, .smtputf8 = utf8 };
+	struct bytes fields[3] = { bytes_of_string(helo), bytes_of_string(from), BYTES("") };
+
+	return decide_mail(&client, &m, fields, &envelope);
+}
+
+static struct reply
+rcpt(const char *to)
+{
+	struct sp_rcpt r = { 0 };
+	struct bytes fields[2] = { bytes_of_string(to), BYTES("") };
+
+	return decide_rcpt(&client, &r, fields, &envelope);
+}
+
+static void
+tables_that_cannot_be_read_are_a_temporary_trouble(void **state)
+{
+	struct control none = CONTROL_NONE;
+
+	(void)state;
+	(void)mail("h.example", "a@b.example", false);
+	settings.control = &none;
+	assert_int_equal(rcpt("joe@mx.example.org").answer.code, 451); /* rcpthosts */
+	client.relays = true;
+	assert_int_equal(rcpt("joe@mx.example.org").answer.code, 451); /* users */
+	assert_int_equal(rcpt("nobody@mx.example.org").answer.code, 451);
+}
+
+static void
+without_memory_a_recipient_is_told_to_come_again(void **state)
+{
+	char address[64];
+	unsigned refused = 0;
+
+	(void)state;
+	(void)mail("h.example", "a@b.example", false);
+	for (unsigned i = 0; i < 100; i++) {
+		struct reply r;
+
+		fail_allocation(1);
+		(void)snprintf(address, sizeof address, "joe@mx.example.org");
+		r = rcpt(address);
+		if (allocation_failed()) {
+			refused++;
+			assert_int_equal(r.answer.code, 452);
+			assert_int_equal(rcpt(address).answer.code, 250); /* and then it comes again */
+		} else
+			assert_int_equal(r.answer.code, 250);
+	}
+	assert_true(refused > 2);
+	assert_int_equal(envelope.n_recipients, 100);
+}
+
+static void
+assert_trace(const char *want)
+{
+	uint8_t room[PQ_TRACE_MAX];
+	struct buf text = BUF_OVER(room);
+	size_t id_at;
+
+	trace_put(&text, &client, &envelope, 1795414901, &id_at);
+	assert_false(text.failed);
+	assert_true(id_at < text.len);
+	assert_int_equal(text.len, strlen(want));
+	assert_memory_equal(text.at, want, text.len);
+}
+
+static void
+a_trace_field_has_the_words_of_its_rfcs(void **state)
+{
+	(void)state;
+	(void)mail("h.example", "a@b.example", false);
+	assert_int_equal(rcpt("joe@mx.example.org").answer.code, 250);
+	assert_trace("Received: from h.example (unknown [192.0.2.5])\r\n\tby mx.example.org with ESMTP id \r\n"
+		     "\tfor <joe@mx.example.org>;\r\n\tMon, 23 Nov 2026 06:21:41 +0000\r\n");
+	assert_int_equal(rcpt("joe@mx.example.org").answer.code, 250);
+	envelope.helo_kind = SP_HELO;
+	client.host = BYTES("c.example");
+	assert_trace("Received: from h.example (c.example [192.0.2.5])\r\n\tby mx.example.org with SMTP id ;\r\n"
+		     "\tMon, 23 Nov 2026 06:21:41 +0000\r\n");
+	(void)mail("", "", true);
+	client.is_local_program = true;
+	client.peer.uid = 1000;
+	assert_trace("Received: from unknown (local program, uid 1000)\r\n\tby mx.example.org with UTF8SMTP id ;\r\n"
+		     "\tMon, 23 Nov 2026 06:21:41 +0000\r\n");
+}
+
+/* Whatever a front end that was taken over says: no line ends early, no comment opens, nothing is too long. */
+static void
+no_octet_of_a_name_can_forge_a_field(void **state)
+{
+	char name[SP_HELO_MAX + 1];
+
+	(void)state;
+	for (unsigned c = 1; c < 256; c++) {
+		uint8_t room[PQ_TRACE_MAX];
+		struct buf text = BUF_OVER(room);
+		size_t id_at, lines = 0;
+
+		memset(name, (int)c, sizeof name - 1);
+		name[sizeof name - 1] = '\0';
+		(void)mail(name, "a@b.example", false);
+		client.host = bytes_of_string(name);
+		trace_put(&text, &client, &envelope, 0, &id_at);
+		assert_false(text.failed);
+		for (size_t i = 0; i < text.len; i++) {
+			lines += text.at[i] == '\n';
+			assert_true(text.at[i] >= ' ' || memchr("\r\n\t", text.at[i], 3) != NULL);
+			assert_true(text.at[i] < 0x7f);
+		}
+		assert_int_equal(lines, 3);
+		if (memchr("()<>\"\\,; ", (int)c, 9) != NULL)
+			assert_null(memmem(room, text.len, name, 2));
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(tables_that_cannot_be_read_are_a_temporary_trouble, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(without_memory_a_recipient_is_told_to_come_again, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_trace_field_has_the_words_of_its_rfcs, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(no_octet_of_a_name_can_forge_a_field, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
