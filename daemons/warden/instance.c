@@ -93,13 +93,8 @@ make_directory(const char *path, mode_t mode, const struct owner *owner, struct 
 	}
 	if (errno != EEXIST)
 		return why_errno(why, BROKEN, "making %s", path);
-	for (int i = 0; i < 100; i++) { /* another service's warden may be just making it */
-		if (lstat(path, &st) != 0)
-			return why_errno(why, BROKEN, "looking at %s", path);
-		if (!S_ISDIR(st.st_mode) || st.st_uid != 0 || (st.st_mode & 07777) != 0700 || mode == 0700)
-			break;
-		(void)usleep(10000);
-	}
+	if (lstat(path, &st) != 0)
+		return why_errno(why, BROKEN, "looking at %s", path);
 	if (!S_ISDIR(st.st_mode) || st.st_uid != owner->uid || (st.st_mode & 07777) != mode)
 		return why_set(why, REFUSED, "%s is there, but is not a directory of uid %u with mode %03o", path,
 		    owner->uid, (unsigned)mode);

@@ -1,0 +1,82 @@
+"""tcprules and tcprulescheck as scripts call them: exit statuses, what is printed, and that the old table stays whole."""
+import os
+import subprocess
+
+import pytest
+from instance import BIN
+
+RULES = """# comment
+192.0.2.1-3:deny
+192.168.0.0/16:allow,RELAYCLIENT="",A=/b c/
+fe80::/10:deny
+=.Example:allow,H="1"
+=:allow,NAMED="1"
+:deny
+"""
+
+
+def compile_rules(d, text):
+    return subprocess.run([f"{BIN}/tcprules", "r.cdb", "r.tmp"], input=text, cwd=d, capture_output=True, text=True)
+
+
+def check(d, file="r.cdb", **env):
+    return subprocess.run([f"{BIN}/tcprulescheck", file], cwd=d, env=env, capture_output=True, text=True)
+
+
+@pytest.fixture
+def d(tmp_path):
+    assert compile_rules(tmp_path, RULES).returncode == 0
+    return tmp_path
+
+
+@pytest.mark.parametrize("env,key,said", [
+    ({"TCPREMOTEIP": "192.0.2.2"}, "192.0.2.2", ["deny connection"]),
+    ({"TCPREMOTEIP": "192.168.9.9"}, None, ["set environment variable RELAYCLIENT=", "set environment variable A=b c", "allow connection"]),
+    ({"TCP6REMOTEIP": "fe80::1", "TCPREMOTEIP": "192.168.9.9"}, None, ["deny connection"]),
+    ({"TCPREMOTEIP": "::ffff:192.0.2.3"}, "192.0.2.3", ["deny connection"]),
+    ({"TCPREMOTEIP": "198.51.100.1", "TCPREMOTEHOST": "a.EXAMPLE"}, "=.example", ["set environment variable H=1", "allow connection"]),
+    ({"TCPREMOTEIP": "198.51.100.1", "TCPREMOTEHOST": "a.test"}, "=", ["set environment variable NAMED=1", "allow connection"]),
+    ({"TCPREMOTEIP": "198.51.100.1"}, "", ["deny connection"]),
+])
+def test_a_client_is_looked_up_as_documented(d, env, key, said):
+    r = check(d, **env)
+    lines = r.stdout.splitlines()
+    assert r.returncode == 0 and lines[1:] == said
+    assert key is None or lines[0] == f"rule {key}:"
+
+
+def test_without_a_rule_the_default_is_to_allow(tmp_path):
+    assert compile_rules(tmp_path, "192.0.2.1:deny\n").returncode == 0
+    assert check(tmp_path, TCPREMOTEIP="192.0.2.9").stdout == "default:\nallow connection\n"
+
+
+def test_a_bad_line_is_named_and_the_old_table_stays(d):
+    before = (d / "r.cdb").read_bytes()
+    r = compile_rules(d, "192.0.2.1:allow\n\n192.0.2.1:maybe\n")
+    assert r.returncode == 101 and "line 3: expected " in r.stderr
+    assert (d / "r.cdb").read_bytes() == before and not (d / "r.tmp").exists()
+
+
+def test_trouble_is_111_and_misuse_100(d):
+    assert subprocess.run([f"{BIN}/tcprules", "r.cdb"], capture_output=True).returncode == 100
+    assert subprocess.run([f"{BIN}/tcprules", "no/r.cdb", "no/r.tmp"], cwd=d, input=b"", capture_output=True).returncode == 111
+    assert check(d, "absent.cdb").returncode == 111
+    (d / "short.cdb").write_bytes(b"short")
+    assert check(d, "short.cdb").returncode == 111
+    assert check(d, TCPREMOTEIP="somewhere").returncode == 100
+
+
+def test_a_full_disk_leaves_the_old_table(d):
+    before = (d / "r.cdb").read_bytes()
+    big = "".join(f"10.{i // 250}.{i % 250}.:deny\n" for i in range(10000))
+    r = subprocess.run(["sh", "-c", "ulimit -f 8; trap '' XFSZ; exec \"$@\"", "sh", f"{BIN}/tcprules", "r.cdb", "r.tmp"],
+                       input=big, cwd=d, capture_output=True, text=True)
+    assert r.returncode == 111
+    assert (d / "r.cdb").read_bytes() == before and not (d / "r.tmp").exists()
+
+
+def test_the_temporary_file_is_no_way_to_another_file(d):
+    (d / "victim").write_text("mine")
+    os.symlink("victim", d / "r.tmp")
+    assert compile_rules(d, RULES).returncode == 111
+    assert (d / "victim").read_text() == "mine"
