@@ -54,12 +54,40 @@ open_queue(struct policy *p, struct why *why)
 	return r;
 }
 
+static void fail(struct policy *p, struct session *s, enum result r, struct bytes text);
+
+/* The conversation is over, and with it what was on its way in it; the session `but` is its caller's to tell. */
+static void
+lose_queue(struct policy *p, const struct session *but)
+{
+	port_close(&p->queue.port);
+	for (uint32_t i = 0; i < p->n_used; i++) {
+		struct session *s = &p->sessions[i];
+
+		if (!s->used || s->lost || s == but)
+			continue;
+		if (s->stage == STAGE_WRITING)
+			s->lost = true;
+		else if (s->stage == STAGE_OPENING || s->stage == STAGE_COMMITTING)
+			fail(p, s, BROKEN, BYTES("queue is gone"));
+	}
+}
+
+/* What can't be sent must not leave half a transaction behind: queue forgets all that came over a closed channel. */
 static enum result
-send_to_queue(struct policy *p, uint16_t type, uint32_t ref, const void *body, struct bytes tail, struct why *why)
+send_to_queue(
+    struct policy *p, const struct session *s, uint16_t type, const void *body, struct bytes tail, struct why *why)
 {
 	enum result r = open_queue(p, why);
 
-	return r == OK ? port_send(&p->queue.port, type, ref, body, tail, NULL, why) : r;
+	if (r != OK)
+		return r;
+	r = port_send(&p->queue.port, type, ref_of(p, s), body, tail, NULL, why);
+	if (r != OK) {
+		log_why("queue-gone", r, why);
+		lose_queue(p, s);
+	}
+	return r == EXHAUSTED ? BROKEN : r; /* it is not room for mail that is short */
 }
 
 /* ---- opening ---- */
@@ -103,7 +131,7 @@ send_rest(struct policy *p, struct session *s, struct bytes rest, struct why *wh
 		struct pq_more more = { .n_here = take_recipients(&rest, &tail) };
 
 		more.flags = rest.len == 0 ? PQ_COMPLETE : 0;
-		r = more.n_here == 0 ? BROKEN : send_to_queue(p, PQ_MORE, ref_of(p, s), &more, buf_bytes(&tail), why);
+		r = more.n_here == 0 ? BROKEN : send_to_queue(p, s, PQ_MORE, &more, buf_bytes(&tail), why);
 	}
 	return r;
 }
@@ -130,7 +158,7 @@ send_envelope(struct policy *p, struct session *s, struct why *why)
 		return why_set(why, BROKEN, "the trace field does not fit");
 	open.n_here = take_recipients(&rest, &tail);
 	open.flags = flags_of(e) | (rest.len == 0 ? (uint32_t)PQ_COMPLETE : 0);
-	r = send_to_queue(p, PQ_OPEN, ref_of(p, s), &open, buf_bytes(&tail), why);
+	r = send_to_queue(p, s, PQ_OPEN, &open, buf_bytes(&tail), why);
 	return r == OK ? send_rest(p, s, rest, why) : r;
 }
 
@@ -188,7 +216,7 @@ transaction_commit(struct policy *p, struct session *s, uint64_t octets)
 	if (s->lost)
 		(void)why_set(&why, r, "queue was replaced while the message came in");
 	else
-		r = send_to_queue(p, PQ_COMMIT, ref_of(p, s), &commit, BYTES_NONE, &why);
+		r = send_to_queue(p, s, PQ_COMMIT, &commit, BYTES_NONE, &why);
 	if (r != OK)
 		fail(p, s, r, bytes_of_string(why.text));
 }
@@ -198,9 +226,8 @@ transaction_abort(struct policy *p, struct session *s)
 {
 	struct why why = WHY_NONE;
 
-	if ((s->stage == STAGE_OPENING || s->stage == STAGE_WRITING) && !s->lost && port_is_open(&p->queue.port) &&
-	    port_send(&p->queue.port, PQ_ABORT, ref_of(p, s), NULL, BYTES_NONE, NULL, &why) != OK)
-		log_why("queue", BROKEN, &why);
+	if ((s->stage == STAGE_OPENING || s->stage == STAGE_WRITING) && !s->lost && port_is_open(&p->queue.port))
+		(void)!send_to_queue(p, s, PQ_ABORT, NULL, BYTES_NONE, &why); /* on a failure queue forgets it, too */
 	s->stage = STAGE_IDLE;
 	envelope_end(&s->envelope);
 }
@@ -276,19 +303,8 @@ from_queue(struct port *port, struct wire_message *m, struct why *why)
 static void
 queue_ended(struct port *port, enum result r, struct why *why)
 {
-	struct policy *p = policy_of_loop(port->loop);
-
 	log_why("queue-gone", r, why);
-	for (uint32_t i = 0; i < p->n_used; i++) {
-		struct session *s = &p->sessions[i];
-
-		if (!s->used || s->lost)
-			continue;
-		if (s->stage == STAGE_WRITING)
-			s->lost = true;
-		else if (s->stage == STAGE_OPENING || s->stage == STAGE_COMMITTING)
-			fail(p, s, BROKEN, BYTES("queue is gone"));
-	}
+	lose_queue(policy_of_loop(port->loop), NULL);
 }
 
 const struct port_events queue_events = { from_queue, queue_ended };
@@ -304,10 +320,9 @@ transactions_sweep(struct policy *p)
 		    p->loop.now - s->waits_since_ms < patience)
 			continue;
 		if (s->stage == STAGE_OPENING) {
-			uint32_t ref = ref_of(p, s);
 			struct why why = WHY_NONE;
 
-			(void)send_to_queue(p, PQ_ABORT, ref, NULL, BYTES_NONE, &why);
+			(void)!send_to_queue(p, s, PQ_ABORT, NULL, BYTES_NONE, &why);
 		}
 		fail(p, s, AGAIN, BYTES("queue did not answer in time"));
 	}
