@@ -109,9 +109,14 @@ check_postmaster(struct check *k, const char *service, const struct control *c)
 	uint8_t room[300];
 	struct buf address = BUF_OVER(room);
 
+	enum result r;
+
 	buf_add_string(&address, "postmaster@");
-	buf_add(&address, control_text(c, ITEM_ME));
-	if (users_route(c, buf_bytes(&address), &d) == ABSENT)
+	buf_add(&address, control_text(c, ITEM_ENVNOATHOST));
+	r = users_route(c, buf_bytes(&address), &d);
+	/* sent on to the domain that it came for: that is this host again */
+	if (r == ABSENT ||
+	    (r == OK && d.route == ROUTE_REMOTE && bytes_equal_nocase(d.domain, control_text(c, ITEM_ENVNOATHOST))))
 		warn(k, service, ITEM_POSTMASTER,
 		    "nobody gets the mail of postmaster, which every host must take: name a user here");
 }
