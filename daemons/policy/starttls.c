@@ -43,8 +43,11 @@ static const struct port_events line_events = { nothing_expected, line_ended };
 static enum result
 open_line(struct policy *p, struct port *line, int fd, const struct wire_protocol *protocol, struct why *why)
 {
+	int type = 0;
+	socklen_t len = sizeof type;
+
 	line->channel.fd = -1;
-	if (fcntl(fd, F_GETFD) < 0)
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) != 0 || type != SOCK_SEQPACKET)
 		return OK; /* a service for local programs */
 	return port_open(line, &p->loop, channel_of(fd, protocol, WIRE_FIRST, false), &line_events, LINES_WAITING, why);
 }

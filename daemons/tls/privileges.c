@@ -15,6 +15,7 @@ const struct privileges tls_privileges = {
 		{ TLS_DOOR_FD, "door", FD_CHANNEL, 0, false },
 		{ TLS_RACK_FD, "certificates", FD_TABLE, 0, false },
 	},
+	.holds = HOLDS_CHANNELS | HOLDS_CONNECTION,
 	.syscalls = MAY_COMPUTE | MAY_WAIT | MAY_TALK | MAY_FORK | MAY_READ_AT,
 	.limits = { { RLIMIT_NOFILE, 32 }, { RLIMIT_FSIZE, 1 << 30 }, { RLIMIT_AS, 256 << 20 } },
 };

@@ -173,6 +173,16 @@ close_others(const struct privileges *may, struct why *why)
 	return OK;
 }
 
+/* So that nothing that is made later gets the number of a descriptor that is absent here, and is taken for it. */
+static enum result
+fill_absent(const struct privileges *may, struct why *why)
+{
+	for (const struct fd_slot *s = may->fds; s < may->fds + nitems(may->fds) && s->name != NULL; s++)
+		if (s->optional && fcntl(s->fd, F_GETFD) < 0 && dup3(0, s->fd, O_CLOEXEC) < 0)
+			return why_errno(why, BROKEN, "descriptor %d", s->fd);
+	return OK;
+}
+
 enum result
 process_inherit(const struct process *self, struct why *why)
 {
@@ -182,7 +192,8 @@ process_inherit(const struct process *self, struct why *why)
 	for (const struct fd_slot *s = may->fds; s < may->fds + nitems(may->fds) && s->name != NULL; s++)
 		if ((r = check_slot(may, s, why)) != OK)
 			return r;
-	return close_others(may, why);
+	r = close_others(may, why);
+	return r == OK ? fill_absent(may, why) : r;
 }
 
 int

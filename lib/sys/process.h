@@ -23,7 +23,7 @@ struct process {
 struct process process_begin(int argc, char *argv[], const struct privileges *may);
 
 /* Checks that exactly the descriptors of the table are open, of the right kind; 0 and 1 become /dev/null. Closes all
- * others. MALFORMED if one is missing or of another kind. */
+ * others. MALFORMED if one is missing or of another kind. The number of an optional one that is absent shows /dev/null. */
 enum result process_inherit(const struct process *self, struct why *why);
 
 /* Gives up everything that the table does not name, in the order of style.md, and checks that it is gone. REFUSED if

@@ -52,7 +52,6 @@ static const struct row rows[] = {
 	R(COMPUTE, gettimeofday, PLAIN, "the time, where the vdso can't"),
 	R(COMPUTE, getpid, PLAIN, "log lines"),
 	R(COMPUTE, gettid, PLAIN, "abort, after a failed check"),
-	R(COMPUTE, tgkill, PLAIN, "abort, after a failed check; landlock keeps it inside"),
 	R(COMPUTE, rt_sigaction, PLAIN, "abort; handlers of a fork"),
 	R(COMPUTE, rt_sigprocmask, PLAIN, "fork and abort block signals"),
 	R(COMPUTE, rt_sigreturn, PLAIN, "return from a handler"),
@@ -162,14 +161,8 @@ static const struct row rows[] = {
 	R(BECOME, set_tid_address, PLAIN, "the loader of what it starts"),
 	R(BECOME, access, PLAIN, "the loader of what it starts"),
 	R(BECOME, faccessat, PLAIN, "the loader of what it starts"),
-	R(BECOME, mmap, PLAIN, "the loader of what it starts maps code"),
-	R(BECOME, mprotect, PLAIN, "the loader of what it starts"),
-	R(BECOME, fcntl, PLAIN, "process_inherit of what it starts"),
 	R(BECOME, umask, PLAIN, "modes of what it starts makes"),
 	R(BECOME, uname, PLAIN, "the loader of what it starts"),
-	R(BECOME, clone, PLAIN, "local's flusher threads"),
-	R(BECOME, clone3, PLAIN, "local's flusher threads"),
-	R(THREAD, clone3, PLAIN, "flusher threads; refused to the namespaces by the missing capability"),
 	R(THREAD, clone, ONLY_THREAD, "flusher threads"),
 	R(THREAD, set_robust_list, PLAIN, "libc in a new thread"),
 	R(THREAD, rseq, PLAIN, "libc in a new thread"),
@@ -187,6 +180,8 @@ static const struct row rows[] = {
 	R(MEMORY_FILES, ftruncate, PLAIN, "their size"),
 	R(NARROW, seccomp, PLAIN, "a filter on top of this one"),
 #if defined(__SANITIZE_ADDRESS__)
+	R(BECOME, mmap, PLAIN, "the loader of what it starts maps code"),
+	R(BECOME, mprotect, PLAIN, "the loader of what it starts"),
 	R(COMPUTE, sigaltstack, PLAIN, "address sanitizer"),
 	R(COMPUTE, readlink, PLAIN, "address sanitizer reports"),
 	R(COMPUTE, readlinkat, PLAIN, "address sanitizer reports"),
@@ -204,24 +199,16 @@ static const struct {
 	int call;
 	int error;
 } refused[] = {
-	{ SCMP_SYS(openat), EACCES }, /* locale, time zone, /proc: not needed */
-	{ SCMP_SYS(open), EACCES },
-	{ SCMP_SYS(newfstatat), EACCES }, /* stdio asks what a stream is */
-	{ SCMP_SYS(fstat), EACCES },
-	{ SCMP_SYS(ioctl), ENOTTY }, /* stdio asks whether it is a terminal */
-	{ SCMP_SYS(access), EACCES },
-	{ SCMP_SYS(sysinfo), ENOSYS },  /* qsort asks for memory */
-	{ SCMP_SYS(prlimit64), EPERM }, /* pthread_create asks for the stack limit */
-	{ SCMP_SYS(clone3), ENOSYS },   /* libc goes on with clone, whose flags can be checked */
-	{ SCMP_SYS(sched_getaffinity), EPERM },
-	{ SCMP_SYS(mbind), EPERM },
-	{ SCMP_SYS(lseek), ESPIPE },
-	{ SCMP_SYS(rseq), ENOSYS },
-	{ SCMP_SYS(set_robust_list), ENOSYS },
-	{ SCMP_SYS(getuid), EPERM },
-	{ SCMP_SYS(uname), EPERM },
-	{ SCMP_SYS(readlink), EACCES },
-	{ SCMP_SYS(tgkill), EPERM },
+	{ SCMP_SYS(openat), EACCES },                                 /* locale, time zone, /proc: not needed */
+	{ SCMP_SYS(open), EACCES }, { SCMP_SYS(newfstatat), EACCES }, /* stdio asks what a stream is */
+	{ SCMP_SYS(fstat), EACCES }, { SCMP_SYS(ioctl), ENOTTY },     /* stdio asks whether it is a terminal */
+	{ SCMP_SYS(access), EACCES }, { SCMP_SYS(sysinfo), ENOSYS },  /* qsort asks for memory */
+	{ SCMP_SYS(prlimit64), EPERM },                               /* pthread_create asks for the stack limit */
+	{ SCMP_SYS(clone3), ENOSYS }, /* libc goes on with clone, whose flags can be checked */
+	{ SCMP_SYS(sched_getaffinity), EPERM }, { SCMP_SYS(mbind), EPERM }, { SCMP_SYS(lseek), ESPIPE },
+	{ SCMP_SYS(rseq), ENOSYS }, { SCMP_SYS(set_robust_list), ENOSYS }, { SCMP_SYS(getuid), EPERM },
+	{ SCMP_SYS(uname), EPERM }, { SCMP_SYS(readlink), EACCES },
+	{ SCMP_SYS(tgkill), EPERM }, /* abort, after a failed check: it ends by a trap instead */
 };
 
 #define NAMESPACES \

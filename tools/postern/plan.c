@@ -10,96 +10,30 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PROCESS(name, by) extern const struct privileges name##_privileges;
-#include "census.def"
-
-static const struct {
-	const struct privileges *may;
-	const char *by;
-} all[] = {
-#define PROCESS(name, by) { &name##_privileges, #by },
-#include "census.def"
-};
-
-static const struct {
-	const char *service, *process;
-} members[] = {
-#define MEMBER(service, process) { #service, #process },
-#include "census.def"
-};
-
-static const struct {
-	const char *from, *to, *protocol, *how;
-} edges[] = {
-#define EDGE(from, from_slot, to, to_slot, protocol) { #from, #to, #protocol, "channel from the start" },
-#define DOORWAY(client, client_slot, owner, owner_slot, protocol, socket) \
-	{ #client, #owner, #protocol, "through the door " socket },
-#define MADE(maker, first, second, protocol) { #first, #second, #protocol, "channel made by " #maker },
-#include "graph.def"
-};
-
-const struct privileges *
-plan_privileges(const char *process)
-{
-	for (size_t i = 0; i < nitems(all); i++)
-		if (strcmp(all[i].may->process, process) == 0)
-			return all[i].may;
-	return NULL;
-}
-
-static const char *
-root_name(const struct privileges *p)
-{
-	static const char *const names[] = { [HOST_ROOT] = "host",
-		[EMPTY_ROOT] = "empty",
-		[GIVEN_ROOT] = "own directory",
-		[GIVEN_HOME] = "host, home by landlock" };
-
-	return names[p->root];
-}
-
-static const char *
-network_name(const struct privileges *p)
-{
-	if (p->no_seccomp)
-		return "binds";
-	if (p->any_port || p->ports[0].port != 0)
-		return "connects";
-	if (p->syscalls & MAY_ACCEPT)
-		return "accepts";
-	return p->holds & HOLDS_CONNECTION ? "one peer" : "none";
-}
-
-static void
-print_user(const struct privileges *p, char *into, size_t size)
-{
-	bool plain = strcmp(p->user, "root") == 0 || strcmp(p->user, "recipient") == 0;
-
-	(void)snprintf(into, size, "%s%s", plain ? "" : POSTERN_USER_PREFIX, p->user);
-}
-
 static void
 print_table(void)
 {
 	char user[64];
 
-	(void)printf("%-8s %-11s %-23s %-9s %-8s %s\n", "PROCESS", "USER", "ROOT", "NETWORK", "STARTED", "JOB");
-	for (size_t i = 0; i < nitems(all); i++) {
-		const struct privileges *p = all[i].may;
+	(void)printf("%-7s %-10s %-6s %-8s %s\n", "PROCESS", "USER", "ROOT", "NETWORK", "JOB");
+	for (size_t i = 0; i < plan_n_processes; i++) {
+		const struct privileges *p = plan_processes[i].may;
 
-		print_user(p, user, sizeof user);
-		(void)printf("%-8s %-11s %-23s %-9s %-8s %s\n", p->process, user, root_name(p), network_name(p),
-		    all[i].by, p->purpose);
+		plan_user(p, user, sizeof user);
+		(void)printf(
+		    "%-7s %-10s %-6s %-8s %s\n", p->process, user, plan_root_name(p), plan_network_name(p), p->purpose);
 	}
 	(void)printf("\nSERVICES\n");
-	for (size_t i = 0; i < nitems(members); i++)
-		if (i == 0 || strcmp(members[i].service, members[i - 1].service) != 0)
-			(void)printf("%s%-8s warden %s", i == 0 ? "" : "\n", members[i].service, members[i].process);
+	for (size_t i = 0; i < plan_n_members; i++)
+		if (i == 0 || strcmp(plan_members[i].service, plan_members[i - 1].service) != 0)
+			(void)printf(
+			    "%s%-8s warden %s", i == 0 ? "" : "\n", plan_members[i].service, plan_members[i].process);
 		else
-			(void)printf(" %s", members[i].process);
+			(void)printf(" %s", plan_members[i].process);
 	(void)printf("\n\nWHO TALKS TO WHOM\n");
-	for (size_t i = 0; i < nitems(edges); i++)
-		(void)printf("%-8s %-8s %-14s %s\n", edges[i].from, edges[i].to, edges[i].protocol, edges[i].how);
+	for (size_t i = 0; i < plan_n_edges; i++)
+		(void)printf("%-8s %-8s %-14s %s\n", plan_edges[i].from, plan_edges[i].to, plan_edges[i].protocol->name,
+		    plan_edges[i].how);
 }
 
 static void
@@ -124,19 +58,23 @@ print_fds(const struct privileges *p)
 static void
 print_limits(const struct privileges *p)
 {
-	static const struct {
-		int resource;
-		const char *name;
-	} names[] = { { RLIMIT_NOFILE, "descriptors" }, { RLIMIT_NPROC, "processes" }, { RLIMIT_AS, "address space" },
-		{ RLIMIT_FSIZE, "file size" }, { RLIMIT_MEMLOCK, "locked memory" }, { RLIMIT_DATA, "data" } };
-
 	(void)printf("limits: no core dumps");
 	for (const struct limit *l = p->limits;
 	     l < p->limits + nitems(p->limits) && (l->resource != 0 || l->value != 0); l++)
-		for (size_t i = 0; i < nitems(names); i++)
-			if (names[i].resource == l->resource)
-				(void)printf(", %s %llu", names[i].name, (unsigned long long)l->value);
+		(void)printf(", %s %llu", plan_limit_name(l->resource), (unsigned long long)l->value);
 	(void)printf("\n");
+}
+
+static void
+print_edge(const struct plan_edge *e, const char *process)
+{
+	const struct wire_protocol *p = e->protocol;
+
+	(void)printf("  %s: %s, %s\n", strcmp(e->from, process) == 0 ? e->to : e->from, p->name, e->how);
+	for (const struct wire_row *row = p->rows; row < p->rows + p->n_rows; row++)
+		(void)printf("    %-14s from %-8s %4u + up to %4u octets%s%s\n", row->name, p->sides[row->sender],
+		    row->body_len, row->tail_max, row->n_fds > 0 ? ", a descriptor" : "",
+		    row->often == ONCE ? ", once" : "");
 }
 
 static void
@@ -144,9 +82,9 @@ print_process(const struct privileges *p)
 {
 	char user[64];
 
-	print_user(p, user, sizeof user);
-	(void)printf(
-	    "%s: %s\nuser: %s\nroot: %s\nnetwork: %s\n", p->process, p->purpose, user, root_name(p), network_name(p));
+	plan_user(p, user, sizeof user);
+	(void)printf("%s: %s\nuser: %s\nroot: %s\nnetwork: %s\n", p->process, p->purpose, user, plan_root_name(p),
+	    plan_network_name(p));
 	(void)printf("capabilities kept: %s\n", p->capabilities == 0 ? "none" : "some of root's");
 	if (p->paths[0].path == NULL)
 		(void)printf("paths: %s\n", p->no_landlock ? "not bound by landlock" : "none");
@@ -158,11 +96,9 @@ print_process(const struct privileges *p)
 	print_fds(p);
 	print_limits(p);
 	(void)printf("talks to:\n");
-	for (size_t i = 0; i < nitems(edges); i++)
-		if (strcmp(edges[i].from, p->process) == 0 || strcmp(edges[i].to, p->process) == 0)
-			(void)printf("  %s (%s, %s)\n",
-			    strcmp(edges[i].from, p->process) == 0 ? edges[i].to : edges[i].from, edges[i].protocol,
-			    edges[i].how);
+	for (size_t i = 0; i < plan_n_edges; i++)
+		if (strcmp(plan_edges[i].from, p->process) == 0 || strcmp(plan_edges[i].to, p->process) == 0)
+			print_edge(&plan_edges[i], p->process);
 	(void)printf("system calls%s:\n", p->no_seccomp ? ": not filtered" : "");
 	syscalls_list(p->syscalls, print_call, NULL);
 }
@@ -170,35 +106,46 @@ print_process(const struct privileges *p)
 static int
 usage(void)
 {
-	(void)fputs("usage: postern plan [PROCESS]\n       postern plan --live [-R RUNDIR]\n", stderr);
+	(void)fputs(
+	    "usage: postern plan [--json] [PROCESS]\n       postern plan --live [--json] [-R RUNDIR]\n", stderr);
 	return 100;
+}
+
+static int
+print(const char *name, bool json)
+{
+	const struct privileges *one = name == NULL ? NULL : plan_privileges(name);
+
+	if (name != NULL && one == NULL) {
+		(void)fprintf(stderr, "postern plan: there is no process %s\n", name);
+		return 100;
+	}
+	if (json)
+		plan_json(one);
+	else if (one != NULL)
+		print_process(one);
+	else
+		print_table();
+	return 0;
 }
 
 int
 plan_main(int argc, char *argv[])
 {
 	const char *run_dir = POSTERN_RUNDIR;
-	bool live = false;
+	bool live = false, json = false;
 	int i;
 
 	for (i = 1; i < argc && argv[i][0] == '-'; i++)
 		if (strcmp(argv[i], "--live") == 0)
 			live = true;
-		else if (strcmp(argv[i], "-R") == 0 && i + 1 < argc)
+		else if (strcmp(argv[i], "--json") == 0)
+			json = true;
+		else if ((strcmp(argv[i], "-R") == 0 || strcmp(argv[i], "--run") == 0) && i + 1 < argc)
 			run_dir = argv[++i];
 		else
 			return usage();
 	if (i + 1 < argc || (live && i < argc))
 		return usage();
-	if (live)
-		return plan_live(run_dir);
-	if (i == argc)
-		print_table();
-	else if (plan_privileges(argv[i]) != NULL)
-		print_process(plan_privileges(argv[i]));
-	else {
-		(void)fprintf(stderr, "postern plan: there is no process %s\n", argv[i]);
-		return 100;
-	}
-	return 0;
+	return live ? plan_live(run_dir, json) : print(argv[i], json);
 }

@@ -2,96 +2,23 @@
  * Trusts the kernel's word in /proc and the .pids files that wardens, root's own, write.
  * Never stops at the first deviation: each is named. */
 #include "postern/plan.h"
+#include "postern/plan_proc.h"
 
 #include "base/bytes.h"
 
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <glob.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
-
-struct subject {
-	const char *process;
-	const struct privileges *may;
-	int pid;
-	unsigned uid, gid;
-	bool any_user;  /* local: whoever the recipient is */
-	bool slots;     /* its descriptors of the start must be there (not in a session's child) */
-	char root[512]; /* as warden says; "" not known */
-	char status[8192];
-	unsigned n_fds;
-	unsigned deviations;
-};
 
 struct house {
+	bool json;
 	unsigned n, deviations;
 };
-
-__attribute__((format(printf, 2, 3))) static void
-deviates(struct subject *s, const char *format, ...)
-{
-	va_list ap;
-
-	(void)printf("  DEVIATION %s[%d]: ", s->process, s->pid);
-	va_start(ap, format);
-	(void)vprintf(format, ap);
-	va_end(ap);
-	(void)printf("\n");
-	s->deviations++;
-}
-
-static bool
-read_proc(int pid, const char *name, char *into, size_t size)
-{
-	char path[64];
-	ssize_t n = -1;
-	int fd;
-
-	(void)snprintf(path, sizeof path, "/proc/%d/%s", pid, name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd >= 0) {
-		n = read(fd, into, size - 1);
-		(void)close(fd);
-	}
-	into[n > 0 ? n : 0] = '\0';
-	return n > 0;
-}
-
-static bool
-link_of(int pid, const char *name, char *into, size_t size)
-{
-	char path[64];
-	ssize_t n;
-
-	(void)snprintf(path, sizeof path, "/proc/%d/%s", pid, name);
-	n = readlink(path, into, size - 1);
-	into[n > 0 ? n : 0] = '\0';
-	return n > 0;
-}
-
-/* the text behind "NAME:\t" of /proc/PID/status, up to the line's end */
-static const char *
-field(const struct subject *s, const char *name, char *into, size_t size)
-{
-	const char *at = strstr(s->status, name);
-	size_t n;
-
-	into[0] = '\0';
-	if (at == NULL)
-		return into;
-	at += strlen(name);
-	at += strspn(at, ": \t");
-	n = strcspn(at, "\n");
-	(void)snprintf(into, size, "%.*s", (int)n, at);
-	return into;
-}
 
 static void
 check_ids(struct subject *s)
@@ -99,30 +26,30 @@ check_ids(struct subject *s)
 	char text[256];
 	unsigned id[4];
 
-	if (sscanf(field(s, "\nUid", text, sizeof text), "%u %u %u %u", &id[0], &id[1], &id[2], &id[3]) != 4)
-		deviates(s, "its uids can't be read");
+	if (sscanf(subject_field(s, "Uid", text, sizeof text), "%u %u %u %u", &id[0], &id[1], &id[2], &id[3]) != 4)
+		subject_deviates(s, "its uids can't be read");
 	else if (s->any_user ? id[0] == 0 || id[0] != id[1] || id[0] != id[2] || id[0] != id[3]
 			     : id[0] != s->uid || id[1] != s->uid || id[2] != s->uid || id[3] != s->uid)
-		deviates(s, "uids %s instead of %u", text, s->uid);
-	if (sscanf(field(s, "\nGid", text, sizeof text), "%u %u %u %u", &id[0], &id[1], &id[2], &id[3]) != 4 ||
+		subject_deviates(s, "uids %s instead of %u", text, s->uid);
+	if (sscanf(subject_field(s, "Gid", text, sizeof text), "%u %u %u %u", &id[0], &id[1], &id[2], &id[3]) != 4 ||
 	    (!s->any_user && s->uid != 0 && (id[0] != s->gid || id[1] != s->gid || id[2] != s->gid || id[3] != s->gid)))
-		deviates(s, "gids %s instead of %u", text, s->gid);
-	if (s->uid != 0 && *field(s, "\nGroups", text, sizeof text) != '\0' && strspn(text, " ") != strlen(text))
-		deviates(s, "supplementary groups %s", text);
+		subject_deviates(s, "gids %s instead of %u", text, s->gid);
+	if (s->uid != 0 && *subject_field(s, "Groups", text, sizeof text) != '\0' && strspn(text, " ") != strlen(text))
+		subject_deviates(s, "supplementary groups %s", text);
 }
 
 static void
 check_capabilities(struct subject *s)
 {
-	static const char *const sets[] = { "\nCapEff", "\nCapPrm", "\nCapBnd", "\nCapAmb", "\nCapInh" };
+	static const char *const sets[] = { "CapEff", "CapPrm", "CapBnd", "CapAmb", "CapInh" };
 	char text[64];
 
 	for (size_t i = 0; i < nitems(sets); i++) {
-		unsigned long long now = strtoull(field(s, sets[i], text, sizeof text), NULL, 16);
+		unsigned long long now = strtoull(subject_field(s, sets[i], text, sizeof text), NULL, 16);
 		unsigned long long may = i < 3 ? s->may->capabilities : 0;
 
 		if (now & ~may)
-			deviates(s, "%s %llx, of which the plan allows %llx", sets[i] + 1, now, may);
+			subject_deviates(s, "%s %llx, of which the plan allows %llx", sets[i], now, may);
 	}
 }
 
@@ -133,13 +60,15 @@ check_switches(struct subject *s)
 	struct stat st;
 	char path[64];
 
-	if (strcmp(field(s, "\nNoNewPrivs", text, sizeof text), "1") != 0)
-		deviates(s, "no_new_privs is not set");
-	if (!s->may->no_seccomp && strcmp(field(s, "\nSeccomp", text, sizeof text), "2") != 0)
-		deviates(s, "no system call filter");
+	if (strcmp(subject_field(s, "NoNewPrivs", text, sizeof text), "1") != 0)
+		subject_deviates(s, "no_new_privs is not set");
+	if (!s->may->no_seccomp && strcmp(subject_field(s, "Seccomp", text, sizeof text), "2") != 0)
+		subject_deviates(s, "no system call filter");
+	if (!s->may->no_seccomp && proc_number(subject_field(s, "Seccomp_filters", text, sizeof text)) < 1)
+		subject_deviates(s, "no system call filter is attached");
 	(void)snprintf(path, sizeof path, "/proc/%d/environ", s->pid);
 	if (s->may->syscalls != 0 && stat(path, &st) == 0 && st.st_uid != 0)
-		deviates(s, "it can be dumped and traced by its user");
+		subject_deviates(s, "it can be dumped and traced by its user");
 }
 
 static void
@@ -149,15 +78,15 @@ check_root(struct subject *s)
 	const char *base;
 	bool host = s->may->root == HOST_ROOT || s->may->root == GIVEN_HOME;
 
-	if (!link_of(s->pid, "root", root, sizeof root))
-		deviates(s, "its root can't be read: %s", strerror(errno));
+	if (!proc_link(s->pid, "root", root, sizeof root))
+		subject_deviates(s, "its root can't be read: %s", strerror(errno));
 	else if (host ? strcmp(root, "/") != 0 : s->root[0] != '\0' && strcmp(root, s->root) != 0)
-		deviates(s, "its root is %s instead of %s", root, host ? "/" : s->root);
-	if (!link_of(s->pid, "exe", exe, sizeof exe))
+		subject_deviates(s, "its root is %s instead of %s", root, host ? "/" : s->root);
+	if (!proc_link(s->pid, "exe", exe, sizeof exe))
 		return;
 	base = strrchr(exe, '/') == NULL ? exe : strrchr(exe, '/') + 1;
 	if (strncmp(base, s->process, strlen(s->process)) != 0 || isalnum((unsigned char)base[strlen(s->process)]))
-		deviates(s, "it executes %s", exe);
+		subject_deviates(s, "it executes %s", exe);
 }
 
 static void
@@ -171,7 +100,7 @@ check_limits(struct subject *s)
 		{ RLIMIT_FSIZE, "Max file size" }, { RLIMIT_MEMLOCK, "Max locked memory" } };
 	char limits[4096];
 
-	if (!read_proc(s->pid, "limits", limits, sizeof limits))
+	if (!proc_read(s->pid, "limits", limits, sizeof limits))
 		return;
 	for (size_t i = 0; i < nitems(names); i++) {
 		const char *line = strstr(limits, names[i].name);
@@ -189,153 +118,50 @@ check_limits(struct subject *s)
 		line += strspn(line, " ");
 		now = strncmp(line, "unlimited", 9) == 0 ? ~0ULL : strtoull(line, NULL, 10);
 		if (now > may)
-			deviates(s, "%s is %llu, the plan says %llu", names[i].name, now, may);
+			subject_deviates(s, "%s is %llu, the plan says %llu", names[i].name, now, may);
 	}
 }
 
-/* a name in /proc as a number; -1 if it is none */
-static int
-number_of(const char *name)
+/* ---- what is said ---- */
+
+static void
+print_row(const struct subject *s, const char *service)
 {
-	uint64_t n;
+	char root[512], text[64];
+	bool filtered = strcmp(subject_field(s, "Seccomp", text, sizeof text), "2") == 0;
 
-	return bytes_to_number(bytes_of_string(name), INT32_MAX, &n) ? (int)n : -1;
-}
-
-/* ---- descriptors ---- */
-
-static const struct fd_slot *
-slot_of(const struct privileges *may, int fd)
-{
-	for (const struct fd_slot *s = may->fds; s < may->fds + nitems(may->fds) && s->name != NULL; s++)
-		if (fd == s->fd || (fd > s->fd && fd < s->fd + s->many))
-			return s;
-	return NULL;
-}
-
-/* whether the socket with this inode is of another family than AF_UNIX */
-static bool
-is_inet(const char *target)
-{
-	static const char *const tables[] = { "/proc/net/tcp", "/proc/net/tcp6", "/proc/net/udp", "/proc/net/udp6",
-		"/proc/net/raw" };
-	char line[512], inode[32];
-	bool found = false;
-
-	(void)snprintf(inode, sizeof inode, " %s", target + strlen("socket:["));
-	inode[strcspn(inode, "]")] = ' ';
-	for (size_t i = 0; i < nitems(tables) && !found; i++) {
-		FILE *f = fopen(tables[i], "re");
-
-		while (f != NULL && !found && fgets(line, sizeof line, f) != NULL)
-			found = strstr(line, inode) != NULL;
-		if (f != NULL)
-			(void)fclose(f);
-	}
-	return found;
-}
-
-static bool
-is_written(int pid, int fd, bool *append)
-{
-	char name[64], info[1024];
-	const char *flags;
-	unsigned long value;
-
-	(void)snprintf(name, sizeof name, "fdinfo/%d", fd);
-	if (!read_proc(pid, name, info, sizeof info) || (flags = strstr(info, "flags:")) == NULL)
-		return false;
-	value = strtoul(flags + 6, NULL, 8);
-	*append = (value & O_APPEND) != 0;
-	return (value & O_ACCMODE) != O_RDONLY;
-}
-
-/* what a descriptor that is no slot's must be allowed as */
-static unsigned
-held_as(const struct subject *s, int fd, const char *target)
-{
-	bool append = false;
-
-	if (strncmp(target, "anon_inode:[event", 17) == 0)
-		return HOLDS_EVENTS;
-	if (strncmp(target, "socket:[", 8) == 0)
-		return is_inet(target) ? HOLDS_CONNECTION : HOLDS_CHANNELS;
-	if (target[0] == '/') {
-		if (!is_written(s->pid, fd, &append))
-			return HOLDS_MESSAGES | HOLDS_FILES;
-		return append ? HOLDS_WRITERS | HOLDS_FILES : HOLDS_FILES;
-	}
-	return HOLDS_NOTHING;
-}
-
-static bool
-fits_slot(const struct subject *s, const struct fd_slot *slot, const char *target)
-{
-	switch (slot->kind) {
-	case FD_CONTROL:
-		return strncmp(target, "/memfd:", 7) == 0;
-	case FD_TABLE:
-		return target[0] == '/';
-	case FD_CHANNEL:
-	case FD_DOOR:
-	case FD_DOORWAY:
-		return strncmp(target, "socket:[", 8) == 0 && !is_inet(target);
-	case FD_LISTENING:
-		return strncmp(target, "socket:[", 8) == 0;
-	case FD_DIRECTORY:
-		return target[0] == '/';
-	case FD_PROC_FDS:
-		return strncmp(target, "/proc/", 6) == 0;
-	case FD_PROGRAM:
-		return target[0] == '/';
-	}
-	(void)s;
-	return false;
+	(void)proc_link(s->pid, "root", root, sizeof root);
+	(void)printf("%-8s %-8s %7d %7u %-8s %-4s %-4s %3u  %s\n", service, s->process, s->pid, s->uid,
+	    filtered ? "filter" : "none", s->may->no_landlock ? "no" : "yes",
+	    strtoull(subject_field(s, "CapEff", text, sizeof text), NULL, 16) == 0 ? "none" : "some", s->n_fds, root);
+	for (unsigned i = 0; i < s->n_deviations && i < DEVIATIONS_MAX; i++)
+		(void)printf("  DEVIATION %s[%d]: %s\n", s->process, s->pid, s->deviations[i]);
 }
 
 static void
-check_fd(struct subject *s, int fd)
+print_json(const struct subject *s, const char *service)
 {
-	const struct fd_slot *slot = s->slots ? slot_of(s->may, fd) : NULL;
-	char name[32], target[512];
+	static const char *const numbers[] = { "Uid", "Gid", "CapEff", "CapPrm", "CapBnd", "NoNewPrivs", "Seccomp",
+		"Seccomp_filters" };
+	char text[512];
 
-	(void)snprintf(name, sizeof name, "fd/%d", fd);
-	if (fd <= 2 || !link_of(s->pid, name, target, sizeof target))
-		return;
-	s->n_fds++;
-	if (slot != NULL) {
-		if (!fits_slot(s, slot, target))
-			deviates(s, "descriptor %d should be its %s (%s), but is %s", fd, slot->name,
-			    fd_kind_name(slot->kind), target);
-	} else if (s->may->syscalls != 0 && (held_as(s, fd, target) & s->may->holds) == 0)
-		deviates(s, "descriptor %d is %s, which the plan does not let it hold", fd, target);
-}
-
-static void
-check_fds(struct subject *s)
-{
-	char path[64];
-	struct dirent *e;
-	DIR *d;
-
-	(void)snprintf(path, sizeof path, "/proc/%d/fd", s->pid);
-	d = opendir(path);
-	if (d == NULL) {
-		deviates(s, "its descriptors can't be read: %s", strerror(errno));
-		return;
+	(void)printf("{\"service\":");
+	plan_json_text(service);
+	(void)printf(",\"process\":");
+	plan_json_text(s->process);
+	(void)printf(",\"pid\":%d,\"descriptors\":%u,\"root\":", s->pid, s->n_fds);
+	(void)proc_link(s->pid, "root", text, sizeof text);
+	plan_json_text(text);
+	for (size_t i = 0; i < nitems(numbers); i++) {
+		(void)printf(",\"%s\":", numbers[i]);
+		plan_json_text(subject_field(s, numbers[i], text, sizeof text));
 	}
-	while ((e = readdir(d)) != NULL)
-		if (isdigit((unsigned char)e->d_name[0]))
-			check_fd(s, number_of(e->d_name));
-	(void)closedir(d);
-	for (const struct fd_slot *slot = s->may->fds;
-	     s->slots && slot < s->may->fds + nitems(s->may->fds) && slot->name != NULL; slot++) {
-		char name[32], target[512];
-
-		(void)snprintf(name, sizeof name, "fd/%d", slot->fd);
-		if (!slot->optional && !link_of(s->pid, name, target, sizeof target))
-			deviates(s, "its descriptor %d (%s) is missing", slot->fd, slot->name);
+	(void)printf(",\"deviations\":[");
+	for (unsigned i = 0; i < s->n_deviations && i < DEVIATIONS_MAX; i++) {
+		(void)printf(i == 0 ? "" : ",");
+		plan_json_text(s->deviations[i]);
 	}
+	(void)printf("]}\n");
 }
 
 /* ---- processes ---- */
@@ -345,36 +171,31 @@ has_gone(int pid)
 {
 	char text[16];
 
-	return !read_proc(pid, "stat", text, sizeof text);
+	return !proc_read(pid, "stat", text, sizeof text);
 }
 
 static void
 check(struct house *h, struct subject *s, const char *service)
 {
-	char root[512], seccomp[16], caps[64];
+	bool is_there = proc_read(s->pid, "status", s->status, sizeof s->status) &&
+	    strstr(s->status, "\nState:\tZ") == NULL;
 
-	if (!read_proc(s->pid, "status", s->status, sizeof s->status) || strstr(s->status, "\nState:\tZ") != NULL) {
-		if (s->slots) {
-			(void)printf("  DEVIATION %s[%d] of %s does not run\n", s->process, s->pid, service);
-			h->deviations++;
-		}
+	if (!is_there && !s->slots)
 		return;
-	}
-	check_ids(s);
-	check_capabilities(s);
-	check_switches(s);
-	check_root(s);
-	check_limits(s);
-	check_fds(s);
-	if (s->deviations > 0 && !s->slots && has_gone(s->pid))
-		return; /* a session that ended while it was looked at */
-	(void)link_of(s->pid, "root", root, sizeof root);
-	(void)printf("%-8s %-8s %7d %6u %-8s %-3s %-12s %3u  %s\n", service, s->process, s->pid, s->uid,
-	    strcmp(field(s, "\nSeccomp", seccomp, sizeof seccomp), "2") == 0 ? "filter" : "none",
-	    s->may->no_landlock ? "no" : "yes",
-	    strtoull(field(s, "\nCapEff", caps, sizeof caps), NULL, 16) == 0 ? "none" : caps + 6, s->n_fds, root);
-	h->n++;
-	h->deviations += s->deviations;
+	if (is_there) {
+		check_ids(s);
+		check_capabilities(s);
+		check_switches(s);
+		check_root(s);
+		check_limits(s);
+		subject_check_fds(s);
+		if (s->n_deviations > 0 && (!s->slots || s->any_user) && has_gone(s->pid))
+			return; /* a session that ended while it was looked at */
+	} else
+		subject_deviates(s, "it does not run");
+	(h->json ? print_json : print_row)(s, service);
+	h->n += is_there;
+	h->deviations += s->n_deviations;
 }
 
 static int
@@ -384,38 +205,44 @@ parent_of(int pid)
 	const char *at;
 	int parent = -1;
 
-	if (!read_proc(pid, "stat", text, sizeof text) || (at = strrchr(text, ')')) == NULL ||
+	if (!proc_read(pid, "stat", text, sizeof text) || (at = strrchr(text, ')')) == NULL ||
 	    sscanf(at + 1, " %*c %d", &parent) != 1)
 		return -1;
 	return parent;
+}
+
+static void
+make_local(struct subject *s)
+{
+	char text[256];
+
+	s->process = "local";
+	s->may = plan_privileges("local");
+	s->any_user = s->slots = true;
+	s->root[0] = '\0';
+	if (proc_read(s->pid, "status", s->status, sizeof s->status))
+		s->uid = (unsigned)strtoul(subject_field(s, "Uid", text, sizeof text), NULL, 10);
 }
 
 /* sessions of a zygote, and locals of lspawn */
 static void
 check_children(struct house *h, const struct subject *parent, const char *service)
 {
+	static struct subject s;
 	struct dirent *e;
 	DIR *d = opendir("/proc");
 
 	while (d != NULL && (e = readdir(d)) != NULL) {
-		struct subject s = *parent;
-		int pid = number_of(e->d_name);
+		int pid = proc_number(e->d_name);
 
 		if (pid <= 0 || parent_of(pid) != parent->pid)
 			continue;
+		s = *parent;
 		s.pid = pid;
 		s.slots = false;
-		s.n_fds = s.deviations = 0;
-		if (strcmp(parent->process, "lspawn") == 0) {
-			char text[256];
-
-			s.process = "local";
-			s.may = plan_privileges("local");
-			s.any_user = s.slots = true;
-			s.root[0] = '\0';
-			if (read_proc(pid, "status", s.status, sizeof s.status))
-				s.uid = (unsigned)strtoul(field(&s, "\nUid", text, sizeof text), NULL, 10);
-		}
+		s.n_fds = s.n_deviations = 0;
+		if (strcmp(parent->process, "lspawn") == 0)
+			make_local(&s);
 		check(h, &s, service);
 	}
 	if (d != NULL)
@@ -423,37 +250,59 @@ check_children(struct house *h, const struct subject *parent, const char *servic
 }
 
 static void
+check_member(struct house *h, const char *line, const char *service, char *process, size_t size)
+{
+	static const struct privileges unknown = { .process = "?", .no_seccomp = true };
+	static struct subject s;
+	char name[64];
+
+	s = (struct subject){ .slots = true };
+	process[0] = '\0';
+	if (sscanf(line, "%63s %d %u %u %*u %511s", name, &s.pid, &s.uid, &s.gid, s.root) != 5)
+		return;
+	(void)snprintf(process, size, "%s", name);
+	s.process = process;
+	s.may = plan_privileges(process);
+	if (s.may == NULL) {
+		s.may = &unknown;
+		subject_deviates(&s, "it is not in the plan");
+	}
+	check(h, &s, service);
+	if (s.may->syscalls & MAY_FORK)
+		check_children(h, &s, service);
+}
+
+static void
 check_service(struct house *h, const char *path)
 {
 	char line[1024], process[64], service[64];
 	const char *base = strrchr(path, '/') + 1;
+	bool seen[64] = { false };
 	FILE *f = fopen(path, "re");
 
 	(void)snprintf(service, sizeof service, "%.*s", (int)strcspn(base, "."), base);
 	while (f != NULL && fgets(line, sizeof line, f) != NULL) {
-		struct subject s = { .slots = true };
-
-		if (sscanf(line, "%63s %d %u %u %*u %511s", process, &s.pid, &s.uid, &s.gid, s.root) != 5)
-			continue;
-		s.process = process;
-		s.may = plan_privileges(process);
-		if (s.may == NULL) {
-			(void)printf("  DEVIATION %s[%d] is not in the plan\n", process, s.pid);
-			h->deviations++;
-			continue;
-		}
-		check(h, &s, service);
-		if (s.may->syscalls & MAY_FORK)
-			check_children(h, &s, service);
+		check_member(h, line, service, process, sizeof process);
+		for (size_t i = 0; i < plan_n_members && i < nitems(seen); i++)
+			seen[i] |= strcmp(plan_members[i].service, service) == 0 &&
+			    strcmp(plan_members[i].process, process) == 0;
 	}
+	for (size_t i = 0; i < plan_n_members && i < nitems(seen); i++)
+		if (!seen[i] && strcmp(plan_members[i].service, service) == 0) {
+			static struct subject s;
+
+			s = (struct subject){ .slots = true, .process = plan_members[i].process, .pid = -1 };
+			s.may = plan_privileges(s.process);
+			check(h, &s, service);
+		}
 	if (f != NULL)
 		(void)fclose(f);
 }
 
 int
-plan_live(const char *run_dir)
+plan_live(const char *run_dir, bool json)
 {
-	struct house h = { 0, 0 };
+	struct house h = { json, 0, 0 };
 	char pattern[512];
 	glob_t g;
 
@@ -462,11 +311,13 @@ plan_live(const char *run_dir)
 		(void)fprintf(stderr, "postern plan: no warden runs an instance in %s\n", run_dir);
 		return 111;
 	}
-	(void)printf("%-8s %-8s %7s %6s %-8s %-3s %-12s %3s  %s\n", "SERVICE", "PROCESS", "PID", "UID", "SECCOMP", "LL",
-	    "CAPS", "FDS", "ROOT");
+	if (!json)
+		(void)printf("%-8s %-8s %7s %7s %-8s %-4s %-4s %3s  %s\n", "SERVICE", "PROCESS", "PID", "UID",
+		    "SECCOMP", "LAND", "CAPS", "FDS", "ROOT");
 	for (size_t i = 0; i < g.gl_pathc; i++)
 		check_service(&h, g.gl_pathv[i]);
 	globfree(&g);
-	(void)printf("%u processes, %u deviations from the plan\n", h.n, h.deviations);
+	(void)printf(json ? "{\"processes\":%u,\"deviations\":%u}\n" : "%u processes, %u deviations from the plan\n",
+	    h.n, h.deviations);
 	return h.deviations > 0 ? 1 : 0;
 }

@@ -1,0 +1,46 @@
+"""The plan as lines of text, to compare with plan.expected. Run as a program, it prints them."""
+from drill import plan
+
+
+def rights(p):
+    def words(values):
+        return ' '.join(str(v) for v in values) or 'none'
+
+    sets = {}
+    for c in p['system_calls']:
+        sets.setdefault(c['set'], []).append(c['call'])
+    yield 'user', p['user']
+    yield 'root', p['root']
+    yield 'capabilities', '%x' % p['capabilities']
+    yield 'dies with parent', p['dies_with_parent']
+    yield 'landlock', p['landlock']
+    yield 'paths', words(r['path'] + (' read' if r['read'] else '') + (' write' if r['write'] else '') for r in p['paths'])
+    yield 'ports', 'any' if p['any_port'] else words(('connect ' if r['connect'] else 'bind ') + str(r['port']) for r in p['ports'])
+    for d in p['descriptors']:
+        yield 'descriptor', '%d %s: %s%s%s' % (d['fd'], d['name'], d['kind'], ', up to %d' % d['many'] if d['many'] else '',
+                                               ', optional' if d['optional'] else '')
+    yield 'may hold', words(p['holds'])
+    yield 'limits', ', '.join('%s %d' % i for i in p['limits'].items())
+    yield 'system call filter', p['seccomp']
+    yield 'system calls', words(sets)
+
+
+def lines():
+    the_plan, sets = plan(), {}
+    for p in the_plan['processes']:
+        for c in p['system_calls']:
+            calls = sets.setdefault(c['set'], [])
+            if c['call'] not in calls:
+                calls.append(c['call'])
+        for what, value in rights(p):
+            yield '%s, %s: %s' % (p['process'], what, {True: 'yes', False: 'no'}.get(value, value))
+    for name in sorted(sets):
+        yield 'set %s: %s' % (name, ' '.join(sets[name]))
+    for m in the_plan['members']:
+        yield 'service %s: %s' % (m['service'], m['process'])
+    for e in the_plan['edges']:
+        yield 'edge %s - %s: %s, %s' % (e['from'], e['to'], e['protocol'], e['how'])
+
+
+if __name__ == '__main__':
+    print('\n'.join(lines()))

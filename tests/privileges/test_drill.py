@@ -1,0 +1,28 @@
+"""The breach drill: each process, told that it is taken over, gets nowhere but where drill.expected says."""
+import os, sys
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import drill
+
+PROCESSES = [p for p in drill.plan()['processes'] if p['process'] != 'warden']
+
+
+@pytest.mark.parametrize('may', PROCESSES, ids=lambda may: may['process'])
+def test_a_process_taken_over_gets_nowhere(may):
+    expected = {name: row[may['process']] for name, row in drill.expected().items()}
+    outcomes = drill.all_attempts(may)
+    assert {n: o for n, o in outcomes.items() if expected.get(n) != o} == {}, 'what came of it instead'
+    assert set(expected) == set(outcomes), 'attempts without an expectation, or the other way round'
+
+
+def test_nobody_but_the_roots_of_trust_gets_a_file_a_socket_or_another_process():
+    """The table itself: what no entry of it may ever say."""
+    for name, row in drill.expected().items():
+        for process, outcome in row.items():
+            assert outcome in ('done', 'refused', 'killed'), (name, process)
+            if outcome == 'done':
+                assert process in ('keyload', 'keyring', 'queue', 'lspawn', 'local') or (process in ('smtpd', 'tls') and 'fork' in name), (name, process)
+            if name.startswith(('connect_', 'socket_', 'trace_', 'read_', 'signal_', 'write_control', 'map_control')):
+                assert outcome != 'done', (name, process)
