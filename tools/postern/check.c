@@ -108,7 +108,6 @@ check_postmaster(struct check *k, const char *service, const struct control *c)
 	struct destination d;
 	uint8_t room[300];
 	struct buf address = BUF_OVER(room);
-
 	enum result r;
 
 	buf_add_string(&address, "postmaster@");
