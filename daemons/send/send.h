@@ -92,7 +92,10 @@ struct send {
 /* Why a message is asked for: the ref of its QS_FETCH. From ASK_LINES on it is a line's own. */
 enum asked { ASK_NOT, ASK_DUE, ASK_NOW, ASK_RETURN, ASK_LINES = 1024 };
 
-/* ---- main.c: the neighbours ---- */
+/* ---- neighbours.c ---- */
+
+/* Runs, on the descriptors of its privileges, until a neighbour ends: OK, and s->end says how. s is all zero before. */
+enum result send_run(struct send *s, const struct control *control, struct why *why);
 
 /* To queue. If that fails the process ends: what is not recorded still waits on disk. */
 void tell_queue(struct send *s, uint16_t type, const struct id *id, void *body, struct bytes tail);

@@ -1,0 +1,55 @@
+/* For tests of `send`: the process itself, unconfined, between a queue, an lspawn and locals that are the test. */
+#pragma once
+
+#include "unit.h"
+
+#include "control_dir.h"
+#include "store/store.h"
+#include "wire/channel.h"
+#include "wire/policy_queue.h"
+#include "wire/queue_send.h"
+#include "wire/send_local.h"
+#include "wire/send_lspawn.h"
+
+#include <sys/types.h>
+
+extern struct control_dir srig_dir;
+extern pid_t srig_child;
+extern struct channel srig_queue, srig_bounces, srig_lspawn;
+extern unsigned srig_fail_at; /* the n-th allocation of the process fails; 0: none */
+
+int srig_set_up(void **state);
+int srig_tear_down(void **state);
+void srig_start(void);
+
+/* A queue file in memory, as queue would have made it. */
+struct srig_message {
+	struct id id;
+	int fd;
+};
+struct srig_recipient {
+	const char *address;
+	uint8_t notify;
+};
+struct srig_message srig_message(
+    uint64_t age_s, uint32_t flags, const char *sender, const struct srig_recipient *recipients, unsigned n);
+struct srig_message srig_simple(const char *recipient); /* from sender@far.example */
+void announce(const struct srig_message *m);
+void answer_fetch(const struct srig_message *m, uint32_t ref);
+void srig_say(uint16_t type, const struct srig_message *m); /* as queue, a message whose body is a name */
+
+/* Each takes the next message of its channel, which must be of that kind and about m; credits are passed over. */
+void expect_status(const struct srig_message *m, uint32_t recipient, enum store_status status, const char *note_begins);
+uint64_t expect_later(const struct srig_message *m); /* the due time */
+void expect_done(const struct srig_message *m);
+uint32_t expect_fetch(const struct srig_message *m); /* the ref */
+void expect_silence(struct channel *c, unsigned ms);
+
+struct channel expect_spawn(uint32_t uid); /* local's end of its channel */
+uint32_t expect_delivery(struct channel *local, const struct srig_message *m, const char *recipient);
+void deliver_answer(struct channel *local, uint32_t ref, enum sd_outcome outcome, const char *text);
+
+/* A report, from PQ_OPEN to PQ_COMMIT; its text until the next call. */
+const char *expect_report(const char *to, uint32_t flags, uint32_t *ref);
+void report_committed(uint32_t ref);
+void report_failed(uint32_t ref);

@@ -1,0 +1,566 @@
+/* Tests of `send` between a queue, an lspawn and locals that are the test.
+ * Trusts nothing of it: every message is asserted.
+ * Never waits longer than some seconds. */
+#include "send_rig.h"
+
+#include "failing.h"
+#include "sys/clock.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define DAY 86400
+
+static const struct srig_recipient two[] = { { "joe@local.example", 0 }, { "ann@local.example", 0 } };
+static const struct srig_recipient one_of_them_missing[] = { { "joe@local.example", 0 }, { "none@local.example", 0 } };
+
+static void
+a_lone_recipient_is_delivered_and_done(void **state)
+{
+	struct srig_message m = srig_simple("joe@local.example");
+	struct channel local;
+
+	(void)state;
+	srig_start();
+	announce(&m);
+	local = expect_spawn(2001);
+	deliver_answer(&local, expect_delivery(&local, &m, "joe@local.example"), SD_DELIVERED, "delivered");
+	expect_done(&m);
+	channel_close(&local);
+}
+
+static void
+recipients_are_recorded_one_by_one(void **state)
+{
+	struct srig_message m = srig_message(0, 0, "s@far.example", two, 2);
+	struct channel joe, ann;
+	uint32_t ref;
+
+	(void)state;
+	srig_start();
+	announce(&m);
+	joe = expect_spawn(2001);
+	ann = expect_spawn(2002);
+	ref = expect_delivery(&joe, &m, "joe@local.example");
+	deliver_answer(&ann, expect_delivery(&ann, &m, "ann@local.example"), SD_DELIVERED, "delivered");
+	expect_status(&m, 1, STORE_DELIVERED, "");
+	expect_silence(&srig_queue, 50); /* joe's result is not there */
+	deliver_answer(&joe, ref, SD_DELIVERED, "delivered");
+	expect_status(&m, 0, STORE_DELIVERED, "");
+	expect_done(&m);
+}
+
+static void
+a_deferral_is_noted_and_tried_on_schedule(void **state)
+{
+	struct srig_message m = srig_simple("joe@local.example");
+	uint64_t now = clock_wall_s(), due;
+	struct channel local;
+
+	(void)state;
+	srig_start();
+	announce(&m);
+	local = expect_spawn(2001);
+	deliver_answer(&local, expect_delivery(&local, &m, "joe@local.example"), SD_TEMPORARY, "disk full");
+	expect_status(&m, 0, STORE_WAITING, "4.2.3 disk full");
+	due = expect_later(&m);
+	assert_in_range(due, now + 100, now + 110);
+}
+
+static void
+there_is_no_way_to_other_hosts_yet(void **state)
+{
+	struct srig_message m = srig_simple("someone@far.example");
+	uint64_t now = clock_wall_s();
+
+	(void)state;
+	srig_start();
+	announce(&m);
+	expect_status(&m, 0, STORE_WAITING, "4.4.4 no remote delivery is configured");
+	assert_in_range(expect_later(&m), now + 400, now + 420);
+}
+
+static void
+after_the_lifetime_there_is_one_last_try(void **state)
+{
+	struct srig_message m = srig_message(DAY + 10, 0, "s@far.example", two, 1);
+	struct channel local;
+	const char *report;
+	uint32_t ref;
+
+	(void)state;
+	srig_start();
+	announce(&m);
+	local = expect_spawn(2001);
+	deliver_answer(&local, expect_delivery(&local, &m, "joe@local.example"), SD_TEMPORARY, "disk full");
+	expect_status(&m, 0, STORE_FAILED, "5.2.3 disk full (this was the last try");
+	report = expect_report("s@far.example", PQ_COMPLETE | PQ_BOUNCE, &ref);
+	assert_non_null(strstr(report, "disk full"));
+	assert_non_null(strstr(report, "Status: 5.2.3\r\n"));
+	report_committed(ref);
+	expect_done(&m);
+}
+
+static void
+nothing_is_done_before_its_report_is_in_the_queue(void **state)
+{
+	struct srig_message m = srig_simple("none@local.example");
+	const char *report;
+	uint32_t ref;
+
+	(void)state;
+	srig_start();
+	announce(&m);
+	expect_status(&m, 0, STORE_FAILED, "5.1.1 ");
+	report = expect_report("sender@far.example", PQ_COMPLETE | PQ_BOUNCE, &ref);
+	assert_non_null(strstr(report, "Final-Recipient: rfc822;none@local.example\r\n"));
+	expect_silence(&srig_queue, 50);
+	report_failed(ref);
+	(void)expect_later(&m); /* kept, and tried again */
+	srig_say(QS_RETRY, &m);
+	answer_fetch(&m, expect_fetch(&m));
+	report = expect_report("sender@far.example", PQ_COMPLETE | PQ_BOUNCE, &ref);
+	assert_non_null(strstr(report, "Final-Recipient: rfc822;none@local.example\r\n"));
+	report_committed(ref);
+	expect_done(&m);
+}
+
+static void
+a_failure_is_reported_though_others_still_wait(void **state)
+{
+	struct srig_message m = srig_message(0, 0, "s@far.example", one_of_them_missing, 2);
+	struct channel local;
+	uint32_t ref;
+
+	(void)state;
+	srig_start();
+	announce(&m);
+	expect_status(&m, 1, STORE_FAILED, "5.1.1 ");
+	local = expect_spawn(2001);
+	deliver_answer(&local, expect_delivery(&local, &m, "joe@local.example"), SD_TEMPORARY, "later");
+	expect_status(&m, 0, STORE_WAITING, "4.2.3 later");
+	assert_null(strstr(expect_report("s@far.example", PQ_COMPLETE | PQ_BOUNCE, &ref), "joe@local.example>"));
+	report_committed(ref);
+	expect_status(&m, 1, STORE_REPORTED, "");
+	(void)expect_later(&m);
+	srig_say(QS_RETRY, &m);
+	answer_fetch(&m, expect_fetch(&m));
+	deliver_answer(&local, expect_delivery(&local, &m, "joe@local.example"), SD_DELIVERED, "");
+	expect_status(&m, 0, STORE_DELIVERED, "");
+	expect_done(&m); /* the other one was told of before */
+}
+
+static void
+who_wants_no_report_gets_none(void **state)
+{
+	static const struct srig_recipient r = { "none@local.example", 1 };
+	struct srig_message m = srig_message(0, 0, "s@far.example", &r, 1);
+
+	(void)state;
+	srig_start();
+	announce(&m);
+	expect_status(&m, 0, STORE_FAILED, "5.1.1 ");
+	expect_done(&m);
+	expect_silence(&srig_bounces, 50);
+}
+
+static void
+a_delivery_that_is_to_be_reported_is_not_repeated_for_the_report(void **state)
+{
+	static const struct srig_recipient r = { "joe@local.example", 2 };
+	struct srig_message m = srig_message(0, 0, "s@far.example", &r, 1);
+	struct channel local;
+	uint32_t ref;
+
+	(void)state;
+	srig_start();
+	announce(&m);
+	local = expect_spawn(2001);
+	deliver_answer(&local, expect_delivery(&local, &m, "joe@local.example"), SD_DELIVERED, "");
+	expect_status(&m, 0, STORE_DELIVERED, "");
+	(void)expect_report("s@far.example", PQ_COMPLETE | PQ_BOUNCE, &ref);
+	report_failed(ref);
+	(void)expect_later(&m);
+	srig_say(QS_RETRY, &m);
+	answer_fetch(&m, expect_fetch(&m));
+	assert_non_null(strstr(expect_report("s@far.example", PQ_COMPLETE | PQ_BOUNCE, &ref), "Action: delivered"));
+	report_committed(ref);
+	expect_done(&m);
+}
+
+static void
+a_delay_is_told_once_to_who_asked(void **state)
+{
+	static const struct srig_recipient r = { "joe@local.example", 8 | 4 };
+	struct srig_message m = srig_message(5 * 3600, 0, "s@far.example", &r, 1);
+	struct channel local;
+	uint32_t ref;
+
+	(void)state;
+	srig_start();
+	announce(&m);
+	local = expect_spawn(2001);
+	deliver_answer(&local, expect_delivery(&local, &m, "joe@local.example"), SD_TEMPORARY, "later");
+	expect_status(&m, 0, STORE_WAITING, "4.2.3 later");
+	assert_non_null(strstr(expect_report("s@far.example", PQ_COMPLETE | PQ_BOUNCE, &ref), "Action: delayed"));
+	report_committed(ref);
+	(void)expect_later(&m);
+	srig_say(QS_RETRY, &m);
+	answer_fetch(&m, expect_fetch(&m));
+	deliver_answer(&local, expect_delivery(&local, &m, "joe@local.example"), SD_TEMPORARY, "later");
+	expect_status(&m, 0, STORE_WAITING, "4.2.3 later");
+	(void)expect_later(&m);
+	expect_silence(&srig_bounces, 50);
+}
+
+static void
+reports_that_fail_go_to_the_postmaster_and_then_nowhere(void **state)
+{
+	static const struct srig_recipient r = { "none@local.example", 0 };
+	struct srig_message m = srig_message(0, STORE_BOUNCE, "", &r, 1);
+	struct srig_message second = srig_message(0, STORE_BOUNCE | STORE_DOUBLE_BOUNCE, "", &r, 1);
+	uint32_t ref;
+
+	(void)state;
+	srig_start();
+	announce(&m);
+	expect_status(&m, 0, STORE_FAILED, "5.1.1 ");
+	(void)expect_report("postmaster@mx.example.org", PQ_COMPLETE | PQ_BOUNCE | PQ_DOUBLE_BOUNCE, &ref);
+	report_committed(ref);
+	expect_done(&m);
+	announce(&second);
+	expect_status(&second, 0, STORE_FAILED, "5.1.1 ");
+	expect_done(&second);
+	expect_silence(&srig_bounces, 50);
+}
+
+static void
+a_local_that_dies_defers_its_own_and_the_next_one_takes_over(void **state)
+{
+	struct srig_message first = srig_simple("joe@local.example"), second = srig_simple("joe@local.example");
+	struct channel local;
+	uint32_t ref;
+
+	(void)state;
+	srig_start();
+	announce(&first);
+	local = expect_spawn(2001);
+	ref = expect_delivery(&local, &first, "joe@local.example");
+	deliver_answer(&local, ref, SD_DELIVERED, "");
+	expect_done(&first);
+	announce(&second);
+	(void)expect_delivery(&local, &second, "joe@local.example");
+	channel_close(&local);
+	expect_status(&second, 0, STORE_WAITING, "4.3.0 the delivery process ended early");
+	(void)expect_later(&second);
+	srig_say(QS_RETRY, &second);
+	answer_fetch(&second, expect_fetch(&second));
+	local = expect_spawn(2001);
+	deliver_answer(&local, expect_delivery(&local, &second, "joe@local.example"), SD_DELIVERED, "");
+	expect_done(&second);
+}
+
+static void
+a_local_that_talks_nonsense_is_not_listened_to(void **state)
+{
+	struct srig_message m = srig_simple("joe@local.example");
+	struct wire_message end;
+	static struct wire_buffer room;
+	struct why why = WHY_NONE;
+	struct channel local;
+	uint32_t ref;
+
+	(void)state;
+	srig_start();
+	announce(&m);
+	local = expect_spawn(2001);
+	ref = expect_delivery(&local, &m, "joe@local.example");
+	deliver_answer(&local, ref + 1, SD_DELIVERED, "");
+	expect_status(&m, 0, STORE_WAITING, "4.3.0 ");
+	(void)expect_later(&m);
+	assert_int_equal(channel_receive(&local, &room, &end, &why), ABSENT);
+}
+
+static void
+a_spawn_that_is_refused_defers_with_its_reason(void **state)
+{
+	struct srig_message m = srig_simple("joe@local.example");
+	static struct wire_buffer room;
+	struct wire_message spawn;
+	struct why why = WHY_NONE;
+
+	(void)state;
+	srig_start();
+	announce(&m);
+	assert_int_equal(channel_receive(&srig_lspawn, &room, &spawn, &why), OK);
+	assert_int_equal(channel_send(&srig_lspawn, SL_REFUSED, spawn.ref, NULL, BYTES("not today"), NULL, &why), OK);
+	expect_status(&m, 0, STORE_WAITING, "4.3.0 not today");
+	(void)expect_later(&m);
+	wire_close_fds(&spawn);
+}
+
+static void
+what_is_held_is_neither_begun_nor_lost(void **state)
+{
+	struct srig_message m = srig_message(0, 0, "s@far.example", one_of_them_missing, 2);
+	struct channel local;
+	uint32_t ref;
+
+	(void)state;
+	srig_start();
+	announce(&m);
+	expect_status(&m, 1, STORE_FAILED, "5.1.1 ");
+	local = expect_spawn(2001);
+	ref = expect_delivery(&local, &m, "joe@local.example");
+	srig_say(QS_FORGET, &m);
+	announce(&m); /* released while its delivery is under way */
+	expect_silence(&srig_queue, 50);
+	deliver_answer(&local, ref, SD_DELIVERED, "");
+	expect_status(&m, 0, STORE_DELIVERED, "");
+	answer_fetch(&m, expect_fetch(&m));
+	(void)expect_report("s@far.example", PQ_COMPLETE | PQ_BOUNCE, &ref);
+	report_committed(ref);
+	expect_done(&m);
+}
+
+static void
+what_is_deleted_under_way_is_forgotten(void **state)
+{
+	struct srig_message m = srig_simple("joe@local.example");
+	struct channel local;
+	uint32_t ref;
+
+	(void)state;
+	srig_start();
+	announce(&m);
+	local = expect_spawn(2001);
+	ref = expect_delivery(&local, &m, "joe@local.example");
+	srig_say(QS_FORGET, &m);
+	expect_silence(&srig_queue, 50); /* said before the answer is heard */
+	deliver_answer(&local, ref, SD_TEMPORARY, "later");
+	expect_status(&m, 0, STORE_WAITING, "4.2.3 later");
+	expect_silence(&srig_queue, 100);
+}
+
+static void
+an_administrator_may_return_a_message_untried(void **state)
+{
+	struct srig_message m = srig_simple("someone@far.example");
+	uint32_t ref;
+
+	(void)state;
+	srig_start();
+	announce(&m);
+	expect_status(&m, 0, STORE_WAITING, "4.4.4 ");
+	(void)expect_later(&m);
+	srig_say(QS_BOUNCE, &m);
+	answer_fetch(&m, expect_fetch(&m));
+	expect_status(&m, 0, STORE_FAILED, "5.0.0 returned by the administrator");
+	assert_non_null(
+	    strstr(expect_report("sender@far.example", PQ_COMPLETE | PQ_BOUNCE, &ref), "returned by the admin"));
+	report_committed(ref);
+	expect_done(&m);
+}
+
+static void
+sigalrm_tries_everything_now(void **state)
+{
+	struct srig_message a = srig_simple("someone@far.example"), b = srig_simple("other@far.example");
+
+	(void)state;
+	srig_start();
+	announce(&a);
+	expect_status(&a, 0, STORE_WAITING, "4.4.4 ");
+	(void)expect_later(&a);
+	assert_int_equal(store_put_later(b.fd, 7, clock_wall_s() + 5000), OK);
+	announce(&b); /* not due: nothing is said of it */
+	expect_silence(&srig_queue, 50);
+	assert_int_equal(kill(srig_child, SIGALRM), 0);
+	answer_fetch(&a, expect_fetch(&a));
+	answer_fetch(&b, expect_fetch(&b));
+	expect_status(&a, 0, STORE_WAITING, "4.4.4 ");
+	(void)expect_later(&a);
+	expect_status(&b, 0, STORE_WAITING, "4.4.4 ");
+	(void)expect_later(&b);
+}
+
+static void
+a_message_waits_once_however_often_it_is_asked_for(void **state)
+{
+	struct srig_message m = srig_simple("someone@far.example");
+
+	(void)state;
+	srig_start();
+	announce(&m);
+	expect_status(&m, 0, STORE_WAITING, "4.4.4 ");
+	(void)expect_later(&m);
+	for (int i = 0; i < 3; i++) {
+		srig_say(QS_RETRY, &m);
+		answer_fetch(&m, expect_fetch(&m));
+		expect_status(&m, 0, STORE_WAITING, "4.4.4 ");
+		(void)expect_later(&m);
+	}
+	assert_int_equal(kill(srig_child, SIGALRM), 0);
+	(void)expect_fetch(&m);
+	expect_silence(&srig_queue, 100); /* no second one */
+}
+
+static void
+a_user_whose_deliveries_hang_leaves_room_for_others(void **state)
+{
+	struct srig_message joes = srig_simple("joe@local.example"), anns = srig_simple("ann@local.example");
+	static struct wire_buffer room;
+	struct wire_message w;
+	struct channel joe, ann;
+	struct why why = WHY_NONE;
+	uint32_t credit = 0, ref;
+
+	(void)state;
+	srig_start();
+	anns.id = id_of_number(id_number(&joes.id) - 1); /* joe's are counted up */
+	for (int i = 0; i < 20000; i++) {                /* as much as it asks for, and then ann's */
+		struct pollfd p = { srig_queue.fd, POLLIN, 0 };
+
+		while (credit == 0 || poll(&p, 1, 0) > 0) {
+			if (poll(&p, 1, 1000) <= 0)
+				break;
+			assert_int_equal(channel_receive(&srig_queue, &room, &w, &why), OK);
+			assert_int_equal(w.type, QS_CREDIT);
+			credit += ((const struct qs_credit *)w.body)->n;
+		}
+		assert_true(credit > 0);
+		joes.id = id_of_number(id_number(&joes.id) + 1);
+		announce(&joes);
+		credit--;
+	}
+	announce(&anns);
+	joe = expect_spawn(2001);
+	ann = expect_spawn(2002);
+	deliver_answer(&ann, expect_delivery(&ann, &anns, "ann@local.example"), SD_DELIVERED, "");
+	expect_done(&anns);
+	assert_int_equal(channel_receive(&joe, &room, &w, &why), OK);
+	ref = w.ref;
+	wire_close_fds(&w);
+	deliver_answer(&joe, ref, SD_DELIVERED, ""); /* it goes on as soon as they do */
+	assert_int_equal(channel_receive(&srig_queue, &room, &w, &why), OK);
+	assert_int_equal(w.type, QS_DONE);
+}
+
+/* plays everybody until nothing more comes; what became of m */
+static uint16_t
+play(const struct srig_message *m)
+{
+	static struct wire_buffer room;
+	struct channel locals[8], *ends[11] = { &srig_queue, &srig_bounces, &srig_lspawn };
+	unsigned n = 3;
+	uint16_t last = UINT16_MAX;
+	struct why why;
+
+	for (;;) {
+		struct pollfd p[11];
+		struct wire_message w;
+
+		for (unsigned i = 0; i < n; i++)
+			p[i] = (struct pollfd){ ends[i]->fd, POLLIN, 0 };
+		if (poll(p, n, 150) <= 0)
+			break;
+		for (unsigned i = 0; i < n; i++) {
+			why = WHY_NONE;
+			if (!(p[i].revents & (POLLIN | POLLHUP)))
+				continue;
+			if (channel_receive(ends[i], &room, &w, &why) != OK)
+				return last; /* the process has ended, or a local's channel */
+			if (ends[i] == &srig_lspawn) {
+				locals[n - 3] = channel_of(w.fds[0], &send_local_protocol, SD_LOCAL, true);
+				ends[n] = &locals[n - 3];
+				n++;
+				break;
+			}
+			if (i >= 3)
+				deliver_answer(ends[i], w.ref, SD_DELIVERED, "");
+			if (ends[i] == &srig_bounces && w.type == PQ_OPEN)
+				report_failed(w.ref);
+			if (ends[i] == &srig_queue && w.type == QS_STATUS) {
+				const struct qs_status *s = w.body;
+
+				assert_int_equal(
+				    store_put_status(m->fd, s->recipient, (enum store_status)s->status), OK);
+			} else if (ends[i] == &srig_queue && w.type != QS_CREDIT)
+				last = w.type;
+			wire_close_fds(&w);
+		}
+	}
+	for (unsigned i = 3; i < n; i++)
+		channel_close(ends[i]);
+	return last;
+}
+
+static void
+without_memory_nothing_is_done_that_is_not(void **state)
+{
+	struct srig_recipient three[] = { two[0], one_of_them_missing[1], two[1] };
+	bool done = false;
+
+	(void)state;
+	three[1].notify = 1; /* no report, so that it can come to an end */
+	for (unsigned n = 1; n < 40; n++) {
+		struct srig_message m = srig_message(0, 0, "s@far.example", three, 3);
+		struct store_message after;
+		struct why why = WHY_NONE;
+
+		srig_fail_at = n;
+		srig_start();
+		announce(&m);
+		done = play(&m) == QS_DONE;
+		assert_int_equal(store_read(m.fd, &after, &why), OK);
+		for (uint32_t i = 0; i < 3 && done; i++)
+			assert_int_equal(after.statuses.at[i], i == 1 ? STORE_FAILED : STORE_DELIVERED);
+		store_message_free(&after);
+		channel_close(&srig_queue);
+		channel_close(&srig_bounces);
+		channel_close(&srig_lspawn);
+		(void)kill(srig_child, SIGKILL);
+		(void)waitpid(srig_child, NULL, 0);
+		(void)close(m.fd);
+	}
+	assert_true(done); /* without a failure it comes to an end */
+	srig_fail_at = 0;
+	srig_start();
+}
+
+#define rig(test) cmocka_unit_test_setup_teardown(test, srig_set_up, srig_tear_down)
+
+int
+main(int argc, char *argv[])
+{
+	const struct CMUnitTest tests[] = {
+		rig(a_lone_recipient_is_delivered_and_done),
+		rig(recipients_are_recorded_one_by_one),
+		rig(a_deferral_is_noted_and_tried_on_schedule),
+		rig(there_is_no_way_to_other_hosts_yet),
+		rig(after_the_lifetime_there_is_one_last_try),
+		rig(nothing_is_done_before_its_report_is_in_the_queue),
+		rig(a_failure_is_reported_though_others_still_wait),
+		rig(who_wants_no_report_gets_none),
+		rig(a_delivery_that_is_to_be_reported_is_not_repeated_for_the_report),
+		rig(a_delay_is_told_once_to_who_asked),
+		rig(reports_that_fail_go_to_the_postmaster_and_then_nowhere),
+		rig(a_local_that_dies_defers_its_own_and_the_next_one_takes_over),
+		rig(a_local_that_talks_nonsense_is_not_listened_to),
+		rig(a_spawn_that_is_refused_defers_with_its_reason),
+		rig(what_is_held_is_neither_begun_nor_lost),
+		rig(what_is_deleted_under_way_is_forgotten),
+		rig(an_administrator_may_return_a_message_untried),
+		rig(sigalrm_tries_everything_now),
+		rig(a_message_waits_once_however_often_it_is_asked_for),
+		rig(a_user_whose_deliveries_hang_leaves_room_for_others),
+		rig(without_memory_nothing_is_done_that_is_not),
+	};
+
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
