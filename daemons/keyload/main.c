@@ -5,6 +5,7 @@
 #include "crypt/signer.h"
 #include "keyload/privileges.h"
 #include "keyload/signing.h"
+#include "sys/code.h"
 #include "sys/log.h"
 #include "sys/process.h"
 #include "sys/zygote.h"
@@ -66,6 +67,7 @@ main(int argc, char *argv[])
 	enum result r;
 
 	(void)signal(SIGPIPE, SIG_IGN);
+	code_copy_at_fork();
 	if ((r = process_inherit(&self, &why)) != OK || (r = arena_open(ARENA_SIZE, &why)) != OK ||
 	    (r = process_confine(&self, &why)) != OK || (r = signer_warm(&why)) != OK)
 		return process_refuse(&self, r, &why);

@@ -76,7 +76,7 @@ sign(struct signing *s, struct buf *signature, struct why *why)
 	struct signer signer;
 	enum result r = signer_open(&signer, bytes_of(s->key_file, s->key_len), ask->spki, why);
 
-	secret_wipe(s->key_file, sizeof s->key_file);
+	secret_wipe(s->key_file, s->key_len);
 	if (r == OK)
 		r = signer_sign(&signer, purpose_of(s), ask->scheme, s->ask.tail, signature, why);
 	signer_close(&signer);

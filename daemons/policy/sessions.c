@@ -79,6 +79,7 @@ log_session(const struct policy *p, const struct session *s)
 
 	log_begin(&l, SEVERITY_INFO, "session");
 	log_client(&l, s);
+	starttls_log(s, &l);
 	log_number(&l, "accepted", s->n_accepted);
 	log_number(&l, "refused", s->n_refused);
 	log_number(&l, "ms", p->loop.now > s->began_ms ? p->loop.now - s->began_ms : 0);

@@ -231,6 +231,7 @@ facts_came(struct port *port, struct wire_message *m, struct why *why)
 	copy_text(t->protocol, sizeof t->protocol, fields[0]);
 	copy_text(t->cipher, sizeof t->cipher, fields[1]);
 	copy_text(t->group, sizeof t->group, fields[2]);
+	copy_text(t->server_name, sizeof t->server_name, fields[3]);
 	copy_text(t->common_name, sizeof t->common_name, fields[6]);
 	copy_emails(t, fields[7]);
 	s->client.tls = t;
@@ -324,6 +325,26 @@ starttls_has_email(const struct session_tls *t, struct bytes address)
 		if (bytes_equal_nocase(one, address))
 			return true;
 	return false;
+}
+
+void
+starttls_log(const struct session *s, struct log_line *l)
+{
+	static const char *const peers[] = {
+		[TF_PEER_NONE] = NULL, [TF_PEER_UNVERIFIED] = "unverified", [TF_PEER_VERIFIED] = "verified"
+	};
+	const struct session_tls *t = s->client.tls;
+
+	if (t == NULL)
+		return;
+	log_text(l, "tls", t->protocol);
+	log_text(l, "cipher", t->cipher);
+	log_text(l, "group", t->group);
+	if (t->server_name[0] != '\0')
+		log_text(l, "sni", t->server_name);
+	log_text(l, "certificate", (size_t)t->peer < nitems(peers) ? peers[t->peer] : NULL);
+	if (t->peer == TF_PEER_VERIFIED)
+		log_text(l, "name", t->common_name);
 }
 
 void

@@ -23,7 +23,7 @@ struct session_tls {
 	bool at_once; /* before the greeting */
 	struct port facts;
 	enum tf_peer peer;
-	char protocol[16], cipher[64], group[32], common_name[128];
+	char protocol[16], cipher[64], group[32], common_name[128], server_name[128];
 	size_t emails_len;
 	uint8_t emails[TLS_EMAILS_MAX]; /* fields: addresses in the verified certificate */
 };
@@ -48,4 +48,6 @@ enum result starttls_settle(struct session *s, struct why *why);
 /* Whether the address is in the verified certificate. */
 bool starttls_has_email(const struct session_tls *t, struct bytes address);
 
+struct log_line;
+void starttls_log(const struct session *s, struct log_line *l); /* what the handshake gave; nothing in plain text */
 void starttls_end(struct session *s);

@@ -2,6 +2,7 @@
  * Trusts policy for which connection gets which certificate and whose signer.
  * Never has a private key, opens nothing, decides nothing about mail. */
 #include "crypt/provider.h"
+#include "sys/code.h"
 #include "sys/log.h"
 #include "sys/process.h"
 #include "sys/zygote.h"
@@ -86,6 +87,7 @@ main(int argc, char *argv[])
 	enum result r;
 
 	(void)signal(SIGPIPE, SIG_IGN);
+	code_copy_at_fork();
 	if ((r = process_inherit(&self, &why)) != OK || (r = process_confine(&self, &why)) != OK ||
 	    (r = provider_open(&why)) != OK || (r = engine_warm(&why)) != OK ||
 	    (r = rack_open(&all.rack, TLS_RACK_FD, &why)) != OK)

@@ -54,34 +54,13 @@ put_alerts(struct log_line *l, const struct tls_session *s)
 	struct buf text = BUF_OVER(room);
 
 	for (unsigned i = 0; i < s->n_alerts; i++)
-		if (strcmp(s->alerts[i].name, "close notify") != 0)
+		/* an end of file is answered by OpenSSL as if it were a message */
+		if (strcmp(s->alerts[i].name, "close notify") != 0 &&
+		    (s->alerts[i].sent ? strcmp(s->alerts[i].name, "decode error") : 1) != 0)
 			buf_format(&text, "%s%s %s", text.len > 0 ? ", " : "", s->alerts[i].sent ? "sent" : "received",
 			    s->alerts[i].name);
 	if (text.len > 0)
 		log_bytes(l, "alert", buf_bytes(&text));
-}
-
-static void
-log_handshake(const struct pt_session *p, const struct tls_facts *f)
-{
-	static const char *const peers[] = {
-		[TLS_PEER_NONE] = NULL, [TLS_PEER_UNVERIFIED] = "unverified", [TLS_PEER_VERIFIED] = "verified"
-	};
-	struct log_line l;
-
-	log_begin(&l, SEVERITY_INFO, "tls");
-	log_text(&l, "conn", p->conn);
-	log_text(&l, "protocol", f->protocol);
-	log_text(&l, "cipher", f->cipher);
-	log_text(&l, "group", f->group);
-	if (f->server_name[0] != '\0')
-		log_text(&l, "sni", f->server_name);
-	log_text(&l, "certificate", peers[f->peer]);
-	if (f->peer != TLS_PEER_NONE)
-		log_text(&l, "subject", f->subject);
-	if (f->peer == TLS_PEER_UNVERIFIED)
-		log_text(&l, "why", f->verify);
-	log_end(&l);
 }
 
 static void
@@ -139,7 +118,6 @@ shake(struct tls_session *s, const struct tls_engine *e, const struct pt_session
 	    (r = tls_handshake(s, p->handshake_ms, why)) != OK)
 		return r;
 	tls_facts(s, &facts);
-	log_handshake(p, &facts);
 	return tell_policy(fds[FACTS], &facts, why);
 }
 

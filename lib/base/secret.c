@@ -54,7 +54,7 @@ secret_lock(void *at, size_t len, struct why *why)
 	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = (uintptr_t)at & ~(page - 1);
 	size_t whole = (size_t)((uintptr_t)at + len - from);
 
-	if (mlock((void *)from, whole) != 0)
+	if (mlock2((void *)from, whole, MLOCK_ONFAULT) != 0)
 		return why_errno(why, EXHAUSTED, "locking %zu octets of a secret", whole);
 	return OK;
 }

@@ -113,14 +113,16 @@ arena_open(size_t size, struct why *why)
 	return OK;
 }
 
+/* The part of the stack below here, as far as signing goes down. */
 static int
 lock_stack(void)
 {
-	uint8_t room[STACK_LOCKED];
-	uintptr_t from = (uintptr_t)room & ~(uintptr_t)(PAGE - 1);
+	uintptr_t here = (uintptr_t)__builtin_frame_address(0) & ~(uintptr_t)(PAGE - 1);
+	volatile uint8_t room[STACK_LOCKED];
 
-	secret_wipe(room, sizeof room); /* so that the pages are there */
-	return mlock((void *)from, STACK_LOCKED);
+	room[0] = 0;
+	(void)room[0]; /* the kernel lets the stack grow to here */
+	return mlock2((void *)(here - STACK_LOCKED), STACK_LOCKED + PAGE, MLOCK_ONFAULT);
 }
 
 enum result
@@ -132,7 +134,7 @@ arena_lock(size_t n, struct why *why)
 	memset(arena.free, 0, sizeof arena.free);
 	arena.locked_from = arena.len;
 	from = (uintptr_t)(arena.at + arena.len) & ~(uintptr_t)(PAGE - 1);
-	if (arena.size - arena.len < n || mlock((void *)from, n) != 0 || lock_stack() != 0)
+	if (arena.size - arena.len < n || mlock2((void *)from, n, MLOCK_ONFAULT) != 0 || lock_stack() != 0)
 		return why_errno(why, EXHAUSTED, "locking %zu octets for a key", n);
 	return OK;
 }

@@ -4,6 +4,7 @@
 #include "crypt/signer.h"
 
 #include "base/le.h"
+#include "crypt/rsa.h"
 
 #include <openssl/core_names.h>
 #include <openssl/ec.h>
@@ -14,9 +15,9 @@
 #include <openssl/rsa.h>
 #include <string.h>
 
-/* ---- the file: "PnK1", kind, spki, then fields of a length (two octets) and a number or octets ---- */
+/* ---- the file: "PnK2", kind, spki, then fields of a length (two octets) and a number or octets ---- */
 
-static const uint8_t magic[4] = { 'P', 'n', 'K', '1' };
+static const uint8_t magic[4] = { 'P', 'n', 'K', '2' };
 #define HEAD_LEN (sizeof magic + 1 + SPKI_LEN)
 
 enum field_kind { NUMBER, OCTETS };
@@ -98,6 +99,30 @@ add_field(EVP_PKEY *key, const struct field *f, struct buf *file)
 	return done;
 }
 
+static void
+put_field(void *to, struct bytes number)
+{
+	uint8_t len[2];
+
+	le16_put(len, (uint16_t)number.len);
+	buf_add(to, bytes_of(len, sizeof len));
+	buf_add(to, number);
+}
+
+static enum result
+add_blinds(EVP_PKEY *key, struct buf *file, struct why *why)
+{
+	BIGNUM *n = NULL, *e = NULL;
+	enum result r = BROKEN;
+
+	if (EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_N, &n) == 1 &&
+	    EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_E, &e) == 1)
+		r = rsa_put_blinds(n, e, put_field, file, why);
+	BN_free(n);
+	BN_free(e);
+	return r;
+}
+
 enum result
 signer_encode(EVP_PKEY *key, const uint8_t spki[SPKI_LEN], struct buf *file, struct why *why)
 {
@@ -114,6 +139,8 @@ signer_encode(EVP_PKEY *key, const uint8_t spki[SPKI_LEN], struct buf *file, str
 	for (size_t i = 0; i < FIELDS_MAX && f->fields[i].name != NULL; i++)
 		if (!add_field(key, &f->fields[i], file))
 			return why_set(why, REFUSED, "the %s key lacks one of its numbers", key_kind_name(f->kind));
+	if (f->kind == KEY_RSA && add_blinds(key, file, why) != OK)
+		return why_set(why, BROKEN, "the RSA key can't be prepared");
 	return file->failed ? why_set(why, EXHAUSTED, "the key is too large") : OK;
 }
 
@@ -170,6 +197,17 @@ build_key(const struct form *f, struct bytes rest)
 	return key;
 }
 
+static struct rsa_key *
+build_rsa(struct bytes rest)
+{
+	struct bytes fields[RSA_FIELDS];
+
+	for (size_t i = 0; i < RSA_FIELDS; i++)
+		if (!next_field(&rest, &fields[i]))
+			return NULL;
+	return rest.len == 0 ? rsa_open(fields) : NULL;
+}
+
 enum result
 signer_open(struct signer *s, struct bytes file, const uint8_t spki[SPKI_LEN], struct why *why)
 {
@@ -181,9 +219,12 @@ signer_open(struct signer *s, struct bytes file, const uint8_t spki[SPKI_LEN], s
 	for (size_t i = 0; i < nitems(forms); i++)
 		if (file.at[sizeof magic] == forms[i].kind) {
 			s->kind = forms[i].kind;
-			s->key = build_key(&forms[i], bytes_skip(file, HEAD_LEN));
+			if (s->kind == KEY_RSA)
+				s->rsa = build_rsa(bytes_skip(file, HEAD_LEN));
+			else
+				s->key = build_key(&forms[i], bytes_skip(file, HEAD_LEN));
 		}
-	if (s->key == NULL)
+	if (s->key == NULL && s->rsa == NULL)
 		return why_set(why, MALFORMED, "the key file does not hold a key");
 	return OK;
 }
@@ -191,6 +232,7 @@ signer_open(struct signer *s, struct bytes file, const uint8_t spki[SPKI_LEN], s
 void
 signer_close(struct signer *s)
 {
+	rsa_close(s->rsa);
 	EVP_PKEY_free(s->key); /* OpenSSL clears private numbers as it frees them */
 	*s = SIGNER_NONE;
 }
@@ -207,9 +249,6 @@ sign(EVP_PKEY *key, const struct signing_scheme *scheme, struct bytes text, stru
 	bool good;
 
 	good = c != NULL && EVP_DigestSignInit_ex(c, &k, scheme->digest, NULL, NULL, key, NULL) == 1;
-	if (good && scheme->pss) /* the salt is as long as the hash (RFC 8446 4.2.3) */
-		good = EVP_PKEY_CTX_set_rsa_padding(k, RSA_PKCS1_PSS_PADDING) == 1 &&
-		    EVP_PKEY_CTX_set_rsa_pss_saltlen(k, RSA_PSS_SALTLEN_DIGEST) == 1;
 	good = good && EVP_DigestSign(c, octets, &len, text.at, text.len) == 1;
 	EVP_MD_CTX_free(c);
 	if (!good)
@@ -232,7 +271,8 @@ signer_sign(const struct signer *s, enum signing_purpose purpose, uint16_t code,
 	if (scheme == NULL || !signing_scheme_fits(scheme, s->kind, form))
 		return why_set(why, REFUSED, "signature scheme 0x%04x is not for a key of kind %s here", code,
 		    key_kind_name(s->kind));
-	return sign(s->key, scheme, text, signature, why);
+	return s->rsa != NULL ? rsa_sign(s->rsa, scheme, text, signature, why)
+			      : sign(s->key, scheme, text, signature, why);
 }
 
 /* ---- before and after the fork ---- */

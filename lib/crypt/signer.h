@@ -4,13 +4,16 @@
 #include "crypt/provider.h"
 #include "crypt/signing_text.h"
 
-#define KEY_FILE_MAX 8192 /* octets of a key in the form that pairs_check writes */
+#define KEY_FILE_MAX 49152 /* octets of a key in the form that pairs_check writes */
+
+struct rsa_key;
 
 struct signer {
-	struct evp_pkey_st *key;
+	struct evp_pkey_st *key; /* null for RSA */
+	struct rsa_key *rsa;
 	enum key_kind kind;
 };
-#define SIGNER_NONE ((struct signer){ NULL, KEY_RSA })
+#define SIGNER_NONE ((struct signer){ NULL, NULL, KEY_RSA })
 
 /* Once, before any fork: what OpenSSL loads when first used is loaded, with keys that are made for it and thrown away. */
 enum result signer_warm(struct why *why);

@@ -170,6 +170,7 @@ static const struct row rows[] = {
 	R(THREAD, sched_getaffinity, PLAIN, "libc, size of arenas"),
 	R(SIGNAL, kill, PLAIN, "ending its children"),
 	R(LOCK_MEMORY, mlock, PLAIN, "secrets are not swapped"),
+	R(LOCK_MEMORY, mlock2, PLAIN, "the same, page by page as they are used"),
 	R(LOCK_MEMORY, munlock, PLAIN, "secrets given back"),
 	R(BIND, socket, PLAIN, "listening sockets and doors"),
 	R(BIND, bind, PLAIN, "listening sockets and doors"),
