@@ -3,13 +3,10 @@
  * Never waits longer than some seconds. */
 #include "send_rig.h"
 
-#include "failing.h"
 #include "sys/clock.h"
 
-#include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define DAY 86400
@@ -408,129 +405,6 @@ a_message_waits_once_however_often_it_is_asked_for(void **state)
 	expect_silence(&srig_queue, 100); /* no second one */
 }
 
-static void
-a_user_whose_deliveries_hang_leaves_room_for_others(void **state)
-{
-	struct srig_message joes = srig_simple("joe@local.example"), anns = srig_simple("ann@local.example");
-	static struct wire_buffer room;
-	struct wire_message w;
-	struct channel joe, ann;
-	struct why why = WHY_NONE;
-	uint32_t credit = 0, ref;
-
-	(void)state;
-	srig_start();
-	anns.id = id_of_number(id_number(&joes.id) - 1); /* joe's are counted up */
-	for (int i = 0; i < 20000; i++) {                /* as much as it asks for, and then ann's */
-		struct pollfd p = { srig_queue.fd, POLLIN, 0 };
-
-		while (credit == 0 || poll(&p, 1, 0) > 0) {
-			if (poll(&p, 1, 1000) <= 0)
-				break;
-			assert_int_equal(channel_receive(&srig_queue, &room, &w, &why), OK);
-			assert_int_equal(w.type, QS_CREDIT);
-			credit += ((const struct qs_credit *)w.body)->n;
-		}
-		assert_true(credit > 0);
-		joes.id = id_of_number(id_number(&joes.id) + 1);
-		announce(&joes);
-		credit--;
-	}
-	announce(&anns);
-	joe = expect_spawn(2001);
-	ann = expect_spawn(2002);
-	deliver_answer(&ann, expect_delivery(&ann, &anns, "ann@local.example"), SD_DELIVERED, "");
-	expect_done(&anns);
-	assert_int_equal(channel_receive(&joe, &room, &w, &why), OK);
-	ref = w.ref;
-	wire_close_fds(&w);
-	deliver_answer(&joe, ref, SD_DELIVERED, ""); /* it goes on as soon as they do */
-	assert_int_equal(channel_receive(&srig_queue, &room, &w, &why), OK);
-	assert_int_equal(w.type, QS_DONE);
-}
-
-/* plays everybody until nothing more comes; what became of m */
-static uint16_t
-play(const struct srig_message *m)
-{
-	static struct wire_buffer room;
-	struct channel locals[8], *ends[11] = { &srig_queue, &srig_bounces, &srig_lspawn };
-	unsigned n = 3;
-	uint16_t last = UINT16_MAX;
-	struct why why;
-
-	for (;;) {
-		struct pollfd p[11];
-		struct wire_message w;
-
-		for (unsigned i = 0; i < n; i++)
-			p[i] = (struct pollfd){ ends[i]->fd, POLLIN, 0 };
-		if (poll(p, n, 150) <= 0)
-			break;
-		for (unsigned i = 0; i < n; i++) {
-			why = WHY_NONE;
-			if (!(p[i].revents & (POLLIN | POLLHUP)))
-				continue;
-			if (channel_receive(ends[i], &room, &w, &why) != OK)
-				return last; /* the process has ended, or a local's channel */
-			if (ends[i] == &srig_lspawn) {
-				locals[n - 3] = channel_of(w.fds[0], &send_local_protocol, SD_LOCAL, true);
-				ends[n] = &locals[n - 3];
-				n++;
-				break;
-			}
-			if (i >= 3)
-				deliver_answer(ends[i], w.ref, SD_DELIVERED, "");
-			if (ends[i] == &srig_bounces && w.type == PQ_OPEN)
-				report_failed(w.ref);
-			if (ends[i] == &srig_queue && w.type == QS_STATUS) {
-				const struct qs_status *s = w.body;
-
-				assert_int_equal(
-				    store_put_status(m->fd, s->recipient, (enum store_status)s->status), OK);
-			} else if (ends[i] == &srig_queue && w.type != QS_CREDIT)
-				last = w.type;
-			wire_close_fds(&w);
-		}
-	}
-	for (unsigned i = 3; i < n; i++)
-		channel_close(ends[i]);
-	return last;
-}
-
-static void
-without_memory_nothing_is_done_that_is_not(void **state)
-{
-	struct srig_recipient three[] = { two[0], one_of_them_missing[1], two[1] };
-	bool done = false;
-
-	(void)state;
-	three[1].notify = 1; /* no report, so that it can come to an end */
-	for (unsigned n = 1; n < 40; n++) {
-		struct srig_message m = srig_message(0, 0, "s@far.example", three, 3);
-		struct store_message after;
-		struct why why = WHY_NONE;
-
-		srig_fail_at = n;
-		srig_start();
-		announce(&m);
-		done = play(&m) == QS_DONE;
-		assert_int_equal(store_read(m.fd, &after, &why), OK);
-		for (uint32_t i = 0; i < 3 && done; i++)
-			assert_int_equal(after.statuses.at[i], i == 1 ? STORE_FAILED : STORE_DELIVERED);
-		store_message_free(&after);
-		channel_close(&srig_queue);
-		channel_close(&srig_bounces);
-		channel_close(&srig_lspawn);
-		(void)kill(srig_child, SIGKILL);
-		(void)waitpid(srig_child, NULL, 0);
-		(void)close(m.fd);
-	}
-	assert_true(done); /* without a failure it comes to an end */
-	srig_fail_at = 0;
-	srig_start();
-}
-
 #define rig(test) cmocka_unit_test_setup_teardown(test, srig_set_up, srig_tear_down)
 
 int
@@ -556,8 +430,6 @@ main(int argc, char *argv[])
 		rig(an_administrator_may_return_a_message_untried),
 		rig(sigalrm_tries_everything_now),
 		rig(a_message_waits_once_however_often_it_is_asked_for),
-		rig(a_user_whose_deliveries_hang_leaves_room_for_others),
-		rig(without_memory_nothing_is_done_that_is_not),
 	};
 
 	if (argc > 1)
