@@ -161,6 +161,10 @@ rcpt(struct session *s, struct bytes argument)
 		session_reply(s, 452, 5, 3, "too many recipients: send the message again to the others");
 		return;
 	}
+	if (!s->utf8 && !utf8_is_ascii(r.orcpt)) { /* RFC 6533 3 */
+		session_reply(s, 501, 5, 4, "the ORCPT is not ASCII: say SMTPUTF8 with MAIL");
+		return;
+	}
 	if (!normalise(s, r.path, s->utf8, 3, &normal))
 		return;
 	if (ask_rcpt(s, buf_bytes(&normal), &r, &accepted) && accepted) {
@@ -312,7 +316,7 @@ converse(struct session *s)
 			obey(s, line);
 			break;
 		case LINE_TOO_LONG:
-			session_reply(s, 500, 5, 6, "line too long");
+			session_reply(s, 500, 5, 2, "line too long");
 			break;
 		case LINE_BAD:
 			bad_line(s);

@@ -10,6 +10,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+static bool
+is_too_late(const struct session *s)
+{
+	return s->may.session_seconds > 0 && clock_ms() > s->ends_at;
+}
+
 void
 session_flush(struct session *s)
 {
@@ -20,7 +26,7 @@ session_flush(struct session *s)
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0)
+		if (n < 0 || ((size_t)n < out.len && is_too_late(s)))
 			s->over = true; /* nobody takes it, or not in time */
 		else
 			out = bytes_skip(out, (size_t)n);
@@ -71,7 +77,7 @@ receive(struct session *s, uint8_t *into, size_t max, size_t *n)
 	session_flush(s);
 	if (s->over)
 		return false;
-	if (s->may.session_seconds > 0 && clock_ms() > s->ends_at)
+	if (is_too_late(s))
 		return time_is_up(s, "this session has lasted too long");
 	do
 		got = recv(s->fd, into, max, 0);
@@ -129,14 +135,17 @@ session_unread(struct session *s, size_t n)
 static enum line_result
 drain_line(struct session *s)
 {
+	uint8_t last = 0; /* octet before what is in the buffer */
+
 	for (;;) {
 		struct bytes rest = { s->in + s->in_at, s->in_len - s->in_at };
 		size_t n = bytes_find(rest, '\n');
 
 		if (n < rest.len) {
 			s->in_at += n + 1;
-			return LINE_TOO_LONG;
+			return (n > 0 ? rest.at[n - 1] : last) == '\r' ? LINE_TOO_LONG : LINE_BAD;
 		}
+		last = rest.at[rest.len - 1];
 		s->in_at = s->in_len;
 		if (!session_fill(s))
 			return LINE_END;

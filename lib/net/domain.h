@@ -17,5 +17,5 @@ bool domain_is_literal(struct bytes text);
 bool domain_literal_address(struct bytes text, uint8_t address[16], size_t *len);
 
 /* The form in which a domain is looked up: lower case, U-labels as A-labels, without a final dot. Literals only in lower
- * case. MALFORMED if a U-label has no A-label. */
+ * case. MALFORMED if U-labels have no A-labels, or what they are mapped to is no domain. */
 enum result domain_normalise(struct bytes name, struct buf *into);

@@ -24,10 +24,15 @@ add_local(struct mailbox *m, uint8_t c)
 	return true;
 }
 
+/* UTF-8, but not what ends a line or steers a terminal: C1, U+2028, U+2029 */
 static bool
 is_allowed_8bit(struct bytes text, bool utf8)
 {
-	return utf8 && utf8_sequence(text) > 0;
+	static const char separator[] = "\xe2\x80";
+
+	if (!utf8 || utf8_sequence(text) == 0 || (text.at[0] == 0xc2 && text.at[1] < 0xa0))
+		return false;
+	return !bytes_starts(text, BYTES(separator)) || (text.at[2] != 0xa8 && text.at[2] != 0xa9);
 }
 
 /* "quoted string"; returns the octets it takes, 0 if it is malformed */

@@ -41,6 +41,13 @@ static const struct {
 	{ "Content-Length:", SMTP_OTHER_PROTOCOL },
 };
 
+/* a field's name, with the colon, may have its text right behind it */
+static bool
+names(struct bytes name, struct bytes word)
+{
+	return name.at[name.len - 1] == ':' ? bytes_starts_nocase(word, name) : bytes_equal_nocase(word, name);
+}
+
 struct smtp_command
 smtp_command_parse(struct bytes line)
 {
@@ -48,7 +55,7 @@ smtp_command_parse(struct bytes line)
 	struct bytes word = bytes_first(line, blank);
 
 	for (size_t i = 0; i < nitems(verbs); i++)
-		if (bytes_equal_nocase(word, bytes_of_string(verbs[i].name)))
+		if (names(bytes_of_string(verbs[i].name), word))
 			return (struct smtp_command){ verbs[i].verb, bytes_trim(bytes_skip(line, blank)) };
 	return (struct smtp_command){ SMTP_UNKNOWN, bytes_trim(bytes_skip(line, blank)) };
 }
@@ -129,8 +136,8 @@ is_xtext(struct bytes text, size_t max)
 		if (text.len - i < 3 || memchr(hex, text.at[i + 1], 16) == NULL ||
 		    memchr(hex, text.at[i + 2], 16) == NULL)
 			return false;
-		/* an escaped line end or zero would come out in a report's header */
-		if (text.at[i + 1] < '2' || (text.at[i + 1] == '7' && text.at[i + 2] == 'F'))
+		/* what is escaped is ASCII too (RFC 3461 4.2, 4.4), and a line end or zero would come out in a report */
+		if (text.at[i + 1] < '2' || text.at[i + 1] > '7' || (text.at[i + 1] == '7' && text.at[i + 2] == 'F'))
 			return false;
 		i += 2;
 	}
@@ -322,10 +329,10 @@ smtp_bdat_parse(struct bytes argument, struct smtp_bdat *b, struct smtp_fault *f
 bool
 smtp_helo_is_valid(struct bytes name)
 {
-	if (name.len == 0 || name.len > 255 || !utf8_is_valid(name))
+	if (name.len == 0 || name.len > 255)
 		return false;
 	for (size_t i = 0; i < name.len; i++)
-		if (name.at[i] <= ' ' || name.at[i] == 0x7f || strchr("()<>\"\\,;", name.at[i]) != NULL)
+		if (name.at[i] <= ' ' || name.at[i] >= 0x7f || strchr("()<>\"\\,;", name.at[i]) != NULL)
 			return false;
 	return true;
 }

@@ -73,6 +73,6 @@ bool smtp_mail_parse(struct bytes argument, bool extended, struct smtp_mail *m, 
 bool smtp_rcpt_parse(struct bytes argument, bool extended, struct smtp_rcpt *r, struct smtp_fault *fault);
 bool smtp_bdat_parse(struct bytes argument, struct smtp_bdat *b, struct smtp_fault *fault);
 
-/* A domain, an address literal or what else clients say (names with _, bare addresses): one printable ASCII or UTF-8
- * word of at most 255 octets. */
+/* A domain, an address literal or what else clients say (names with _, bare addresses): one printable ASCII word of at
+ * most 255 octets, without what would mean something in a trace field. U-labels come as A-labels (RFC 6531 3.7.1). */
 bool smtp_helo_is_valid(struct bytes name);

@@ -14,6 +14,8 @@ smtp_data_begin(struct smtp_data *d, bool chunked, bool excuse_lf)
 struct out {
 	uint8_t *at;
 	size_t n;
+	const uint8_t
+	    *lf; /* the next LF of the input, or its end; kept, so that no octet is looked at once for each line */
 };
 
 static void
@@ -49,9 +51,11 @@ bare_lf(struct smtp_data *d, struct out *o)
 static size_t
 span(struct smtp_data *d, struct bytes in, struct out *o)
 {
-	size_t cr = bytes_find(in, '\r');
-	size_t n = bytes_find(bytes_first(in, cr), '\n');
+	size_t n;
 
+	if (o->lf == NULL || o->lf < in.at)
+		o->lf = in.at + bytes_find(in, '\n');
+	n = bytes_find(bytes_first(in, (size_t)(o->lf - in.at)), '\r');
 	if (n > 0 && memchr(in.at, '\0', n) != NULL)
 		note(d, SMTP_DATA_NUL);
 	put(d, o, in.at, n);
@@ -111,6 +115,14 @@ step(struct smtp_data *d, struct bytes in, struct out *o)
 		d->state = SMTP_DATA_DOT;
 		return 1;
 	case SMTP_DATA_START_LF:
+		if (c != '.' || d->chunked)
+			return text(d, in, o);
+		d->state = SMTP_DATA_DOT_LF;
+		return 1;
+	case SMTP_DATA_DOT_LF:
+		if (c == '\r' || c == '\n')
+			put(d, o, ".", 1); /* this line of one dot ends nothing: it is content */
+		return text(d, in, o);
 	case SMTP_DATA_TEXT:
 		return text(d, in, o);
 	case SMTP_DATA_CR:
@@ -134,7 +146,7 @@ step(struct smtp_data *d, struct bytes in, struct out *o)
 size_t
 smtp_data_push(struct smtp_data *d, struct bytes in, uint8_t *out, size_t *n)
 {
-	struct out o = { out, 0 };
+	struct out o = { out, 0, NULL };
 	size_t used = 0;
 
 	while (used < in.len && d->state != SMTP_DATA_END)
@@ -146,7 +158,7 @@ smtp_data_push(struct smtp_data *d, struct bytes in, uint8_t *out, size_t *n)
 size_t
 smtp_data_finish(struct smtp_data *d, uint8_t out[2])
 {
-	bool whole = d->state == SMTP_DATA_START || d->state == SMTP_DATA_START_LF;
+	bool whole = d->state == SMTP_DATA_START || d->state == SMTP_DATA_START_LF; /* DOT states are of DATA alone */
 
 	if (d->state == SMTP_DATA_CR)
 		note(d, SMTP_DATA_BARE_CR);

@@ -13,7 +13,8 @@ enum smtp_data_state {
 	SMTP_DATA_CR,       /* a CR was seen, and is held back */
 	SMTP_DATA_DOT,      /* a dot at the start of a line, held back */
 	SMTP_DATA_DOT_CR,   /* and a CR after it */
-	SMTP_DATA_START_LF, /* after an excused bare LF: a dot here ends nothing */
+	SMTP_DATA_START_LF, /* after an excused bare LF: dots are undone, but none ends the data */
+	SMTP_DATA_DOT_LF,   /* a dot there, held back */
 	SMTP_DATA_END,
 };
 
