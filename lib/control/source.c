@@ -156,12 +156,13 @@ static enum result
 decode_from(struct decoder *d, const struct control_schema *schema, struct why *why)
 {
 	size_t max = is_single(schema->kind) ? LINE_FILE_MAX : LIST_FILE_MAX;
+	const struct control_schema *other = referent(schema);
 	struct buf text = buf_growing(max);
 	enum result r = open_file(d, schema->file, max, &text, why);
 
-	if (r == ABSENT && referent(schema) != NULL) {
-		d->quiet = d->quiet || (referent(schema)->readers & d->source->from.readers) != 0;
-		r = decode_from(d, referent(schema), why);
+	if (r == ABSENT && other != NULL) {
+		d->quiet = d->quiet || (other->readers & d->source->from.readers) != 0;
+		r = decode_from(d, other, why);
 	} else if (r == ABSENT && schema->otherwise == NULL)
 		decoder_expected(d, "a file here: %s", schema->meaning);
 	else if (r == ABSENT || r == OK) {
