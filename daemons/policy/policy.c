@@ -40,6 +40,7 @@ between_turns(struct loop *loop)
 {
 	struct policy *p = policy_of_loop(loop);
 
+	log_flush();
 	if (p->n_ended == 0)
 		return;
 	if (p->n_ended >= TELL_TOGETHER || p->n_sessions + p->n_ended >= p->settings.max_sessions ||
@@ -70,7 +71,10 @@ policy_run(struct policy *p, const struct settings *s, struct why *why)
 	    (r = starttls_open(p, why)) != OK || (r = loop_at(&p->loop, &p->sweep, clock_ms() + SWEEP_MS)) != OK)
 		return r;
 	p->loop.idle = between_turns;
-	if ((r = loop_run(&p->loop, why)) != OK)
+	log_gather();
+	r = loop_run(&p->loop, why);
+	log_flush();
+	if (r != OK)
 		return r;
 	return p->end == OK ? OK : why_set(why, p->end, "the door of queue is gone");
 }

@@ -10,6 +10,12 @@ static struct {
 	const char *process, *service;
 } self = { "postern", NULL };
 
+static struct {
+	bool on;
+	size_t len;
+	uint8_t octets[LOG_GATHER_MAX];
+} gathered;
+
 void
 log_open(const char *process, const char *service)
 {
@@ -112,6 +118,14 @@ log_number(struct log_line *l, const char *key, uint64_t value)
 	buf_add_number(&l->buf, value);
 }
 
+/* a log that can't be written has nobody to be told to */
+static void
+put(const uint8_t *octets, size_t len)
+{
+	if (write(STDERR_FILENO, octets, len) < 0)
+		return;
+}
+
 void
 log_end(struct log_line *l)
 {
@@ -122,9 +136,28 @@ log_end(struct log_line *l)
 		l->buf.len += 4;
 	}
 	l->octets[l->buf.len] = '\n';
-	/* a log that can't be written has nobody to be told to */
-	if (write(STDERR_FILENO, l->octets, l->buf.len + 1) < 0)
+	if (!gathered.on) {
+		put(l->octets, l->buf.len + 1);
 		return;
+	}
+	if (gathered.len + l->buf.len + 1 > sizeof gathered.octets)
+		log_flush();
+	memcpy(gathered.octets + gathered.len, l->octets, l->buf.len + 1);
+	gathered.len += l->buf.len + 1;
+}
+
+void
+log_gather(void)
+{
+	gathered.on = true;
+}
+
+void
+log_flush(void)
+{
+	if (gathered.len > 0)
+		put(gathered.octets, gathered.len);
+	gathered.len = 0;
 }
 
 void

@@ -15,6 +15,7 @@
 #include "base/result.h"
 
 #define LOG_LINE_MAX 1024
+#define LOG_GATHER_MAX 4096 /* PIPE_BUF: such a write is not mixed with others' */
 
 struct log_line {
 	struct buf buf;
@@ -29,6 +30,11 @@ void log_text(struct log_line *l, const char *key, const char *value); /* nothin
 void log_bytes(struct log_line *l, const char *key, struct bytes value);
 void log_number(struct log_line *l, const char *key, uint64_t value);
 void log_end(struct log_line *l);
+
+/* From now on lines are gathered, and written together by log_flush, or when there is no room for more: for a process with
+ * an event loop, which flushes before it waits. Not for one that forks. */
+void log_gather(void);
+void log_flush(void);
 
 /* For what has only a reason: event, result and why; a warning or error by the meaning of r. */
 void log_why(const char *event, enum result r, const struct why *why);

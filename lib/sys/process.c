@@ -201,6 +201,7 @@ process_refuse(const struct process *self, enum result r, const struct why *why)
 {
 	(void)self;
 	log_why("refuse", r, why);
+	log_flush();
 	return result_meaning(r)->exit_status;
 }
 
