@@ -34,8 +34,8 @@ def wait_for(condition, seconds=10.0, what="it"):
 class Instance:
     """`control` overrides control items: {"smtpd/databytes": "1000"}; a list is written as lines."""
 
-    def __init__(self, control=None, services=("send", "smtpd")):
-        self.dir = tempfile.mkdtemp(prefix="pn.", dir="/tmp")
+    def __init__(self, control=None, services=("send", "smtpd"), parent="/tmp"):
+        self.dir = tempfile.mkdtemp(prefix="pn.", dir=parent)
         os.chmod(self.dir, 0o755)
         self.port = free_port()
         self.uid = FIRST_UID + 100 * (os.getpid() % 10000) + 20 * (_next[0] % 5)
