@@ -73,12 +73,6 @@ control_number(const struct control *c, enum control_item item)
 	return value.len == 8 ? le64_get(value.at) : 0;
 }
 
-bool
-control_flag(const struct control *c, enum control_item item)
-{
-	return control_number(c, item) != 0;
-}
-
 struct bytes
 control_text(const struct control *c, enum control_item item)
 {

@@ -24,9 +24,8 @@ struct control {
 enum result control_open(struct control *c, int fd, const char *process, struct why *why);
 void control_close(struct control *c); /* unmaps; does not close the descriptor */
 
-/* Values. An item that the process has no right to read is empty, 0, false. */
-uint64_t control_number(const struct control *c, enum control_item item);   /* KIND_NUMBER */
-bool control_flag(const struct control *c, enum control_item item);         /* KIND_BOOL */
+/* Values. An item that the process has no right to read is empty, 0. */
+uint64_t control_number(const struct control *c, enum control_item item);   /* KIND_NUMBER; KIND_BOOL: 0 or 1 */
 struct bytes control_text(const struct control *c, enum control_item item); /* one line, in its checked form */
 
 /* Lists in their order: `struct bytes at = control_lines(c, item), line; while (control_next_line(&at, &line))`. */

@@ -14,7 +14,7 @@
 #include <idn2.h>
 #include <string.h>
 
-bool
+static bool
 is_printable(struct bytes text)
 {
 	for (size_t i = 0; i < text.len; i++)
@@ -32,7 +32,8 @@ has_control_octets(struct bytes text)
 	return false;
 }
 
-bool
+/* a name: labels of letters, digits, - _ and octets above 127 */
+static bool
 is_domain(struct bytes text)
 {
 	struct bytes rest = text, label;
@@ -49,7 +50,8 @@ is_domain(struct bytes text)
 	return true;
 }
 
-bool
+/* a relative path that does not lead upwards */
+static bool
 is_below(struct bytes path)
 {
 	struct bytes rest = path, part;

@@ -36,14 +36,6 @@ void decode_text(struct decoder *d);                         /* by the kind of t
 void decode_assign(struct decoder *d);                       /* users/assign */
 void decode_compiled(struct decoder *d, struct bytes image); /* a cdb */
 
-bool is_domain(struct bytes text);    /* a name: labels of letters, digits, - _ and octets above 127 */
-bool is_printable(struct bytes text); /* ASCII without control octets */
-bool is_below(struct bytes path);     /* a relative path that does not lead upwards */
-
-/* users.c: the records of users. */
-bool user_value_is_valid(struct bytes value);
+/* users_source.c: the records of users. */
 enum result users_add_system(struct control_source *s, struct why *why);
-void users_note_wildcard(struct control_source *s, struct bytes prefix);
 void users_finish(struct control_source *s);
-
-enum result source_read_file(int fd, size_t max, struct buf *text, struct why *why);

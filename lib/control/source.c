@@ -79,8 +79,8 @@ decoder_warn(struct decoder *d, const char *format, ...)
 	complain(d->source, SEVERITY_WARNING, d->file, d->line, text);
 }
 
-enum result
-source_read_file(int fd, size_t max, struct buf *text, struct why *why)
+static enum result
+read_file(int fd, size_t max, struct buf *text, struct why *why)
 {
 	*text = buf_growing(max);
 	for (;;) {
@@ -126,7 +126,7 @@ open_file(struct decoder *d, const char *file, size_t max, struct buf *text, str
 	else {
 		if (st.st_mode & (S_IWOTH | S_IWGRP))
 			decoder_warn(d, "can be written by others than its owner");
-		r = source_read_file(fd, max, text, why);
+		r = read_file(fd, max, text, why);
 	}
 	(void)close(fd);
 	return r;

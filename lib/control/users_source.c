@@ -24,8 +24,8 @@ struct assignment {
 	bool prefix;
 };
 
-bool
-user_value_is_valid(struct bytes value)
+static bool
+value_is_valid(struct bytes value)
 {
 	struct bytes fields[6];
 	uint64_t n;
@@ -42,8 +42,8 @@ user_value_is_valid(struct bytes value)
 	    bytes_to_number(fields[2], UINT32_MAX - 1, &n) && fields[3].len > 0 && fields[3].at[0] == '/';
 }
 
-void
-users_note_wildcard(struct control_source *s, struct bytes prefix)
+static void
+note_wildcard(struct control_source *s, struct bytes prefix)
 {
 	uint8_t last;
 
@@ -68,13 +68,13 @@ put_assignment(struct decoder *d, const struct assignment *a)
 		buf_add(&value, fields[i]);
 		buf_add_octet(&value, '\0');
 	}
-	if (key.failed || value.failed || !user_value_is_valid(buf_bytes(&value))) {
+	if (key.failed || value.failed || !value_is_valid(buf_bytes(&value))) {
 		decoder_expected(d, "a uid other than 0, a gid and an absolute home");
 		return;
 	}
 	decoder_put_lower(d, buf_bytes(&key), buf_bytes(&value));
 	if (a->prefix)
-		users_note_wildcard(d->source, a->local);
+		note_wildcard(d->source, a->local);
 }
 
 void
@@ -230,11 +230,11 @@ take_record(struct decoder *d, struct bytes key, struct bytes data)
 	}
 	if (key.len == 0) {
 		for (size_t i = 0; i < data.len; i++)
-			users_note_wildcard(d->source, bytes_of(data.at + i, 1));
+			note_wildcard(d->source, bytes_of(data.at + i, 1));
 		return true;
 	}
 	decoder_put_lower(d, key, data);
-	return key.at[0] == '!' && user_value_is_valid(data);
+	return key.at[0] == '!' && value_is_valid(data);
 }
 
 static void
