@@ -3,10 +3,10 @@
  * Never lets an octet of them through that could end the line, open a comment or forge a field. */
 #include "policy/trace.h"
 
+#include "mail/date.h"
 #include "policy/starttls.h"
 
 #include <string.h>
-#include <time.h>
 
 static void
 put_safe(struct buf *text, struct bytes what)
@@ -71,21 +71,6 @@ may_be_shown(struct bytes address)
 	return address.len > 0 && address.len <= 320;
 }
 
-static void
-put_date(struct buf *text, uint64_t now_s)
-{
-	static const char days[][4] = { "Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat" };
-	static const char months[][4] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov",
-		"Dec" };
-	time_t now = (time_t)now_s;
-	struct tm tm;
-
-	if (gmtime_r(&now, &tm) == NULL)
-		tm = (struct tm){ .tm_mday = 1, .tm_year = 70, .tm_wday = 4 };
-	buf_format(text, "%s, %d %s %d %02d:%02d:%02d +0000", days[tm.tm_wday], tm.tm_mday, months[tm.tm_mon],
-	    tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
-}
-
 void
 trace_put(struct buf *text, const struct client *c, const struct envelope *e, uint64_t now_s, size_t *id_at)
 {
@@ -106,6 +91,6 @@ trace_put(struct buf *text, const struct client *c, const struct envelope *e, ui
 		buf_add_octet(text, '>');
 	}
 	buf_add_string(text, ";\r\n\t");
-	put_date(text, now_s);
+	date_put(text, now_s);
 	buf_add_string(text, "\r\n");
 }
