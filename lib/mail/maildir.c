@@ -46,7 +46,7 @@ open_part(const char *path, const char *part, int *fd, struct why *why)
 static enum result
 make_maildir(const char *path, struct why *why)
 {
-	static const char *const parts[] = { "", "/tmp", "/new", "/cur" };
+	static const char *const parts[] = { "", "/cur", "/new", "/tmp" };
 	char name[MAILDIR_PATH_MAX + 8];
 
 	for (size_t i = 0; i < nitems(parts); i++) {
@@ -75,6 +75,16 @@ is_relative(struct bytes path)
 	return true;
 }
 
+static enum result
+open_parts(struct maildir *d, const char *name, struct why *why)
+{
+	enum result r = open_part(name, "tmp", &d->tmp_fd, why);
+
+	if (r == OK && (r = open_part(name, "new", &d->new_fd, why)) != OK)
+		fd_close(&d->tmp_fd);
+	return r;
+}
+
 enum result
 maildir_open(struct maildir *d, struct bytes path, bool make, struct why *why)
 {
@@ -88,11 +98,9 @@ maildir_open(struct maildir *d, struct bytes path, bool make, struct why *why)
 		return why_set(why, REFUSED, "a Maildir must be below the home directory");
 	memcpy(name, path.at, path.len);
 	name[path.len] = '\0';
-	r = open_part(name, "tmp", &d->tmp_fd, make ? NULL : why);
+	r = open_parts(d, name, make ? NULL : why);
 	if (r == ABSENT && make && (r = make_maildir(name, why)) == OK)
-		r = open_part(name, "tmp", &d->tmp_fd, why);
-	if (r == OK)
-		r = open_part(name, "new", &d->new_fd, why);
+		r = open_parts(d, name, why);
 	if (r != OK)
 		maildir_close(d);
 	return r;

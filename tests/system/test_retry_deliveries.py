@@ -161,3 +161,13 @@ def test_one_mailbox_that_fails_does_not_hold_up_the_others(mx):
     mx.wardens["send"].send_signal(signal.SIGALRM)
     mx.wait_messages(100)
     queue_is_empty(mx)
+
+
+@pytest.mark.parametrize("there", [[], ["tmp"], ["cur"], ["tmp", "cur"]])
+def test_a_maildir_that_was_half_made_when_its_maker_was_killed_is_completed(mx, there):
+    for d in ["bob", "bob/Maildir", *("bob/Maildir/" + t for t in there)]:
+        os.mkdir(mx.path("mail/" + d), 0o700)
+        os.chown(mx.path("mail/" + d), mx.uid + 19, mx.uid + 19)
+    send_one(mx, recipients=("bob@example.test",))
+    mx.wait_messages(1, "bob")
+    assert sorted(os.listdir(mx.path("mail/bob/Maildir"))) == ["cur", "new", "tmp"]
