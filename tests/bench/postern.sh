@@ -5,11 +5,9 @@ mta_caps() { echo "local"; }
 mta_version() { (cd "$POSTERN_TREE" && git rev-parse --short HEAD 2>/dev/null) || echo tree; }
 mta_install() {
   need_pkgs libcdb1 libseccomp2 libidn2-0
-  [ -x "$W/build/bin/warden" ] && [ -z "${POSTERN_REBUILD:-}" ] || {
-    (cd "$POSTERN_TREE" && ./configure --builddir="$W/build" >/dev/null && make -s -f "$W/build/Makefile" -j2) >"$W/build.log" 2>&1 || {
-      tail -20 "$W/build.log" >&2
-      return 1
-    }
+  (cd "$POSTERN_TREE" && ./configure --builddir="$W/build" >/dev/null && make -s -f "$W/build/Makefile" -j2) >"$W/build.log" 2>&1 || {
+    tail -20 "$W/build.log" >&2
+    return 1
   }
   etc_base
 }
