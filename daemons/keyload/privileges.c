@@ -16,5 +16,5 @@ const struct privileges keyload_privileges = {
 	},
 	.holds = HOLDS_CHANNELS | HOLDS_FILES,
 	.syscalls = MAY_COMPUTE | MAY_WAIT | MAY_TALK | MAY_FORK | MAY_OPEN_BELOW | MAY_LOCK_MEMORY | MAY_NARROW,
-	.limits = { { RLIMIT_NOFILE, 32 }, { RLIMIT_FSIZE, 1 << 30 }, { RLIMIT_AS, 256 << 20 } },
+	.limits = { { RLIMIT_NOFILE, 32 }, { RLIMIT_NPROC, 16384 }, { RLIMIT_FSIZE, 1 << 30 }, { RLIMIT_AS, 256 << 20 } },
 };

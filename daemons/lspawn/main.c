@@ -58,7 +58,8 @@ become(const struct lspawn *l, const struct sl_spawn *who, struct bytes home, in
 {
 	char uid[16], gid[16], path[HOME_MAX + 1];
 	char name[] = "local", n[] = "-n", u[] = "-u", g[] = "-g", r[] = "-r", service[64];
-	char *argv[] = { name, n, service, u, uid, g, gid, r, path, NULL };
+	char lenient[] = "--lenient";
+	char *argv[] = { name, n, service, u, uid, g, gid, r, path, l->self->lenient ? lenient : NULL, NULL };
 	char *environment[] = { NULL };
 	int program = fcntl(LSPAWN_LOCAL_FD, F_DUPFD_CLOEXEC, 16);
 

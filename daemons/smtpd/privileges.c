@@ -15,5 +15,5 @@ const struct privileges smtpd_privileges = {
 	},
 	.holds = HOLDS_CHANNELS | HOLDS_CONNECTION | HOLDS_WRITERS,
 	.syscalls = MAY_COMPUTE | MAY_WAIT | MAY_TALK | MAY_FORK,
-	.limits = { { RLIMIT_NOFILE, 32 }, { RLIMIT_AS, 128 << 20 } },
+	.limits = { { RLIMIT_NOFILE, 32 }, { RLIMIT_NPROC, 16384 }, { RLIMIT_AS, 128 << 20 } },
 };

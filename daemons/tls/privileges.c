@@ -17,5 +17,5 @@ const struct privileges tls_privileges = {
 	},
 	.holds = HOLDS_CHANNELS | HOLDS_CONNECTION,
 	.syscalls = MAY_COMPUTE | MAY_WAIT | MAY_TALK | MAY_FORK | MAY_READ_AT,
-	.limits = { { RLIMIT_NOFILE, 32 }, { RLIMIT_FSIZE, 1 << 30 }, { RLIMIT_AS, 256 << 20 } },
+	.limits = { { RLIMIT_NOFILE, 32 }, { RLIMIT_NPROC, 16384 }, { RLIMIT_FSIZE, 1 << 30 }, { RLIMIT_AS, 256 << 20 } },
 };

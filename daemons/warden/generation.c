@@ -255,6 +255,8 @@ become(struct start *s, size_t m)
 		ARGUMENT("-x");
 		ARGUMENT(ids);
 	}
+	if (s->in->lenient)
+		ARGUMENT("--lenient");
 #undef ARGUMENT
 	argv[n] = NULL;
 	(void)setpgid(0, 0); /* so that all that it starts can be found */

@@ -13,6 +13,7 @@ struct instance {
 	const char *libexec;
 	const char *service;
 	const char *empty; /* root of processes that have no files */
+	bool lenient;      /* the control item: a kernel without landlock will do */
 	const char *keys;  /* of the service, RUN/SERVICE.keys: written by keyring, read by keyload */
 };
 

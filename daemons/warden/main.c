@@ -73,6 +73,7 @@ bind_listening(struct warden *w, const struct control_source *source, struct why
 	r = control_seal(source, "warden", &fd, why);
 	if (r == OK && (r = control_open(&own, fd, "warden", why)) == OK) {
 		r = sockets_listen(&w->sockets, &own, why);
+		w->in.lenient = control_number(&own, ITEM_LENIENT) != 0;
 		control_close(&own);
 	}
 	if (fd >= 0)
@@ -241,6 +242,9 @@ next_generation(struct warden *w, struct why *why)
 		end_generation(w, &w->current);
 	w->replace = false; /* what ended until here is being replaced */
 	w->current = (struct generation){ .number = ++w->n_generations };
+	if (w->in.lenient)
+		log_simple(SEVERITY_WARNING, "lenient", "why",
+		    "a kernel without landlock will do: the control item `lenient` says so");
 	r = generation_start(&w->current, &w->in, &w->source, &w->sockets, why);
 	if (r == OK)
 		r = generation_write_pids(&w->current, &w->in, why);
@@ -324,8 +328,12 @@ parse(int argc, char *argv[], struct instance *in)
 {
 	int c;
 
-	*in = (struct instance){ POSTERN_CONTROLDIR, POSTERN_RUNDIR, POSTERN_QUEUEDIR, POSTERN_LIBEXECDIR, NULL, NULL,
-		NULL };
+	*in = (struct instance){
+		.control = POSTERN_CONTROLDIR,
+		.run = POSTERN_RUNDIR,
+		.queue = POSTERN_QUEUEDIR,
+		.libexec = POSTERN_LIBEXECDIR,
+	};
 	while ((c = getopt(argc, argv, "c:R:q:l:")) != -1)
 		switch (c) {
 		case 'c':
