@@ -17,13 +17,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MAILDIRS_MAX 16 /* open at a time; the others wait for the next group */
+#define MAILDIRS_MAX 16     /* open at a time; the others wait for the next group */
+#define MAILDIR_AGE_MS 5000 /* then they are opened anew: their user may have moved them */
 
 struct delivery {
 	uint32_t ref;
 	struct maildir *maildir;
 	struct maildir_delivery file;
 	struct flush_job flush;
+	bool failed, unsafe;
 	struct sd_result result;
 	char text[WHY_MAX];
 };
@@ -32,7 +34,6 @@ struct open_maildir {
 	struct maildir dirs;
 	char path[MAILDIR_PATH_MAX + 1];
 	size_t path_len;
-	struct flush_job flush;
 	bool used; /* by this group */
 };
 
@@ -41,6 +42,7 @@ struct group {
 	size_t n;
 	struct open_maildir maildirs[MAILDIRS_MAX];
 	size_t n_maildirs;
+	uint64_t maildirs_since_ms;
 };
 
 static void
@@ -58,7 +60,10 @@ fail(struct delivery *d, enum result r, const struct why *why)
 {
 	if (d->maildir != NULL)
 		maildir_drop(d->maildir, &d->file);
-	if (r == EXHAUSTED)
+	d->failed = true;
+	if (d->unsafe)
+		set_result(d, SD_TEMPORARY, 7, 0, why->text); /* a matter of security */
+	else if (r == EXHAUSTED)
 		set_result(d, SD_TEMPORARY, 2, 2, why->text); /* mailbox full */
 	else
 		set_result(d, SD_TEMPORARY, 2, 1, why->text);
@@ -95,6 +100,8 @@ find_maildir(struct group *g, struct bytes path, bool make, struct maildir **fou
 		return why_set(why, REFUSED, "the name of the Maildir is too long");
 	if (g->n_maildirs == MAILDIRS_MAX)
 		return why_set(why, AGAIN, "too many Maildirs at a time");
+	if (g->n_maildirs == 0)
+		g->maildirs_since_ms = clock_ms();
 	o = &g->maildirs[g->n_maildirs];
 	if ((r = maildir_open(&o->dirs, path, make, why)) != OK)
 		return r;
@@ -118,8 +125,11 @@ write_message(struct group *g, struct delivery *d, const struct wire_message *m,
 		fields[TRACE], -1 };
 	enum result r;
 
-	if ((r = check_home(why)) != OK ||
-	    (r = find_maildir(g, fields[MAILDIR], (body->flags & SD_MAKE_MAILDIR) != 0, &d->maildir, why)) != OK ||
+	if ((r = check_home(why)) != OK) {
+		d->unsafe = true;
+		return r;
+	}
+	if ((r = find_maildir(g, fields[MAILDIR], (body->flags & SD_MAKE_MAILDIR) != 0, &d->maildir, why)) != OK ||
 	    (r = maildir_begin(d->maildir, &d->file, why)) != OK)
 		return r;
 	job.to_fd = d->file.fd;
@@ -232,6 +242,16 @@ close_maildirs(struct group *g)
 	g->n_maildirs = 0;
 }
 
+/* after a failure they are opened anew as well: its reason may be that they are not what they were */
+static bool
+are_stale(const struct group *g, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (g->items[i].failed)
+			return true;
+	return g->n_maildirs == MAILDIRS_MAX || clock_ms() - g->maildirs_since_ms > MAILDIR_AGE_MS;
+}
+
 /* all that waits, or the first if none does */
 static enum result
 gather(struct group *g, struct channel *send, struct why *why)
@@ -261,6 +281,7 @@ deliver_run(struct channel *send, struct why *why)
 {
 	static struct group g;
 	enum result r;
+	size_t n;
 
 	for (;;) {
 		if ((r = gather(&g, send, why)) != OK)
@@ -268,9 +289,10 @@ deliver_run(struct channel *send, struct why *why)
 		flush_messages(&g);
 		name_messages(&g);
 		flush_names(&g);
+		n = g.n;
 		if ((r = answer(&g, send, why)) != OK)
 			return r == ABSENT ? OK : r;
-		if (g.n_maildirs == MAILDIRS_MAX)
+		if (are_stale(&g, n))
 			close_maildirs(&g);
 	}
 }

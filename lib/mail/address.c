@@ -71,7 +71,7 @@ take_until(struct parser *p, uint8_t closing)
 
 	while (i < p->value.len && p->value.at[i] != closing)
 		i += p->value.at[i] == '\\' ? 2 : 1;
-	if (i >= p->value.len)
+	if (i >= p->value.len || bytes_find(bytes_first(p->value, i), '\0') < i) /* no address has a NUL in it */
 		return false;
 	add_word(p, i + 1 - p->at);
 	return true;

@@ -128,6 +128,8 @@ take_field(struct compose *c, struct bytes field, unsigned *seen, bool resent, s
 	for (size_t i = 0; i < nitems(fields); i++) {
 		if (!bytes_equal_nocase(name, bytes_of_string(fields[i].name)))
 			continue;
+		if ((c->own_from && fields[i].seen == SEEN_FROM) || (c->own_id && fields[i].seen == SEEN_ID))
+			return OK;
 		*seen |= fields[i].seen;
 		w.drop = fields[i].kind == DROP;
 		w.recipients = fields[i].to && c->take_recipients && resent == ((fields[i].seen & SEEN_RESENT) != 0);

@@ -15,8 +15,9 @@ struct compose {
 	struct bytes from; /* address for a missing From */
 	struct bytes name; /* and the full name beside it; empty: none */
 	uint64_t now_s;
-	uint64_t unique;      /* makes the Message-ID, with now_s */
-	bool take_recipients; /* from To, Cc, Bcc (of the Resent- fields, if there are any) */
+	uint64_t unique;       /* makes the Message-ID, with now_s */
+	bool own_from, own_id; /* a From or Message-ID that is there is replaced */
+	bool take_recipients;  /* from To, Cc, Bcc (of the Resent- fields, if there are any) */
 	/* filled by it; to be ended with compose_free */
 	struct buf header;     /* lines ended by LF, without the empty line */
 	struct buf recipients; /* each ended by a zero octet */

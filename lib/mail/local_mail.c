@@ -7,6 +7,7 @@
 #include "control/control.h"
 #include "control/source.h"
 #include "mail/compose.h"
+#include "mail/header.h"
 #include "mail/submit.h"
 #include "sys/clock.h"
 #include "sys/fd.h"
@@ -87,44 +88,16 @@ find_caller(struct compose *c, const struct local_mail *m, struct buf *from, str
 }
 
 struct input {
-	struct buf head;   /* the header, and the beginning of the body */
-	size_t header_len; /* of which are the header */
-	size_t body_at;
+	struct buf head; /* the header, and the beginning of the body */
+	struct header_end end;
 	bool ended;
 };
-
-/* where the header ends: at an empty line. False: not yet */
-static bool
-find_end(struct input *in, size_t from)
-{
-	struct bytes text = buf_bytes(&in->head);
-
-	for (size_t i = from; i < text.len; i++) {
-		size_t line = i + 1;
-
-		if (text.at[i] != '\n' && i > 0)
-			continue;
-		if (i == 0 && text.at[0] != '\n' && text.at[0] != '\r')
-			continue;
-		if (i == 0)
-			line = 0; /* an empty first line: no header at all */
-		if (line < text.len && text.at[line] == '\r')
-			line++;
-		if (line < text.len && text.at[line] == '\n') {
-			in->header_len = i == 0 ? 0 : i + 1;
-			in->body_at = line + 1;
-			return true;
-		}
-	}
-	return false;
-}
 
 static enum result
 read_header(struct input *in, struct why *why)
 {
 	in->head = buf_growing(COMPOSE_HEADER_MAX);
 	for (;;) {
-		size_t before = in->head.len;
 		uint8_t *room = buf_room(&in->head, PIECE);
 		ssize_t n;
 
@@ -137,12 +110,8 @@ read_header(struct input *in, struct why *why)
 			return why_errno(why, BROKEN, "reading the message");
 		in->head.len += (size_t)n;
 		in->ended = n == 0;
-		if (find_end(in, before > 2 ? before - 3 : 0))
+		if (header_find_end(&in->end, buf_bytes(&in->head), in->ended))
 			return OK;
-		if (in->ended) {
-			in->header_len = in->body_at = in->head.len;
-			return OK;
-		}
 	}
 }
 
@@ -152,10 +121,10 @@ drop_cr(struct input *in)
 {
 	size_t kept = 0;
 
-	for (size_t i = 0; i < in->header_len; i++)
-		if (in->head.at[i] != '\r' || (i + 1 < in->header_len && in->head.at[i + 1] != '\n'))
+	for (size_t i = 0; i < in->end.header_len; i++)
+		if (in->head.at[i] != '\r' || (i + 1 < in->end.header_len && in->head.at[i + 1] != '\n'))
 			in->head.at[kept++] = in->head.at[i];
-	in->header_len = kept;
+	in->end.header_len = kept;
 }
 
 typedef enum result give(void *ctx, struct bytes what, struct why *why);
@@ -183,7 +152,7 @@ give_content(const struct compose *c, const struct input *in, give *to, void *ct
 	if (r == OK)
 		r = to(ctx, BYTES("\n"), why);
 	if (r == OK)
-		r = to(ctx, bytes_skip(buf_bytes(&in->head), in->body_at), why);
+		r = to(ctx, bytes_skip(buf_bytes(&in->head), in->end.body_at), why);
 	while (r == OK && !ended) {
 		ssize_t n = read(STDIN_FILENO, piece, sizeof piece);
 
@@ -232,29 +201,62 @@ submit(const struct local_mail *m, const struct compose *c, const struct input *
 	return r;
 }
 
+/* whom failures go to, if not to who calls; false: the variables say nothing */
+static bool
+find_sender(struct buf *sender, struct bytes from)
+{
+	static const char *const users[] = { "QMAILSUSER" }, *const hosts[] = { "QMAILSHOST" };
+	struct bytes user = first_of(users, 1), host = first_of(hosts, 1);
+	size_t at = bytes_find_last(from, '@');
+
+	if (user.len == 0 && host.len == 0)
+		return false;
+	buf_add(sender, user.len > 0 ? user : bytes_first(from, at));
+	buf_add_octet(sender, '@');
+	buf_add(sender, host.len > 0 ? host : bytes_skip(from, at + 1));
+	return true;
+}
+
+static struct bytes
+variable_or(const char *name, struct bytes other)
+{
+	struct bytes value = first_of(&name, 1);
+
+	return value.len > 0 ? value : other;
+}
+
+static void
+find_names(struct compose *c, const struct control *control)
+{
+	struct bytes letters = variable_or("QMAILINJECT", BYTES_NONE);
+
+	c->default_host = variable_or("QMAILDEFAULTHOST", control_text(control, ITEM_DEFAULTHOST));
+	c->default_domain = variable_or("QMAILDEFAULTDOMAIN", control_text(control, ITEM_DEFAULTDOMAIN));
+	c->plus_domain = variable_or("QMAILPLUSDOMAIN", control_text(control, ITEM_PLUSDOMAIN));
+	c->id_host = variable_or("QMAILIDHOST", control_text(control, ITEM_IDHOST));
+	c->own_from = bytes_find(letters, 'f') < letters.len;
+	c->own_id = bytes_find(letters, 'i') < letters.len;
+}
+
 static enum result
 complete_and_send(const struct local_mail *m, const struct control *control, struct input *in, struct why *why)
 {
 	uint8_t from_room[512], name_room[256], whole_room[800], sender_room[1200];
 	struct buf from = BUF_OVER(from_room), name = BUF_OVER(name_room), whole = BUF_OVER(whole_room),
 		   sender = BUF_OVER(sender_room);
-	struct compose c = { .default_host = control_text(control, ITEM_DEFAULTHOST),
-		.default_domain = control_text(control, ITEM_DEFAULTDOMAIN),
-		.plus_domain = control_text(control, ITEM_PLUSDOMAIN),
-		.id_host = control_text(control, ITEM_IDHOST),
-		.now_s = clock_wall_s(),
-		.take_recipients = m->from_header };
+	struct compose c = { .now_s = clock_wall_s(), .take_recipients = m->from_header };
 	enum result r;
 
+	find_names(&c, control);
 	c.unique = clock_wall_us() % 1000000 << 32 | (uint64_t)getpid();
 	find_caller(&c, m, &from, &name);
 	compose_qualify(&c, buf_bytes(&from), &whole);
 	c.from = buf_bytes(&whole);
-	if (m->sender == NULL)
+	if (m->sender == NULL && !find_sender(&sender, c.from))
 		buf_add(&sender, c.from);
-	else if (m->sender[0] != '\0')
+	else if (m->sender != NULL && m->sender[0] != '\0')
 		compose_qualify(&c, bytes_of_string(m->sender), &sender);
-	r = compose_header(&c, bytes_first(buf_bytes(&in->head), in->header_len), why);
+	r = compose_header(&c, bytes_first(buf_bytes(&in->head), in->end.header_len), why);
 	for (char *const *one = m->recipients; r == OK && *one != NULL; one++)
 		r = compose_recipient(&c, bytes_of_string(*one), why);
 	if (r == OK && m->print)

@@ -132,15 +132,33 @@ maildir_begin(const struct maildir *d, struct maildir_delivery *m, struct why *w
 {
 	name_delivery(m->name);
 	m->fd = openat(d->tmp_fd, m->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (m->fd < 0)
-		return why_errno(why, result_of_errno(errno), "making tmp/%s", m->name);
+	if (m->fd < 0) {
+		enum result r = why_errno(why, result_of_errno(errno), "making tmp/%s", m->name);
+
+		m->name[0] = '\0'; /* whatever has that name is not ours to drop */
+		return r;
+	}
 	return OK;
+}
+
+/* A filesystem that can't rename without replacing (NFS) can link. */
+static int
+name_in_new(const struct maildir *d, const char *name)
+{
+	if (renameat2(d->tmp_fd, name, d->new_fd, name, RENAME_NOREPLACE) == 0)
+		return 0;
+	if (errno != EINVAL && errno != ENOSYS)
+		return -1;
+	if (linkat(d->tmp_fd, name, d->new_fd, name, 0) != 0)
+		return -1;
+	(void)unlinkat(d->tmp_fd, name, 0); /* if not now, then after 36 hours */
+	return 0;
 }
 
 enum result
 maildir_finish(const struct maildir *d, struct maildir_delivery *m, struct why *why)
 {
-	if (renameat2(d->tmp_fd, m->name, d->new_fd, m->name, RENAME_NOREPLACE) != 0)
+	if (name_in_new(d, m->name) != 0)
 		return why_errno(why, result_of_errno(errno), "naming new/%s", m->name);
 	fd_close(&m->fd);
 	m->name[0] = '\0';

@@ -215,8 +215,8 @@ copy_content(const struct report *r, bool headers_only, struct writer *w, struct
 	uint32_t seen = 0x0d0a; /* an empty first line ends the header at once */
 	size_t n;
 
-	if (!headers_only && r->max_octets > 0 && left > r->max_octets)
-		left = r->max_octets;
+	if (r->max_octets > 0 && left > r->max_octets)
+		left = r->max_octets; /* a header may be as long as the message */
 	while (left > 0) {
 		size_t end;
 		enum result result = fd_pread_all(r->fd, piece, left < PIECE ? (size_t)left : PIECE, (off_t)at, &n);

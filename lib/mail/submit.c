@@ -25,10 +25,19 @@ broken_off(struct why *why)
 static enum result
 send_out(struct submit *s, struct why *why)
 {
-	enum result r = fd_write_all(s->fd, buf_bytes(&s->out));
+	struct bytes what = buf_bytes(&s->out);
 
 	buf_clear(&s->out);
-	return r == OK ? OK : broken_off(why);
+	while (what.len > 0) {
+		ssize_t n = send(s->fd, what.at, what.len, MSG_NOSIGNAL); /* our caller wants an exit status */
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return broken_off(why);
+		what = bytes_skip(what, (size_t)n);
+	}
+	return OK;
 }
 
 static enum result

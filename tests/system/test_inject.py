@@ -116,6 +116,7 @@ def test_bs_speaks_smtp(house):
 
 
 def qmail_queue(house, envelope, message=b"Subject: q\n\nx\n"):
+    """As qmail's own callers: the whole message first, then the envelope."""
     r, w = os.pipe()
     p = subprocess.Popen([os.path.join(BIN, "qmail-queue")], stdin=subprocess.PIPE, stdout=r, env={"POSTERN_CONTROLDIR": house.path("control")})
     os.close(r)
@@ -134,6 +135,47 @@ def test_qmail_queue_keeps_its_interface(house):
     assert qmail_queue(house, b"Fa@b.test\0T" + b"x" * 1004 + b"\0\0") == 11
     for bad in (b"", b"Fa@b.test\0\0", b"Tx\0\0", b"Fa@b.test\0Tb@c.test", b"Fa@b.test\0Tb@c.test\0\0x"):
         assert qmail_queue(house, bad) == 91
+
+
+def test_a_message_larger_than_a_pipe_reaches_qmail_queue(house):
+    before = set(house.mailbox("bob"))
+    body = (b"y" * 70 + b"\n") * 20000
+    assert qmail_queue(house, b"Fa@b.test\0Tbob@example.test\0\0", b"Subject: large\n\n" + body) == 0
+    house.wait_messages(len(before) + 1, "bob")
+    with open((set(house.mailbox("bob")) - before).pop(), "rb") as f:
+        assert f.read().endswith(b"\n\n" + body)
+
+
+@pytest.mark.parametrize("text", [b"hello", b"hello\nworld\n", b"\nhello\n", b" indented\nmore\n", b"see http: //x\n", b"Subject: x\nhello there: you\n"])
+def test_a_text_without_header_is_a_body(house, text):
+    message = deliver(house, "sendmail", "alice@example.test", message=text)
+    body = text.lstrip(b"\n").replace(b"Subject: x\n", b"")
+    assert message.split(b"\n\n", 1)[1] == (body if body.endswith(b"\n") else body + b"\n")
+    assert (b"\nSubject: x\n" in message) == text.startswith(b"Subject")
+
+
+def test_qmail_injects_variables_are_heard(house):
+    env = {"QMAILUSER": "u", "QMAILHOST": "h.test", "QMAILSUSER": "bounces", "QMAILSHOST": "list.test", "QMAILINJECT": "fi", "QMAILIDHOST": "id.test",
+           "QMAILDEFAULTHOST": "d.test", "QMAILNAME": "A Name"}
+    message = deliver(house, "postern-inject", "-A", "alice@example.test", env=env,
+                      message=b"From: other@x.test\nMessage-ID: <other@x.test>\nTo: carol\n\nx\n")
+    assert message.startswith(b"Return-Path: <bounces@list.test>\n")
+    assert b"other@x.test" not in message and b'\nFrom: "A Name" <u@h.test>\n' in message
+    assert b"\nTo: carol@d.test\n" in message and b"@id.test>\n" in message
+
+
+@pytest.mark.parametrize("words", [["-V", "x" * 300], ["-V", "a b"], ["-N", "never ORCPT=rfc822;x"], ["-R", "HDRS\r\nRSET"], ["-N", "NEVER" * 30], ["-V", "\xe9"]])
+def test_a_parameter_is_one_parameter(house, words):
+    assert run(house, "sendmail", *words, "alice@example.test", message=b"\nx\n").returncode == 100
+
+
+def test_parameters_may_be_said_twice(house):
+    deliver(house, "sendmail", *["-V", "v" * 100] * 9, "-R", "HDRS", "-R", "FULL", "-N", "never", "alice@example.test", message=b"Subject: v\n\nx\n")
+
+
+def test_a_run_of_the_queue_needs_no_message(house):
+    assert run(house, "sendmail", "-q").returncode == 0
+    assert run(house, "sendmail", "-q15m").returncode == 0
 
 
 def test_a_large_message_needs_little_memory(house):

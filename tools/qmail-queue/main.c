@@ -1,18 +1,26 @@
 /* qmail-queue: for programs that speak qmail's own interface: the message on descriptor 0, the envelope on descriptor 1
  * (F sender NUL, T recipient NUL …, NUL), exit codes as qmail-queue(8).
+ * The message is read to its end first, as its callers expect; SMTP wants the envelope first: so it waits in a file without
+ * a name.
  * Trusts who calls it with no more than their own rights; not setuid.
  * Never says 0 before the message is on disk. */
 #include "base/buf.h"
 #include "mail/local_mail.h"
 #include "mail/submit.h"
+#include "sys/fd.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
 	TOO_LONG = 11,
 	REFUSES = 31,
 	NO_MEMORY = 51,
+	CANT_WRITE = 53,
 	CANT_READ = 54,
 	NO_CONFIG = 55,
 	TEMPORARY = 71,
@@ -22,6 +30,33 @@ enum {
 
 #define ENVELOPE_MAX (16u << 20)
 #define ADDRESS_LENGTH_MAX 1003
+
+static uint8_t piece[65536];
+
+/* Where the message can be read from in peace: *fd. */
+static int
+read_message(int *fd)
+{
+	const char *directory = getenv("TMPDIR");
+	struct stat st;
+	ssize_t n;
+
+	*fd = STDIN_FILENO;
+	if (fstat(*fd, &st) == 0 && S_ISREG(st.st_mode))
+		return 0;
+	*fd = open(directory != NULL ? directory : "/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (*fd < 0)
+		*fd = memfd_create("message", MFD_CLOEXEC);
+	if (*fd < 0)
+		return CANT_WRITE;
+	while ((n = read(STDIN_FILENO, piece, sizeof piece)) != 0) {
+		if (n < 0 && errno != EINTR)
+			return CANT_READ;
+		if (n > 0 && fd_write_all(*fd, bytes_of(piece, (size_t)n)) != OK)
+			return CANT_WRITE;
+	}
+	return lseek(*fd, 0, SEEK_SET) == 0 ? 0 : CANT_READ;
+}
 
 static int
 read_envelope(struct buf *b)
@@ -92,12 +127,10 @@ exit_of(enum result r)
 }
 
 static enum result
-send_message(struct submit *s, struct why *why)
+send_message(struct submit *s, int fd, struct why *why)
 {
-	static uint8_t piece[65536];
-
 	for (;;) {
-		ssize_t n = read(STDIN_FILENO, piece, sizeof piece);
+		ssize_t n = read(fd, piece, sizeof piece);
 		enum result r;
 
 		if (n < 0 && errno == EINTR)
@@ -119,12 +152,12 @@ main(void)
 	struct bytes sender = BYTES_NONE;
 	struct why why = WHY_NONE;
 	char path[108];
-	int status;
+	int status, fd;
 	enum result r;
 
 	envelope = buf_growing(ENVELOPE_MAX);
 	recipients = buf_growing(ENVELOPE_MAX);
-	if ((status = read_envelope(&envelope)) != 0 ||
+	if ((status = read_message(&fd)) != 0 || (status = read_envelope(&envelope)) != 0 ||
 	    (status = parse(buf_bytes(&envelope), &sender, &recipients)) != 0)
 		return status;
 	if (local_mail_socket(path, &why) != OK)
@@ -135,7 +168,7 @@ main(void)
 	if (r == OK)
 		r = submit_envelope(&s, sender, " BODY=8BITMIME", buf_bytes(&recipients), "", &why);
 	if (r == OK)
-		r = send_message(&s, &why);
+		r = send_message(&s, fd, &why);
 	submit_close(&s);
 	return exit_of(r);
 }

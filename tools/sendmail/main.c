@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -19,7 +20,8 @@ enum mode { MODE_SEND, MODE_LIST, MODE_SMTP, MODE_NOTHING, MODE_REFUSE };
 struct options {
 	struct local_mail mail;
 	enum mode mode;
-	char parameters[256], rcpt_parameters[128];
+	const char *notify, *ret, *envid;
+	char parameters[200], rcpt_parameters[128];
 };
 
 static int
@@ -50,6 +52,22 @@ mode_of(char c)
 	}
 }
 
+/* " NAME=value", for the server to judge; false if it is too long, or would be more than one parameter */
+static bool
+add_parameter(char *into, size_t size, const char *name, const char *value)
+{
+	size_t len = strlen(into);
+	int n;
+
+	if (value == NULL)
+		return true;
+	for (const char *c = value; *c != '\0'; c++)
+		if (*c <= ' ' || *c == 0x7f)
+			return false;
+	n = snprintf(into + len, size - len, " %s=%s", name, value);
+	return n > 0 && (size_t)n < size - len;
+}
+
 static bool
 parse(int argc, char *argv[], struct options *o)
 {
@@ -72,20 +90,25 @@ parse(int argc, char *argv[], struct options *o)
 			o->mail.full_name = optarg;
 			break;
 		case 'N':
-			(void)snprintf(o->rcpt_parameters, sizeof o->rcpt_parameters, " NOTIFY=%.100s", optarg);
+			o->notify = optarg;
 			break;
 		case 'R':
-			(void)snprintf(o->parameters + strlen(o->parameters), 20, " RET=%.10s", optarg);
+			o->ret = optarg;
 			break;
 		case 'V':
-			(void)snprintf(o->parameters + strlen(o->parameters), 128, " ENVID=%.110s", optarg);
+			o->envid = optarg;
+			break;
+		case 'q': /* a run of the queue, which never rests */
+			o->mode = MODE_NOTHING;
 			break;
 		case '?':
 			return false;
 		default: /* -i (a lone dot never ends a message here), and what means nothing here or must not */
 			break;
 		}
-	return strpbrk(o->parameters, "\r\n") == NULL && strpbrk(o->rcpt_parameters, "\r\n") == NULL;
+	return add_parameter(o->rcpt_parameters, sizeof o->rcpt_parameters, "NOTIFY", o->notify) &&
+	    add_parameter(o->parameters, sizeof o->parameters, "RET", o->ret) &&
+	    add_parameter(o->parameters, sizeof o->parameters, "ENVID", o->envid);
 }
 
 /* copies what is there from one to the other; false at the end */
@@ -109,6 +132,7 @@ speak_smtp(struct why *why)
 
 	if (r != OK)
 		return r;
+	(void)signal(SIGPIPE, SIG_IGN); /* our caller wants an exit status */
 	p[1].fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (p[1].fd < 0 || connect(p[1].fd, (const struct sockaddr *)&un, sizeof un) != 0)
 		return why_errno(why, AGAIN, "the mail system does not answer at %s", un.sun_path);
