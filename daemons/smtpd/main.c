@@ -16,13 +16,14 @@
 __attribute__((noreturn)) static void
 serve(const struct wire_message *m)
 {
+	static struct session s;
 	const struct ls_session *session = m->body;
 	char conn[ID_LEN + 1];
 
 	(void)close(SMTPD_DOOR_FD);
 	memcpy(conn, session->conn, sizeof conn);
 	conn[ID_LEN] = '\0';
-	session_run(m->fds[0], m->fds[1], conn);
+	session_run(&s, m->fds[0], m->fds[1], conn);
 	_exit(0);
 }
 

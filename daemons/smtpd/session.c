@@ -363,22 +363,20 @@ be_welcomed(struct session *s)
 }
 
 void
-session_run(int fd, int policy_fd, const char *conn)
+session_run(struct session *s, int fd, int policy_fd, const char *conn)
 {
-	static struct session s; /* all zero, and pages of its buffers that nothing touches cost nothing */
-
-	s.fd = fd;
-	s.conn = conn;
-	s.content_fd = -1;
-	s.state = STATE_CONNECTED;
-	s.policy = channel_of(policy_fd, &smtpd_policy_protocol, SP_SMTPD, true);
-	s.out = buf_over(s.out_octets, sizeof s.out_octets);
-	if (be_welcomed(&s))
-		converse(&s);
+	s->fd = fd;
+	s->conn = conn;
+	s->content_fd = -1;
+	s->state = STATE_CONNECTED;
+	s->policy = channel_of(policy_fd, &smtpd_policy_protocol, SP_SMTPD, true);
+	s->out = buf_over(s->out_octets, sizeof s->out_octets);
+	if (be_welcomed(s))
+		converse(s);
 	else
-		session_reply(&s, 421, 4, 3, "this host can't serve you now");
-	session_flush(&s);
-	session_drop_content(&s);
-	channel_close(&s.policy);
-	(void)close(fd);
+		session_reply(s, 421, 4, 3, "this host can't serve you now");
+	session_flush(s);
+	session_drop_content(s);
+	channel_close(&s->policy);
+	(void)close(s->fd);
 }

@@ -54,8 +54,9 @@ struct session {
 	uint8_t out_octets[SESSION_OUTPUT];
 };
 
-/* Serves the connection until its end. Both descriptors are the session's and are closed. */
-void session_run(int fd, int policy_fd, const char *conn);
+/* Serves the connection until its end. *s is all zero: pages of its buffers that nothing touches then cost nothing. Both
+ * descriptors are the session's and are closed. */
+void session_run(struct session *s, int fd, int policy_fd, const char *conn);
 
 /* ---- input and output (session_io.c) ---- */
 
