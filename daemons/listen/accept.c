@@ -137,6 +137,8 @@ is_denied(struct acceptor *a, const struct lp_peer *peer)
 	struct rules_query q = { .address = peer->remote, .address_len = peer->family == LP_IPV4 ? 4 : 16 };
 	struct bytes data;
 
+	if (control_number(a->control, ITEM_PEERNAMES) != 0)
+		return false; /* a name could change it: policy refuses */
 	return peer->family != LP_UNIX && rules_find_in(a->control, &q, &data) == OK && rules_denies(data);
 }
 

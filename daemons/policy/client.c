@@ -41,15 +41,17 @@ apply_variables(struct client *c)
 }
 
 enum result
-client_meet(struct client *c, const struct settings *s, const struct lp_peer *peer)
+client_meet(struct client *c, const struct settings *s, const struct lp_peer *peer, struct bytes host)
 {
-	struct rules_query q = { .host = BYTES_NONE };
+	struct rules_query q = { .host = host };
 	size_t len = peer->family == LP_IPV4 ? 4 : peer->family == LP_IPV6 ? 16 : 0;
 	enum result r;
 
-	*c = (struct client){
-		.peer = *peer, .settings = s, .max_octets = s->databytes, .max_recipients = s->max_recipients
-	};
+	*c = (struct client){ .peer = *peer,
+		.host = host,
+		.settings = s,
+		.max_octets = s->databytes,
+		.max_recipients = s->max_recipients };
 	c->is_local_program = len == 0;
 	if (len == 0)
 		(void)snprintf(c->name, sizeof c->name, "local");

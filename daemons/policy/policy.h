@@ -31,12 +31,22 @@ struct session {
 	struct client client;
 	struct envelope envelope;
 	struct session_tls tls;
+	bool naming;       /* waits for its peer's name; nothing was said to it yet */
+	uint8_t name_turn; /* tells late answers from the one that is waited for */
+	uint8_t host_len;
+	uint8_t host[255];
 };
 
 /* The conversation with queue: opened when first needed, and anew after it broke. */
 struct queue_line {
 	struct port port;
 	int doorway;
+};
+
+/* The conversation with resolve, if that service runs. */
+struct name_line {
+	struct port port;
+	bool wanted; /* the item peernames, and there is a doorway */
 };
 
 #define POLICY_ENDED_MAX 64
@@ -46,6 +56,7 @@ struct policy {
 	struct port listen;
 	struct queue_line queue;
 	struct tls_lines tls;
+	struct name_line names;
 	struct settings settings;
 	struct session *sessions; /* settings.max_sessions of them; made once */
 	uint32_t n_sessions, free_session;
@@ -67,6 +78,12 @@ void sessions_tell_ended(struct policy *p);
 void session_answer(struct policy *p, struct session *s, const struct reply *r);
 void session_after_commit(struct policy *p, struct session *s, const struct reply *r, const char *id);
 void session_end(struct policy *p, struct session *s);
+
+void session_named(struct policy *p, struct session *s, struct bytes host); /* at null: it has no name */
+
+/* names.c: names of peers. */
+void names_open(struct policy *p);
+bool names_ask(struct policy *p, struct session *s); /* true: session_named() will be called */
 
 /* transaction.c: the part of a session that queue has. */
 void transaction_open(struct policy *p, struct session *s);

@@ -15,6 +15,7 @@ const struct privileges policy_privileges = {
 		{ POLICY_LISTEN_FD, "listen", FD_CHANNEL, 0, false },
 		{ POLICY_QUEUE_FD, "queue", FD_DOORWAY, 0, false },
 		{ POLICY_TLS_FD, "tls", FD_CHANNEL, 0, true },         /* not for local programs */
+		{ POLICY_RESOLVE_FD, "resolve", FD_DOORWAY, 0, true }, /* where that service runs */
 		{ POLICY_KEYLOAD_FD, "keyload", FD_CHANNEL, 0, true }, /* the same */
 	},
 	.holds = HOLDS_EVENTS | HOLDS_CHANNELS | HOLDS_WRITERS,

@@ -262,7 +262,8 @@ from_session(struct port *port, struct wire_message *m, struct why *why)
 	struct session *s = container_of(port, struct session, port);
 	enum result r;
 
-	if (m->type >= nitems(turns) || turns[m->type].handle == NULL || !(turns[m->type].when & 1u << s->stage))
+	if (s->naming || m->type >= nitems(turns) || turns[m->type].handle == NULL ||
+	    !(turns[m->type].when & 1u << s->stage))
 		return why_set(why, MALFORMED, "%s out of turn", smtpd_policy_protocol.rows[m->type].name);
 	if (s->tls.state != TLS_PLAIN && (r = starttls_settle(s, why)) != OK)
 		return r;
@@ -363,6 +364,7 @@ take_session(struct policy *p)
 	s->envelope.helo = s->envelope.reverse = s->envelope.envid = BYTES_NONE; /* another's */
 	s->n_accepted = s->n_refused = 0;
 	s->began_ms = p->loop.now;
+	s->naming = false;
 	return s;
 }
 
@@ -419,6 +421,31 @@ log_denied(struct session *s, enum result met)
 	log_end(&l);
 }
 
+static void
+greet(struct policy *p, struct session *s, enum result met)
+{
+	struct why why = WHY_NONE;
+	enum result r;
+
+	starttls_meet(p, s);
+	if (met != OK)
+		log_denied(s, met);
+	r = welcome(s, &p->settings, met, &why);
+	if (r != OK && r != ABSENT)
+		log_why("session", r, &why);
+	if (r != OK)
+		session_end(p, s);
+}
+
+void
+session_named(struct policy *p, struct session *s, struct bytes host)
+{
+	struct lp_peer peer = s->client.peer;
+
+	s->naming = false;
+	greet(p, s, client_meet(&s->client, &p->settings, &peer, host));
+}
+
 enum result
 sessions_from_listen(struct port *port, struct wire_message *m, struct why *why)
 {
@@ -437,20 +464,18 @@ sessions_from_listen(struct port *port, struct wire_message *m, struct why *why)
 		note_ended(p, peer->slot);
 		return OK;
 	}
-	met = client_meet(&s->client, &p->settings, peer);
-	starttls_meet(p, s);
-	if (met != OK)
-		log_denied(s, met);
+	met = client_meet(&s->client, &p->settings, peer, BYTES_NONE);
 	r = port_open(&s->port, &p->loop, c, &session_events, SESSION_LINE, why);
-	if (r == OK) {
-		m->fds[0] = -1;
-		s->port.in_turns = true;
-		r = welcome(s, &p->settings, met, why);
-	}
-	if (r != OK && r != ABSENT)
+	if (r != OK) {
 		log_why("session", r, why);
-	if (r != OK)
 		session_end(p, s);
+		return OK;
+	}
+	m->fds[0] = -1;
+	s->port.in_turns = true;
+	starttls_meet(p, s); /* as far as is known; a name may change it */
+	if (!names_ask(p, s))
+		greet(p, s, met);
 	return OK;
 }
 

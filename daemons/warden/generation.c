@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define GIFTS_MAX 128
@@ -86,6 +87,31 @@ wire_edges(struct start *s, struct why *why)
 	return OK;
 }
 
+static ino_t
+door_inode(const struct instance *in, const char *socket)
+{
+	char path[512];
+	struct stat st;
+
+	(void)snprintf(path, sizeof path, "%s/%s", in->run, socket);
+	return lstat(path, &st) == 0 && S_ISSOCK(st.st_mode) ? st.st_ino : 0;
+}
+
+bool
+generation_is_cut_off(const struct generation *g, const struct instance *in)
+{
+	size_t m;
+
+	for (size_t i = 0; i < house_n_doorways; i++) {
+		ino_t now = member_index(g, house_doorways[i].client, &m) ? door_inode(in, house_doorways[i].socket)
+									  : 0;
+
+		if (now != 0 && now != g->doors[i])
+			return true;
+	}
+	return false;
+}
+
 static enum result
 wire_doors(struct start *s, struct why *why)
 {
@@ -101,8 +127,14 @@ wire_doors(struct start *s, struct why *why)
 			return r;
 		if (!member_index(s->g, d->client, &m))
 			continue;
-		if ((r = sockets_connect_door(s->in, d->socket, &fd, why)) != OK ||
-		    (r = give(s, m, d->client_slot, fd, 0, true, why)) != OK)
+		s->g->has_doorways = true;
+		s->g->doors[i] = door_inode(s->in, d->socket);
+		r = sockets_connect_door(s->in, d->socket, &fd, why);
+		if (r == ABSENT && house_slot(d->client, d->client_slot)->optional) {
+			*why = WHY_NONE; /* it can do without */
+			continue;
+		}
+		if (r != OK || (r = give(s, m, d->client_slot, fd, 0, true, why)) != OK)
 			return r;
 	}
 	return OK;

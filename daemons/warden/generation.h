@@ -18,6 +18,8 @@ struct generation {
 	unsigned number;
 	struct member members[HOUSE_MEMBERS_MAX];
 	size_t n;
+	ino_t doors[HOUSE_DOORWAYS_MAX]; /* which socket each doorway of ours leads to; 0: none, or not ours */
+	bool has_doorways;
 };
 
 /* Makes the channels, seals each process's configuration, starts all of them. On failure nothing of it runs on.
@@ -28,6 +30,9 @@ enum result generation_start(struct generation *g, const struct instance *in, co
 /* Starts a process that is no member, with `fd` (the caller's) as its slot of that name. Its end is the caller's to await. */
 enum result generation_start_helper(
     const struct instance *in, const char *process, const char *slot, int fd, pid_t *pid, struct why *why);
+
+/* True if a service that this one talks to has come, or come anew, since the start: its doors are other sockets now. */
+bool generation_is_cut_off(const struct generation *g, const struct instance *in);
 
 /* Sends a signal to each member that still runs, and to all that they started. */
 void generation_signal(const struct generation *g, int signal);

@@ -5,6 +5,7 @@
 
 #include "base/bytes.h"
 
+#include <assert.h>
 #include <string.h>
 
 #define PROCESS(name, by) extern const struct privileges name##_privileges;
@@ -39,6 +40,7 @@ const struct house_doorway house_doorways[] = {
 #include "graph.def"
 };
 const size_t house_n_doorways = nitems(house_doorways);
+static_assert(nitems(house_doorways) <= HOUSE_DOORWAYS_MAX, "the bound in house.h");
 
 const struct privileges *
 house_privileges(const char *process)

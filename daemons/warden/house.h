@@ -5,7 +5,8 @@
 
 #include <stddef.h>
 
-#define HOUSE_MEMBERS_MAX 8 /* processes of one service */
+#define HOUSE_DOORWAYS_MAX 32 /* in the whole graph */
+#define HOUSE_MEMBERS_MAX 8   /* processes of one service */
 
 struct house_edge {
 	const char *from, *from_slot, *to, *to_slot;

@@ -22,6 +22,7 @@
 
 #define OLD_MAX 16    /* generations that still end their sessions */
 #define END_SECONDS 5 /* from SIGTERM to SIGKILL */
+#define LOOK_MS 1000  /* how often a service looks whether those that it talks to have come anew */
 #define SOUND_MS 5000 /* a generation that lived so long was not at fault */
 
 struct warden {
@@ -311,7 +312,11 @@ run(struct warden *w)
 		if (w->reload)
 			reload(w);
 		if (!w->replace && !w->end)
-			wait_for_signal(w, 3600000);
+			wait_for_signal(w, w->current.has_doorways ? LOOK_MS : 3600000);
+		if (!w->replace && !w->end && generation_is_cut_off(&w->current, &w->in)) {
+			log_simple(SEVERITY_INFO, "doors", "why", "a service that this one talks to has come anew");
+			start_or_say_why(w);
+		}
 	}
 	end_everything(w);
 }

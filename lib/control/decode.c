@@ -354,6 +354,15 @@ decode_patterns(struct decoder *d, struct bytes line)
 		decoder_put_lower(d, line, BYTES_NONE);
 }
 
+static void
+decode_text_line(struct decoder *d, struct bytes line)
+{
+	if (line.len > 1000 || !is_printable(line))
+		decoder_expected(d, "at most 1000 octets of printable text");
+	else
+		decoder_put_line(d, line);
+}
+
 /* 4 or 16; 0 if it is no address. */
 static size_t
 parse_address(struct bytes text, uint8_t address[16])
@@ -436,6 +445,7 @@ static const struct {
 	[KIND_RULES] = { decode_rules, false },
 	[KIND_VARIABLES] = { decode_variables, false },
 	[KIND_PATTERNS] = { decode_patterns, false },
+	[KIND_LINES] = { decode_text_line, false },
 	[KIND_NETWORKS] = { decode_networks, false },
 	[KIND_ENDPOINTS] = { decode_endpoint, false },
 };

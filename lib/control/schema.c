@@ -24,6 +24,7 @@ static const struct {
 	{ BY_SEND, "send" },
 	{ BY_LSPAWN, "lspawn" },
 	{ BY_LOCAL, "local" },
+	{ BY_RESOLVE, "resolve" },
 	{ BY_INJECT, "inject" },
 };
 

@@ -21,6 +21,7 @@ enum control_kind {
 	KIND_RULES,          /* tcprules; or its cdb */
 	KIND_VARIABLES,      /* NAME=value */
 	KIND_PATTERNS,       /* lines for control/patterns.h */
+	KIND_LINES,          /* lines of printable text */
 	KIND_NETWORKS,       /* addresses, with /bits */
 	KIND_ENDPOINTS,      /* where to listen */
 	N_CONTROL_KINDS
@@ -36,6 +37,7 @@ enum control_reader {
 	BY_SEND = 1 << 5,
 	BY_LSPAWN = 1 << 6,
 	BY_LOCAL = 1 << 7,
+	BY_RESOLVE = 1 << 9,
 	BY_INJECT = 1 << 8, /* the programs that submit mail; they read what is world-readable */
 };
 

@@ -69,7 +69,7 @@ struct limit {
 /* What a process may come to hold besides its slots, for a while: what others hand it, what it makes itself. */
 enum held {
 	HOLDS_NOTHING = 0,
-	HOLDS_EVENTS = 1 << 0,     /* epoll and eventfd of its loop */
+	HOLDS_EVENTS = 1 << 0,     /* epoll, eventfd and pipes of its loop and threads */
 	HOLDS_CHANNELS = 1 << 1,   /* ends of AF_UNIX socket pairs */
 	HOLDS_CONNECTION = 1 << 2, /* a connected stream to a peer */
 	HOLDS_MESSAGES = 1 << 3,   /* queue files, read-only */

@@ -1,6 +1,7 @@
 /* The protocols of all edges, made from the lists in their headers.
  * Data only; side names are those of the census.
  * Trusts the headers alone; no protocol is put together at run time. */
+#include "wire/client_resolve.h"
 #include "wire/door.h"
 #include "wire/listen_policy.h"
 #include "wire/listen_smtpd.h"
@@ -16,6 +17,7 @@
 #include "wire/tls_keyload.h"
 #include "wire/warden_keyring.h"
 
+WIRE_DEFINE(client_resolve, CLIENT_RESOLVE, "client", "resolve")
 WIRE_DEFINE(door, DOOR, "client", "owner")
 WIRE_DEFINE(listen_policy, LISTEN_POLICY, "listen", "policy")
 WIRE_DEFINE(listen_smtpd, LISTEN_SMTPD, "listen", "smtpd")

@@ -31,7 +31,7 @@ set_up(void **state)
 	dir_put(&where, "users/assign", "=joe:joe:1001:1002:/home/joe:::\n.\n");
 	assert_int_equal(dir_open(&where, "policy", &tables, &why), OK);
 	settings = settings_of(&tables, "smtpd");
-	assert_int_equal(client_meet(&client, &settings, &peer), OK);
+	assert_int_equal(client_meet(&client, &settings, &peer, BYTES_NONE), OK);
 	memset(&envelope, 0, sizeof envelope);
 	return 0;
 }

@@ -1,0 +1,8 @@
+/* What `resolve` may do, and where its descriptors are. */
+#pragma once
+
+#include "sys/privileges.h"
+
+enum { RESOLVE_POLICY_DOOR_FD = 4 };
+
+extern const struct privileges resolve_privileges;

@@ -1,0 +1,295 @@
+/* The resolver: libunbound, with threads of its own, and bounds around it.
+ * Trusts libunbound for DNSSEC and the DNS format; its records' contents are looked at once more before they are passed on.
+ * Never passes on an answer to another question, nor more than fits into one message. */
+#include "resolve/resolver.h"
+
+#include "net/domain.h"
+#include "sys/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unbound.h>
+
+#define NAME_MAX_OCTETS 255
+#define CLASS_IN 1
+
+struct question {
+	struct question *next, *previous;
+	struct resolver *resolver;
+	resolver_answer *answer;
+	void *ctx;
+	uint16_t type;
+	int id;
+};
+
+struct resolver {
+	struct ub_ctx *ub;
+	struct question *all;
+	unsigned n;
+};
+
+/* a name in wire form to text, lower case; false if it is malformed or compressed */
+static bool
+put_name(struct buf *b, struct bytes wire)
+{
+	size_t start = b->len;
+
+	while (wire.len > 0 && wire.at[0] != 0) {
+		struct bytes label = bytes_first(bytes_skip(wire, 1), wire.at[0]);
+
+		if (wire.at[0] > 63 || label.len != wire.at[0])
+			return false;
+		if (b->len > start)
+			buf_add_octet(b, '.');
+		for (size_t i = 0; i < label.len; i++) {
+			if (label.at[i] <= ' ' || label.at[i] >= 0x7f || label.at[i] == '.' || label.at[i] == '\\')
+				return false; /* such a name is nobody's host */
+			buf_add_octet(b, ascii_lower(label.at[i]));
+		}
+		wire = bytes_skip(wire, 1u + label.len);
+	}
+	return wire.len == 1 && b->len - start <= NAME_MAX_OCTETS;
+}
+
+static bool
+put_txt(struct buf *b, struct bytes wire)
+{
+	while (wire.len > 0) {
+		size_t n = wire.at[0];
+
+		if (wire.len - 1 < n)
+			return false;
+		buf_add(b, bytes_first(bytes_skip(wire, 1), n));
+		wire = bytes_skip(wire, n + 1);
+	}
+	return true;
+}
+
+/* one record's data in the form of client_resolve.h */
+static bool
+put_record(struct buf *b, uint16_t type, struct bytes data)
+{
+	switch (type) {
+	case RS_A:
+		buf_add(b, data);
+		return data.len == 4;
+	case RS_AAAA:
+		buf_add(b, data);
+		return data.len == 16;
+	case RS_MX:
+		if (data.len < 3)
+			return false;
+		buf_add(b, bytes_first(data, 2));
+		return put_name(b, bytes_skip(data, 2));
+	case RS_TLSA:
+		buf_add(b, data);
+		return data.len > 3 && data.len <= 1024;
+	case RS_TXT:
+		return put_txt(b, data);
+	default:
+		return put_name(b, data);
+	}
+}
+
+static void
+put_records(struct buf *tail, struct rs_answer *a, const struct ub_result *result)
+{
+	for (size_t i = 0; result->data != NULL && result->data[i] != NULL && a->n < 1000; i++) {
+		uint8_t room[4096];
+		struct buf one = BUF_OVER(room);
+		size_t before = tail->len;
+
+		if (!put_record(&one, a->type, bytes_of(result->data[i], (size_t)result->len[i])) || one.failed)
+			continue;
+		wire_put(tail, buf_bytes(&one));
+		if (tail->failed) { /* what fits is enough: no host has so many */
+			tail->failed = false;
+			tail->len = before;
+			return;
+		}
+		a->n++;
+	}
+}
+
+static void
+put_canonical(struct buf *tail, const struct ub_result *result)
+{
+	uint8_t room[NAME_MAX_OCTETS + 1];
+	struct buf name = BUF_OVER(room);
+
+	if (result->canonname != NULL)
+		(void)domain_normalise(bytes_of_string(result->canonname), &name);
+	wire_put(tail, name.failed ? BYTES_NONE : buf_bytes(&name));
+}
+
+static enum rs_outcome
+outcome_of(int error, const struct ub_result *result)
+{
+	if (error != 0 || result == NULL)
+		return RS_FAILED;
+	if (result->bogus)
+		return RS_BOGUS;
+	if (result->havedata)
+		return RS_FOUND;
+	if (result->nxdomain)
+		return RS_NO_NAME;
+	return result->rcode == 0 ? RS_NO_DATA : RS_FAILED;
+}
+
+static void
+unlink_question(struct question *q)
+{
+	if (q->previous != NULL)
+		q->previous->next = q->next;
+	else
+		q->resolver->all = q->next;
+	if (q->next != NULL)
+		q->next->previous = q->previous;
+	q->resolver->n--;
+}
+
+static void
+answered(void *data, int error, struct ub_result *result)
+{
+	struct question *q = data;
+	struct rs_answer a = { .type = q->type };
+	static uint8_t room[RS_TAIL_MAX];
+	struct buf tail = BUF_OVER(room);
+
+	a.outcome = (uint8_t)outcome_of(error, result);
+	if (result != NULL && error == 0) {
+		a.secure = result->secure != 0 && !result->bogus;
+		a.ttl = result->ttl > 0 ? (uint32_t)result->ttl : 0;
+		put_canonical(&tail, result);
+		if (a.outcome == RS_FOUND)
+			put_records(&tail, &a, result);
+		if (a.outcome == RS_FOUND && a.n == 0)
+			a.outcome = RS_NO_DATA;
+	} else
+		wire_put(&tail, BYTES_NONE);
+	ub_resolve_free(result);
+	unlink_question(q);
+	q->answer(q->ctx, &a, buf_bytes(&tail));
+	free(q);
+}
+
+enum result
+resolver_ask(
+    struct resolver *r, uint16_t type, struct bytes name, resolver_answer *answer, void *ctx, struct question **asked)
+{
+	char text[NAME_MAX_OCTETS + 2];
+	struct question *q;
+
+	if (name.len == 0 || name.len > NAME_MAX_OCTETS || bytes_find(name, '\0') < name.len)
+		return MALFORMED;
+	if (r->n >= RS_IN_FLIGHT)
+		return EXHAUSTED;
+	q = calloc(1, sizeof *q);
+	if (q == NULL)
+		return EXHAUSTED;
+	memcpy(text, name.at, name.len);
+	text[name.len] = '\0';
+	*q = (struct question){ .next = r->all, .resolver = r, .answer = answer, .ctx = ctx, .type = type };
+	if (r->all != NULL)
+		r->all->previous = q;
+	r->all = q;
+	r->n++;
+	if (ub_resolve_async(r->ub, text, type, CLASS_IN, q, answered, &q->id) != 0) {
+		unlink_question(q);
+		free(q);
+		return MALFORMED;
+	}
+	if (asked != NULL)
+		*asked = q;
+	return OK;
+}
+
+static void
+nobody(void *ctx, const struct rs_answer *a, struct bytes tail)
+{
+	(void)ctx;
+	(void)a;
+	(void)tail;
+}
+
+void
+resolver_forget(struct resolver *r, struct question *q)
+{
+	(void)r;
+	q->answer = nobody; /* the answer is remembered for who asks next */
+}
+
+int
+resolver_fd(const struct resolver *r)
+{
+	return ub_fd(r->ub);
+}
+
+void
+resolver_ready(struct resolver *r)
+{
+	int error = ub_process(r->ub);
+
+	if (error != 0)
+		log_simple(SEVERITY_ERROR, "resolver", "why", ub_strerror(error));
+}
+
+static int
+set_lines(struct ub_ctx *ub, const struct control *c, enum control_item item, int (*set)(struct ub_ctx *, const char *))
+{
+	struct bytes at = control_lines(c, item), line;
+	char text[1024];
+	int error = 0;
+
+	while (error == 0 && control_next_line(&at, &line)) {
+		(void)snprintf(text, sizeof text, "%.*s", (int)line.len, (const char *)line.at);
+		error = set(ub, text);
+	}
+	return error;
+}
+
+static int
+set_anchor(struct ub_ctx *ub, const char *anchor)
+{
+	return ub_ctx_add_ta(ub, anchor);
+}
+
+static int
+set_forwarder(struct ub_ctx *ub, const char *address)
+{
+	if (strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0 || strncmp(address, "::1@", 4) == 0)
+		(void)ub_ctx_set_option(ub, "do-not-query-localhost:", "no");
+	return ub_ctx_set_fwd(ub, address);
+}
+
+enum result
+resolver_open(struct resolver **made, const struct control *c, struct why *why)
+{
+	static const char *const options[][2] = { { "qname-minimisation:", "yes" }, { "unblock-lan-zones:", "yes" },
+		{ "insecure-lan-zones:", "yes" }, { "harden-glue:", "yes" }, { "harden-dnssec-stripped:", "yes" },
+		{ "harden-below-nxdomain:", "yes" }, { "use-caps-for-id:", "no" }, { "msg-cache-size:", "16m" },
+		{ "rrset-cache-size:", "32m" }, { "cache-max-ttl:", "86400" }, { "outgoing-range:", "512" },
+		{ "num-queries-per-thread:", "2048" }, { "jostle-timeout:", "1000" }, { "delay-close:", "0" } };
+	struct resolver *r = calloc(1, sizeof *r);
+	int error = 0;
+
+	if (r == NULL || (r->ub = ub_ctx_create()) == NULL) {
+		free(r);
+		return why_set(why, EXHAUSTED, "no memory for the resolver");
+	}
+	for (size_t i = 0; i < nitems(options); i++)
+		(void)ub_ctx_set_option(r->ub, options[i][0], options[i][1]);
+	error = ub_ctx_async(r->ub, 1);
+	if (error == 0)
+		error = set_lines(r->ub, c, ITEM_TRUSTANCHOR, set_anchor);
+	if (error == 0)
+		error = set_lines(r->ub, c, ITEM_FORWARDERS, set_forwarder);
+	if (error != 0)
+		return why_set(
+		    why, REFUSED, "the resolver does not take trustanchor or forwarders: %s", ub_strerror(error));
+	/* reverse names of this host are the name server's to give, if one is configured. It ends the configuration */
+	(void)ub_ctx_zone_remove(r->ub, "127.in-addr.arpa.");
+	*made = r;
+	return OK;
+}
