@@ -1,0 +1,268 @@
+"""What a process taken over can do to its neighbours: nonsense on each edge of the plan. A receiver may end the conversation;
+it never dies of a signal, never keeps the descriptors, and goes on with everybody else where there is somebody else.
+
+The test has all other ends: it starts one process at a time, and ends only what it started."""
+import os, random, shutil, signal, socket, struct, subprocess, sys, tempfile, time
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import drill
+
+PLAN = drill.plan()
+MAY = {p['process']: p for p in PLAN['processes']}
+MESSAGE_MAX = 8192
+
+
+def head(kind, length, ref=1):
+    return struct.pack('<HHI', kind, length, ref)
+
+
+def nonsense(messages, receiver):
+    """(what, packet, number of descriptors): what a sender gone mad may send to the receiver."""
+    rnd = random.Random(1)
+    ours = [m for m in messages if m['sender'] != receiver]
+    theirs = [m for m in messages if m['sender'] == receiver]
+    for n in (1, 7, 8, 64, MESSAGE_MAX, MESSAGE_MAX + 1, 60000):
+        yield '%d random octets' % n, rnd.randbytes(n), 0
+    for kind in (len(messages), 63, 64, 65535):
+        yield 'unknown message %d' % kind, head(kind, 0), 0
+    for m in theirs:
+        yield 'its own ' + m['message'], head(m['number'], m['body']) + bytes(m['body']), m['descriptors']
+    for m in ours:
+        name, kind, body, fds = m['message'], m['number'], m['body'], m['descriptors']
+        yield name + ' too short', head(kind, max(body - 1, 0)) + bytes(max(body - 1, 0)), fds
+        yield name + ' that lies about its length', head(kind, body + 1) + bytes(body), fds
+        yield name + ' with too long a tail', head(kind, body + m['tail'] + 1) + bytes(body + m['tail'] + 1), fds
+        yield name + ' with a descriptor too many', head(kind, body) + bytes(body), fds + 1
+        yield name + ' with 253 descriptors', head(kind, body) + bytes(body), 253
+        if fds:
+            yield name + ' without its descriptor', head(kind, body) + bytes(body), 0
+        yield name + ' of zeros', head(kind, body) + bytes(body), fds
+        yield name + ' of ones', head(kind, body) + b'\xff' * body, fds
+        yield name + ' with a tail of ones', head(kind, body + min(m['tail'], 300)) + bytes(body) + b'\xff' * min(m['tail'], 300), fds
+
+
+class Process:
+    """One process of the plan between ends that are the test's: self.ends[slot name]."""
+
+    CONTROL = {'me': 'mx.example.org', 'systemusers': 'no', 'locals': 'example.org', 'queuefree': '0', 'virtualuser': '60000:60000:/tmp',
+               'virtualusers': 'a@example.org:a/Maildir'}
+
+    def __init__(self, name):
+        self.may, self.ends = MAY[name], {}
+        self.dir = tempfile.mkdtemp(prefix='neighbour.')
+        os.chmod(self.dir, 0o755)
+        for d, owner in (('empty', 0), ('queue', drill.UID), ('home', drill.UID), ('etc', 0), ('etc/send', 0), ('etc/smtpd', 0)):
+            os.mkdir(self.path(d), 0o755 if owner == 0 else 0o700)
+            os.chown(self.path(d), owner, owner)
+        for item, text in self.CONTROL.items():
+            with open(self.path('etc/' + item), 'w') as f:
+                f.write(text + '\n')
+        self.log = tempfile.TemporaryFile()
+        self.start(name)
+
+    def path(self, name):
+        return os.path.join(self.dir, name)
+
+    def start(self, name):
+        places = {}
+        for slot in self.may['descriptors']:
+            kind = slot['kind']
+            if kind in ('channel', 'door', 'doorway') and not slot['optional']:
+                ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET if kind == 'channel' else socket.SOCK_DGRAM)
+                ours.settimeout(5)
+                self.ends[slot['name']] = ours
+                places[slot['fd']] = its.detach()
+            elif kind == 'listening socket':
+                places[slot['fd']] = socket.create_server(('127.0.0.1', 0)).detach()
+            elif kind == 'program':
+                places[slot['fd']] = os.open(os.path.join(drill.BUILD, 'bin', slot['name']), os.O_RDONLY)
+        kinds = {slot['kind'] for slot in self.may['descriptors']}
+        service = next((m['service'] for m in PLAN['members'] if m['process'] == name), 'send')
+        words = []
+        if 'sealed snapshot' in kinds:
+            words += [os.path.join(drill.BUILD, 'crash', 'with_control'), self.path('etc'), service, name]
+        if 'own descriptors' in kinds:
+            words += [os.path.join(drill.BUILD, 'crash', 'with_proc_fds')]
+        words += drill.command(self.may, self, drill.BUILD)
+        self.process = subprocess.Popen(words, preexec_fn=lambda: drill.arrange(places), close_fds=False, stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.DEVNULL, stderr=self.log, env={})
+        for fd in places.values():
+            os.close(fd)
+
+    def confined(self):
+        """Waits until it has its filter, so that what comes meets the process at work."""
+        end = time.monotonic() + 10
+        while time.monotonic() < end and self.process.poll() is None:
+            with open('/proc/%d/status' % self.process.pid) as f:
+                if 'Seccomp:\t2' in f.read():
+                    return True
+            time.sleep(0.002)
+        return False
+
+    def n_fds(self):
+        return len(os.listdir('/proc/%d/fd' % self.process.pid))
+
+    def said(self):
+        self.log.seek(0)
+        return self.log.read().decode(errors='replace')
+
+    def check(self, what):
+        """It runs, or has ended in order."""
+        status = self.process.poll()
+        assert status is None or status >= 0, '%s: signal %d\n%s' % (what, -status, self.said())
+        return status is None
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        for e in self.ends.values():
+            e.close()
+        shutil.rmtree(self.dir)
+
+
+def throw(end, packet, n_fds):
+    fds = [os.open('/dev/null', os.O_RDONLY)] * n_fds
+    try:
+        socket.send_fds(end, [packet], fds)
+    except OSError:
+        pass  # it was too much for the kernel, or the conversation is over
+    for fd in set(fds):
+        os.close(fd)
+
+
+def settle(process, seconds=0.5):
+    """Until it waits again, or has ended."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and process.process.poll() is None:
+        try:
+            with open('/proc/%d/stat' % process.process.pid) as f:
+                if f.read().rsplit(')', 1)[1].split()[0] == 'S':
+                    return
+        except OSError:
+            return
+        time.sleep(0.002)
+
+
+# ---- edges within a generation: the receiver may end, in order; its warden starts the next generation ----
+
+def slot_edges():
+    """(receiver, slot, sender, messages) of each channel that a process has from its start"""
+    with open(os.path.join(drill.TREE, 'daemons', 'graph.def')) as f:
+        for line in f:
+            if line.startswith('EDGE('):
+                a, a_slot, b, b_slot, protocol = (w.strip(' ")\n') for w in line[5:].split(','))
+                messages = next(e['messages'] for e in PLAN['edges'] if e['protocol'] == protocol)
+                yield b, b_slot, a, protocol, messages
+                yield a, a_slot, b, protocol, messages
+    yield 'local', 'send', 'send', 'send_local', next(e['messages'] for e in PLAN['edges'] if e['protocol'] == 'send_local')
+
+
+HERE = ('listen', 'smtpd', 'policy', 'queue', 'send', 'lspawn', 'local')
+EDGES = [e for e in slot_edges() if e[0] in HERE and e[2] in HERE]
+
+
+@pytest.mark.parametrize('receiver, slot, sender, protocol, messages', EDGES, ids=['%s-from-%s-%s' % (e[0], e[2], e[3]) for e in EDGES])
+def test_a_neighbour_survives_nonsense_or_ends_in_order(receiver, slot, sender, protocol, messages):
+    side = receiver
+    if protocol == 'policy_queue':  # its sides are called client and queue
+        side = 'queue' if receiver == 'queue' else 'client'
+    process = None
+    try:
+        for what, packet, n_fds in nonsense(messages, side):
+            if process is None:
+                process = Process(receiver)
+                assert process.confined(), process.said()
+            settle(process)
+            before = process.n_fds() if process.check(what) else 0
+            throw(process.ends[slot], packet, n_fds)
+            settle(process)
+            if process.check(what):
+                assert process.n_fds() < before + 100, '%s: it keeps descriptors' % what
+            else:
+                process.close()
+                process = None
+    finally:
+        if process is not None:
+            process.close()
+
+
+# ---- edges across trust: the receiver goes on with everybody else ----
+
+LP_PEER, SP_WELCOME = 0, 0
+
+
+def open_session(listen, slot):
+    ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.settimeout(5)
+    body = b'%011d\0' % slot + struct.pack('<IB3x16s16sHHIII', slot, 4, bytes([127, 0, 0, 1]) + bytes(12), bytes(16), 1025, 25,
+                                           0xffffffff, 0, 1)
+    socket.send_fds(listen, [head(LP_PEER, len(body)) + body], [its.fileno()])
+    its.close()
+    return ours
+
+
+def is_welcome(session):
+    packet = session.recv(9000)
+    return len(packet) > 8 and struct.unpack_from('<H', packet)[0] == SP_WELCOME
+
+
+def test_policy_goes_on_whatever_a_front_end_says():
+    messages = next(e['messages'] for e in PLAN['edges'] if e['protocol'] == 'smtpd_policy')
+    policy = Process('policy')
+    try:
+        bystander = open_session(policy.ends['listen'], 1)
+        assert is_welcome(bystander)
+        before = policy.n_fds()
+        for n, (what, packet, n_fds) in enumerate(nonsense(messages, 'policy')):
+            session = open_session(policy.ends['listen'], 2 + n)
+            assert is_welcome(session), what
+            throw(session, packet, n_fds)
+            session.close()
+            assert policy.check(what), '%s: it ended\n%s' % (what, policy.said())
+        rset = next(m for m in messages if m['message'] == 'SP_RESET')
+        bystander.send(head(rset['number'], 0))
+        last = open_session(policy.ends['listen'], 9999)
+        assert is_welcome(last) and policy.check('the end')
+        last.close()
+        settle(policy)
+        assert policy.n_fds() <= before + 2, 'it keeps descriptors'
+        bystander.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            assert bystander.recv(9000) != b'', 'the bystander was sent away'
+    finally:
+        policy.close()
+
+
+def converse(door):
+    ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.settimeout(5)
+    socket.send_fds(door, [head(0, 0)], [its.fileno()])
+    its.close()
+    return ours
+
+
+def test_queue_goes_on_whatever_a_client_says():
+    messages = next(e['messages'] for e in PLAN['edges'] if e['protocol'] == 'policy_queue')
+    number = {m['message']: m['number'] for m in messages}
+    queue = Process('queue')
+    try:
+        assert queue.confined(), queue.said()
+        for door in ('policy-door', 'admin-door'):
+            for what, packet, n_fds in nonsense(messages, 'queue'):
+                end = converse(queue.ends[door])
+                throw(end, packet, n_fds)
+                end.close()
+                assert queue.check(what), '%s: it ended\n%s' % (what, queue.said())
+                throw(queue.ends[door], packet, n_fds)  # at the door itself
+        end = converse(queue.ends['policy-door'])
+        trace = b'Received: by mx id ; now\r\n'
+        tail = b''.join(struct.pack('<H', len(f)) + f for f in (b's@example.org', b'', trace, b'smtpd', b'', b'r@example.org', b'', b'\0'))
+        body = struct.pack('<QIIIIH6x', 0, 1, 1, 1, 0xffffffff, 19) + tail
+        end.send(head(number['PQ_OPEN'], len(body)) + body)
+        packet, fds, _, _ = socket.recv_fds(end, 9000, 4)
+        assert struct.unpack_from('<H', packet)[0] == number['PQ_WRITER'], queue.said()
+        os.close(fds[0])
+    finally:
+        queue.close()
