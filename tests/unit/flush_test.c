@@ -2,6 +2,7 @@
  * Flushes real files in a private directory. */
 #include "unit.h"
 
+#include "sys/clock.h"
 #include "sys/flush.h"
 #include "sys/loop.h"
 
@@ -153,6 +154,38 @@ a_flush_that_fails_is_told_and_the_others_are_not_harmed(void **state)
 }
 
 static void
+a_job_behind_a_slow_group_is_done_by_itself(void **state)
+{
+	struct thing thing;
+	struct room room = make_room();
+	struct why why = WHY_NONE;
+	struct flush f;
+	struct pollfd p;
+
+	(void)state;
+	assert_int_equal(flush_open(&f, 2, room.dir, &why), OK);
+	p = (struct pollfd){ .fd = flush_fd(&f), .events = POLLIN };
+	/* as if a group ran, and had just begun */
+	(void)pthread_mutex_lock(&f.lock);
+	f.group_runs = true;
+	f.group_began_ms = clock_ms();
+	(void)pthread_mutex_unlock(&f.lock);
+	thing = (struct thing){ .job = { .fd = room.dir, .dir_fd = -1 } };
+	flush_submit(&f, &thing.job);
+	flush_poke(&f);
+	assert_int_equal(poll(&p, 1, 5), 0);
+	(void)pthread_mutex_lock(&f.lock);
+	f.group_began_ms -= 1000;
+	(void)pthread_mutex_unlock(&f.lock);
+	flush_poke(&f);
+	assert_int_equal(gather(&f, 1), 1);
+	assert_int_equal(thing.job.r, OK);
+	assert_int_equal(f.n_singles, 1);
+	flush_close(&f);
+	leave_room(&room);
+}
+
+static void
 the_end_gives_everything_back(void **state)
 {
 	static struct thing things[N];
@@ -202,6 +235,7 @@ main(void)
 		cmocka_unit_test(everything_comes_back_once_in_groups),
 		cmocka_unit_test(everything_comes_back_once_file_by_file),
 		cmocka_unit_test(a_flush_that_fails_is_told_and_the_others_are_not_harmed),
+		cmocka_unit_test(a_job_behind_a_slow_group_is_done_by_itself),
 		cmocka_unit_test(the_end_gives_everything_back),
 		cmocka_unit_test(without_threads_a_chain_is_flushed_at_once),
 	};
