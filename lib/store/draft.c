@@ -32,6 +32,10 @@ put_field(struct buf *b, struct bytes field)
 static void
 put_trace(struct buf *b, const struct store_facts *f)
 {
+	if (f->trace.len == 0) { /* nothing to put it into */
+		put_len(b, 0);
+		return;
+	}
 	put_len(b, f->trace.len + ID_LEN);
 	buf_add(b, bytes_first(f->trace, f->id_at));
 	buf_add(b, bytes_of(f->id.text, ID_LEN));
@@ -62,10 +66,10 @@ check_facts(const struct store_facts *f, struct why *why)
 	if (!field_is_path(f->reverse) || !field_is_word(f->envid) || !field_is_word(f->service) ||
 	    !field_is_word(f->conn))
 		return why_set(why, MALFORMED, "a field of the envelope is too long or has control octets");
-	if (!field_is_trace(f->trace) || f->trace.len > STORE_TRACE_MAX - ID_LEN || f->id_at > f->trace.len)
+	if (!field_is_trace(f->trace) || f->trace.len > STORE_TRACE_MAX - ID_LEN)
 		return why_set(why, MALFORMED, "the trace text is too long or not made of lines");
-	if (f->id_at > 0 && f->trace.at[f->id_at - 1] == '\r')
-		return why_set(why, MALFORMED, "the id has its place inside a line's end");
+	if (f->trace.len > 0 && (f->id_at >= f->trace.len || (f->id_at > 0 && f->trace.at[f->id_at - 1] == '\r')))
+		return why_set(why, MALFORMED, "the id has no place inside a line of the trace text");
 	return OK;
 }
 

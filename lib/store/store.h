@@ -50,7 +50,7 @@ struct store_facts {
 	struct bytes reverse;  /* reverse-path without brackets; empty: null sender */
 	struct bytes envid, service, conn;
 	struct bytes trace; /* whole header fields, lines ended by CRLF */
-	size_t id_at;       /* where in trace the id is inserted */
+	size_t id_at;       /* where in a line of trace the id is inserted; means nothing if trace is empty */
 };
 
 /* Head, statuses and envelope of a message to be, in memory. */

@@ -275,7 +275,7 @@ a_trace_text_that_is_not_made_of_lines_is_refused(void **state)
 		const char *text;
 		size_t id_at;
 	} bad[] = { { "a", 0 }, { "a\n", 0 }, { "a\r", 0 }, { "a\rb\r\n", 0 }, { "a\r\nb", 0 }, { "a\r\n", 2 },
-		{ "a\r\n", 4 }, { "\r\r\n", 0 } };
+		{ "a\r\n", 4 }, { "\r\r\n", 0 }, { "a\r\n", 3 } };
 	struct store_draft d;
 
 	(void)state;
@@ -288,6 +288,26 @@ a_trace_text_that_is_not_made_of_lines_is_refused(void **state)
 		assert_int_equal(store_draft_begin(&d, &f, &why), MALFORMED);
 		store_draft_free(&d);
 	}
+}
+
+static void
+a_message_without_a_trace_text_is_not_lost(void **state)
+{
+	struct store_facts f = facts(1);
+	struct store_draft d;
+	struct store_message m;
+	struct why why = WHY_NONE;
+	struct bytes whole;
+
+	(void)state;
+	f.trace = BYTES_NONE;
+	f.id_at = 0;
+	assert_int_equal(store_draft_begin(&d, &f, &why), OK);
+	assert_int_equal(store_draft_add(&d, &people[0], &why), OK);
+	whole = store_draft_finish(&d, 0);
+	assert_int_equal(store_decode(whole, whole.len, &m, &why), OK);
+	assert_int_equal(m.trace.len, 0);
+	store_draft_free(&d);
 }
 
 static void
@@ -454,6 +474,7 @@ main(void)
 		cmocka_unit_test(counts_near_the_ends_of_their_types_are_refused),
 		cmocka_unit_test(fields_that_could_forge_another_are_refused),
 		cmocka_unit_test(a_trace_text_that_is_not_made_of_lines_is_refused),
+		cmocka_unit_test(a_message_without_a_trace_text_is_not_lost),
 		cmocka_unit_test(recipients_are_counted_and_bounded),
 		cmocka_unit_test(twenty_thousand_recipients_are_kept),
 		cmocka_unit_test(changes_in_place_are_read_back_and_touch_nothing_else),
