@@ -108,7 +108,7 @@ set_idle(struct line *l, bool idles)
 static uint32_t
 share(const struct send *s)
 {
-	uint32_t room = s->n_in_hand < IN_HAND_MAX ? IN_HAND_MAX - s->n_in_hand : 0;
+	uint32_t room = s->n_in_hand < s->in_hand_max ? s->in_hand_max - s->n_in_hand : 0;
 
 	return room > SHARE_LEAST ? room : SHARE_LEAST;
 }
@@ -218,6 +218,7 @@ answered(struct port *p, struct wire_message *m, struct why *why)
 	l->given[m->ref] = NULL;
 	l->n_given--;
 	l->n_done++;
+	loop_cancel(&l->send->loop, &l->timer);
 	l->n_tasks--;
 	task_settle(l->send, t, (enum sd_outcome)r->outcome, r->enhanced, m->tail);
 	pump(l);
@@ -296,6 +297,7 @@ start(struct line *l)
 		log_why("local-start", r, &why);
 		return false;
 	}
+	loop_cancel(&s->loop, &l->timer);
 	l->runs = true;
 	l->n_done = 0;
 	n_running++;
@@ -393,10 +395,12 @@ pump(struct line *l)
 	if (!yields && !give_tasks(l))
 		return;
 	ask_for_parked(l);
+	if (l->n_given > 0 && (l->idles || l->timer.slot == 0)) /* since the last answer, not since the last wish */
+		(void)loop_at(&l->send->loop, &l->timer, l->send->loop.now + STALL_MS);
 	set_idle(l, l->n_given == 0);
 	if (l->n_given > 0)
-		(void)loop_at(&l->send->loop, &l->timer, l->send->loop.now + STALL_MS);
-	else if (waiting_first != NULL || l->first != NULL) {
+		return;
+	if (waiting_first != NULL || l->first != NULL) {
 		stop(l);
 		give_up(l, "", false);
 	} else

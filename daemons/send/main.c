@@ -14,6 +14,7 @@ main(int argc, char *argv[])
 	struct why why = WHY_NONE;
 	enum result r;
 
+	send.in_hand_max = send_in_hand_max();
 	if ((r = process_inherit(&self, &why)) != OK || (r = process_confine(&self, &why)) != OK ||
 	    (r = control_open(&control, CONTROL_FD, "send", &why)) != OK)
 		return process_refuse(&self, r, &why);

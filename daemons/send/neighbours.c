@@ -7,6 +7,7 @@
 
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static volatile sig_atomic_t alarmed;
@@ -71,9 +72,9 @@ void
 send_credit(struct send *s)
 {
 	uint32_t used = s->n_in_hand + s->n_fetching + s->credit_given;
-	struct qs_credit credit = { used < IN_HAND_MAX ? IN_HAND_MAX - used : 0 };
+	struct qs_credit credit = { used < s->in_hand_max ? s->in_hand_max - used : 0 };
 
-	if (credit.n < IN_HAND_MAX / 8 || s->weight > WEIGHT_MAX)
+	if (credit.n < s->in_hand_max / 8 || s->weight > WEIGHT_MAX)
 		return;
 	s->credit_given += credit.n;
 	tell_queue(s, QS_CREDIT, NULL, &credit, BYTES_NONE);
@@ -228,6 +229,18 @@ static const struct port_events queue_events = { from_queue, queue_ended };
 static const struct port_events bounces_events = { from_intake, bounces_ended };
 static const struct port_events lspawn_events = { from_lspawn, lspawn_ended };
 
+/* Half of the descriptors: a message is in hand, and once more on its way to a delivery process. */
+uint32_t
+send_in_hand_max(void)
+{
+	struct rlimit files;
+	rlim_t n = IN_HAND_MAX;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_max < 2 * IN_HAND_MAX + OTHER_FDS)
+		n = files.rlim_max > 2 * OTHER_FDS ? (files.rlim_max - OTHER_FDS) / 2 : OTHER_FDS / 2;
+	return (uint32_t)n;
+}
+
 static void
 take_settings(struct send *s)
 {
@@ -238,6 +251,8 @@ take_settings(struct send *s)
 	s->max_lines = (uint32_t)control_number(c, ITEM_CONCURRENCYLOCAL);
 	if (s->max_lines > LOCALS_MAX)
 		s->max_lines = LOCALS_MAX;
+	if (s->max_lines > s->in_hand_max / 2)
+		s->max_lines = s->in_hand_max / 2;
 	s->me = control_text(c, ITEM_ME);
 	s->bounce_from = control_text(c, ITEM_BOUNCEFROM);
 	s->bounce_host = control_text(c, ITEM_BOUNCEHOST);

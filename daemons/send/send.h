@@ -14,6 +14,7 @@
 #include "wire/send_lspawn.h"
 
 #define IN_HAND_MAX 3000 /* messages in memory, each with a descriptor; the others wait in waiting.c or in a line */
+#define OTHER_FDS 200    /* descriptors that are not messages' */
 #define IN_HAND_CHAINS 1024
 #define WEIGHT_MAX (64u << 20)       /* octets of envelopes and tasks in hand, about */
 #define RECIPIENTS_A_TURN 64         /* of one message, before others have their turn */
@@ -85,7 +86,7 @@ struct send {
 	enum result end;
 	/* settings */
 	uint64_t lifetime_s, bounce_max;
-	uint32_t max_lines;
+	uint32_t in_hand_max, max_lines;
 	struct bytes me, bounce_from, bounce_host, double_to, double_host;
 };
 
@@ -94,7 +95,11 @@ enum asked { ASK_NOT, ASK_DUE, ASK_NOW, ASK_RETURN, ASK_LINES = 1024 };
 
 /* ---- neighbours.c ---- */
 
-/* Runs, on the descriptors of its privileges, until a neighbour ends: OK, and s->end says how. s is all zero before. */
+/* How many messages may be in hand, by this process's limit of descriptors. To be asked before it is confined. */
+uint32_t send_in_hand_max(void);
+
+/* Runs, on the descriptors of its privileges, until a neighbour ends: OK, and s->end says how. s is all zero
+ * before, but for in_hand_max. */
 enum result send_run(struct send *s, const struct control *control, struct why *why);
 
 /* To queue. If that fails the process ends: what is not recorded still waits on disk. */

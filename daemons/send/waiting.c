@@ -152,7 +152,7 @@ put_in(const struct id *id, uint64_t due_s, enum asked asked)
 static bool
 has_room(const struct send *s)
 {
-	return s->n_fetched + s->n_fetching < IN_HAND_MAX / 2 && s->n_in_hand + s->n_fetching < IN_HAND_MAX &&
+	return s->n_fetched + s->n_fetching < s->in_hand_max / 2 && s->n_in_hand + s->n_fetching < s->in_hand_max &&
 	    s->weight < WEIGHT_MAX / 2;
 }
 

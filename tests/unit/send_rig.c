@@ -51,6 +51,7 @@ run_send(const int fds[3])
 	(void)dup2(101, SEND_BOUNCES_FD);
 	(void)dup2(102, SEND_LSPAWN_FD);
 	(void)close_range(100, 102, 0);
+	self.in_hand_max = send_in_hand_max();
 	fail_allocation(srig_fail_at);
 	r = send_run(&self, &control, &why);
 	_exit(r == OK ? 0 : 100);

@@ -76,6 +76,7 @@ set_up(void **state)
 
 	(void)state;
 	memset(&self, 0, sizeof self);
+	self.in_hand_max = IN_HAND_MAX;
 	assert_int_equal(loop_open(&self.loop, &why), OK);
 	assert_int_equal(channel_pair(pair, &why), OK);
 	queue = channel_of(pair[1], &queue_send_protocol, QS_QUEUE, false);
