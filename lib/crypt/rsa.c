@@ -90,27 +90,43 @@ take_blinds(struct rsa_key *k, const struct bytes *fields)
 	return good;
 }
 
+/* The numbers become the key's one by one; those that did not are freed. */
+static bool
+take_numbers(struct rsa_key *k, const struct bytes *fields)
+{
+	BIGNUM *b[RSA_NUMBERS];
+	bool good = true;
+	unsigned taken = 0;
+
+	for (unsigned i = 0; i < RSA_NUMBERS; i++) {
+		b[i] = number(fields[i]);
+		good = good && b[i] != NULL && !BN_is_zero(b[i]);
+	}
+	good = good && BN_num_bits(b[0]) >= 2048 && BN_is_odd(b[0]) && BN_MONT_CTX_set(k->mont, b[0], k->scratch) == 1;
+	if (good && RSA_set0_key(k->rsa, b[0], b[1], b[2]) == 1)
+		taken = 3;
+	if (taken == 3 && RSA_set0_factors(k->rsa, b[3], b[4]) == 1)
+		taken = 5;
+	if (taken == 5 && RSA_set0_crt_params(k->rsa, b[5], b[6], b[7]) == 1)
+		taken = RSA_NUMBERS;
+	for (unsigned i = taken; i < RSA_NUMBERS; i++)
+		BN_clear_free(b[i]);
+	return taken == RSA_NUMBERS;
+}
+
 struct rsa_key *
 rsa_open(const struct bytes fields[RSA_FIELDS])
 {
 	struct rsa_key *k = OPENSSL_zalloc(sizeof *k);
-	BIGNUM *b[RSA_NUMBERS];
-	bool good = k != NULL;
 
-	if (!good)
+	if (k == NULL)
 		return NULL;
-	for (unsigned i = 0; i < RSA_NUMBERS; i++) {
-		b[i] = number(fields[i]);
-		good = good && b[i] != NULL;
-	}
 	k->rsa = RSA_new();
 	k->mont = BN_MONT_CTX_new();
 	k->scratch = BN_CTX_secure_new();
-	good = good && k->rsa != NULL && k->mont != NULL && k->scratch != NULL && BN_num_bits(b[0]) >= 2048 &&
-	    BN_is_odd(b[0]) && BN_MONT_CTX_set(k->mont, b[0], k->scratch) == 1;
-	if (!good || RSA_set0_key(k->rsa, b[0], b[1], b[2]) != 1 || RSA_set0_factors(k->rsa, b[3], b[4]) != 1 ||
-	    RSA_set0_crt_params(k->rsa, b[5], b[6], b[7]) != 1 || !take_blinds(k, fields + RSA_NUMBERS)) {
-		rsa_close(k); /* what is not the key's yet stays in memory that is wiped as a whole */
+	if (k->rsa == NULL || k->mont == NULL || k->scratch == NULL || !take_numbers(k, fields) ||
+	    !take_blinds(k, fields + RSA_NUMBERS)) {
+		rsa_close(k);
 		return NULL;
 	}
 	RSA_set_flags(k->rsa, RSA_FLAG_NO_BLINDING);

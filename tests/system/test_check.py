@@ -4,6 +4,7 @@ import subprocess
 
 import pytest
 from instance import BIN
+from tls_rig import Certificates
 
 SOUND = {
     "me": "localhost.localdomain",
@@ -81,3 +82,23 @@ def test_services_can_be_named_and_others_are_told(etc):
 def test_what_is_not_there_is_trouble(tmp_path):
     status, _, err = check(tmp_path / "no")
     assert status == 111 and err
+
+
+def test_certificates_are_looked_at(etc, tmp_path_factory):
+    c = Certificates(str(tmp_path_factory.mktemp("tls")))
+    for name, more in (("good", {"names": "DNS:localhost.localdomain"}), ("other", {}), ("old", {"days": -1}), ("soon", {"days": 3})):
+        c.issue(name, **more)
+    os.chmod(c.path("good.key"), 0o644)
+
+    def told(certificate, key):
+        return "\n".join(check(etc(smtpd__variables=f"CERTFILE={c.path(certificate)}\nKEYFILE={c.path(key)}"))[1])
+
+    assert "others may read it (mode 644)" in told("good.pem", "good.key")
+    os.chmod(c.path("good.key"), 0o600)
+    assert "smtpd/variables" not in told("good.pem", "good.key")
+    assert "is not for localhost.localdomain" in told("other.pem", "other.key")
+    assert "has expired" in told("old.pem", "old.key")
+    assert "expires in" in told("soon.pem", "soon.key")
+    assert "does not belong to the certificate" in told("good.pem", "other.key")
+    assert "can't be read" in told("good.pem", "nothing.key")
+    assert "an absolute path was expected" in "\n".join(check(etc(smtpd__variables="CERTFILE=cert.pem"))[1])

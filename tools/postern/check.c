@@ -7,6 +7,8 @@
 #include "control/rules.h"
 #include "control/source.h"
 #include "control/users.h"
+#include "crypt/provider.h"
+#include "postern/check_certificates.h"
 
 #include <dirent.h>
 #include <netdb.h>
@@ -162,6 +164,31 @@ check_locals(struct check *k, const struct control_source *s, const struct contr
 	}
 }
 
+struct told {
+	struct check *k;
+	const char *service;
+};
+
+static void
+warn_of_certificate(void *ctx, const char *text)
+{
+	const struct told *t = ctx;
+
+	warn(t->k, t->service, ITEM_VARIABLES, "%s", text);
+}
+
+static void
+check_tls(struct check *k, const struct control_source *s, const struct control *c)
+{
+	struct told t = { k, s->from.service };
+	struct why why = WHY_NONE;
+
+	if (provider_open(&why) == OK)
+		check_certificates(s, control_text(c, ITEM_ME), warn_of_certificate, &t);
+	else
+		warn(k, s->from.service, ITEM_VARIABLES, "certificates were not looked at: %s", why.text);
+}
+
 static void
 check_surprises(struct check *k, const struct control_source *s)
 {
@@ -180,6 +207,7 @@ check_surprises(struct check *k, const struct control_source *s)
 		if (s->from.readers & BY_POLICY) {
 			check_open_relay(k, s->from.service, &c);
 			check_locals(k, s, &c);
+			check_tls(k, s, &c);
 		}
 		control_close(&c);
 	}

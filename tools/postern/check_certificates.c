@@ -1,0 +1,175 @@
+/* What is wrong with certificates and keys before anything is started.
+ * Trusts its caller, with whose rights it reads; keys are wiped from memory as soon as they were looked at.
+ * Never changes a file. */
+#include "postern/check_certificates.h"
+
+#include "base/le.h"
+#include "base/secret.h"
+#include "control/rules.h"
+#include "crypt/pair.h"
+#include "sys/clock.h"
+#include "sys/fd.h"
+#include "wire/wire.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define DAY 86400
+#define SOON_DAYS 14
+#define SHOW(bytes) (int)(bytes).len, (const char *)(bytes).at
+
+struct look {
+	struct bytes me;
+	certificates_warn *say;
+	void *ctx;
+	char last[1024]; /* a pair that several rules name is told of once */
+};
+
+static __attribute__((format(printf, 2, 3))) void
+tell(const struct look *l, const char *format, ...)
+{
+	char text[1024];
+	va_list ap;
+
+	va_start(ap, format);
+	(void)vsnprintf(text, sizeof text, format, ap);
+	va_end(ap);
+	l->say(l->ctx, text);
+}
+
+static bool
+variable(struct bytes data, const char *name, struct bytes *value)
+{
+	struct bytes found;
+
+	while (rules_next_variable(&data, &found, value))
+		if (bytes_equal(found, bytes_of_string(name)))
+			return true;
+	*value = BYTES_NONE;
+	return false;
+}
+
+/* Of a key, too: whether others can read it. */
+static bool
+read_file(const struct look *l, struct bytes name, bool secret, struct buf *text)
+{
+	char path[1024];
+	struct stat st;
+	uint8_t *room;
+	size_t n = 0;
+	int fd;
+
+	*text = buf_growing(PAIR_FILE_MAX);
+	(void)snprintf(path, sizeof path, "%.*s", SHOW(name));
+	fd = path[0] == '/' ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+	if (fd < 0 || fstat(fd, &st) != 0 || (room = buf_room(text, PAIR_FILE_MAX)) == NULL ||
+	    fd_pread_all(fd, room, PAIR_FILE_MAX, 0, &n) != OK) {
+		tell(l, "%s can't be read%s", path, path[0] == '/' ? "" : ": an absolute path was expected");
+		fd_close(&fd);
+		return false;
+	}
+	text->len = n;
+	if (secret && (st.st_mode & 077) != 0)
+		tell(l, "%s holds a private key, and others may read it (mode %03o): chmod 600", path,
+		    (unsigned)(st.st_mode & 0777));
+	fd_close(&fd);
+	return true;
+}
+
+static bool
+has_name(const struct pair *p, struct bytes me)
+{
+	struct bytes at = buf_bytes(&p->names), name, parent = bytes_skip(me, bytes_find(me, '.'));
+
+	while (wire_take(&at, &name))
+		if (bytes_equal_nocase(name, me) ||
+		    (name.len > 1 && name.at[0] == '*' && bytes_equal_nocase(bytes_skip(name, 1), parent)))
+			return true;
+	return false;
+}
+
+static void
+judge(const struct look *l, struct bytes file, const struct pair *p, bool named)
+{
+	int64_t now = (int64_t)clock_wall_s();
+
+	if (p->not_after < now)
+		tell(l, "%.*s has expired, %lld days ago", SHOW(file), (long long)((now - p->not_after) / DAY));
+	else if (p->not_after < now + SOON_DAYS * DAY)
+		tell(l, "%.*s expires in %lld days", SHOW(file), (long long)((p->not_after - now) / DAY));
+	if (p->not_before > now)
+		tell(l, "%.*s is not valid yet", SHOW(file));
+	if (named && !has_name(p, l->me))
+		tell(l, "%.*s is not for %.*s: peers that verify it will refuse it", SHOW(file), SHOW(l->me));
+}
+
+static void
+look_at_pair(const struct look *l, struct bytes certificate, struct bytes key, struct bytes passphrase, bool named)
+{
+	struct buf texts[3] = { { .failed = true }, { .failed = true }, { .failed = true } };
+	struct why why = WHY_NONE;
+	struct pair p;
+	bool readable = read_file(l, certificate, bytes_equal(certificate, key), &texts[0]);
+
+	readable = read_file(l, key, !bytes_equal(certificate, key), &texts[1]) && readable;
+	if (passphrase.len > 0)
+		readable = read_file(l, passphrase, true, &texts[2]) && readable;
+	if (readable) {
+		struct bytes phrase = bytes_first(buf_bytes(&texts[2]), bytes_find(buf_bytes(&texts[2]), '\n'));
+
+		if (pair_read(&p, buf_bytes(&texts[0]), buf_bytes(&texts[1]), passphrase.len > 0 ? phrase : BYTES_NONE,
+			&why) != OK)
+			tell(l, "%.*s: %s", SHOW(certificate), why.text);
+		else
+			judge(l, certificate, &p, named);
+		pair_close(&p);
+	}
+	for (unsigned i = 0; i < nitems(texts); i++) {
+		if (texts[i].at != NULL)
+			secret_wipe(texts[i].at, texts[i].len);
+		buf_free(&texts[i]);
+	}
+}
+
+static void
+look_at_place(struct look *l, struct bytes data, bool named)
+{
+	static const char *const files[] = { "CAFILE", "CCAFILE", "CRLFILE" };
+	struct bytes certificates, keys, passphrase, certificate, key, value;
+	struct buf text;
+
+	(void)variable(data, "KEYFILE", &keys);
+	(void)variable(data, "KEYPASSFILE", &passphrase);
+	for (bool more = variable(data, "CERTFILE", &certificates);
+	     more && bytes_split(&certificates, ':', &certificate);) {
+		if (keys.at == NULL || !bytes_split(&keys, ':', &key) || key.len == 0)
+			key = certificate;
+		if (bytes_equal(certificate, bytes_of_string(l->last)))
+			continue;
+		(void)snprintf(l->last, sizeof l->last, "%.*s", SHOW(certificate));
+		look_at_pair(l, certificate, key, passphrase, named);
+	}
+	for (size_t i = 0; i < nitems(files); i++)
+		if (variable(data, files[i], &value) && value.len > 0 && !bytes_equal(value, BYTES("-"))) {
+			(void)read_file(l, value, false, &text);
+			buf_free(&text);
+		}
+}
+
+void
+check_certificates(const struct control_source *s, struct bytes me, certificates_warn *say, void *ctx)
+{
+	struct bytes at = buf_bytes(&s->items[ITEM_RULES].table);
+	struct look l = { .me = me, .say = say, .ctx = ctx };
+
+	look_at_place(&l, buf_bytes(&s->items[ITEM_VARIABLES].value), true);
+	while (at.len >= 8) {
+		size_t key_len = le32_get(at.at), data_len = le32_get(at.at + 4);
+
+		look_at_place(&l, bytes_first(bytes_skip(at, 8 + key_len), data_len), false);
+		at = bytes_skip(at, 8 + key_len + data_len);
+	}
+}

@@ -1,0 +1,10 @@
+/* postern check: the certificates and keys that a service's variables and rules name. */
+#pragma once
+
+#include "control/source.h"
+
+/* Says each fault as a whole text, without place or line end. */
+typedef void certificates_warn(void *ctx, const char *text);
+
+/* Reads the files with the caller's rights; `me` is the host's name, which the certificates should have. */
+void check_certificates(const struct control_source *s, struct bytes me, certificates_warn *say, void *ctx);
