@@ -158,3 +158,16 @@ def expected():
             elif words:
                 table[words[0]] = dict(zip(heads, words[1:]))
     return table
+
+
+def table():
+    """What comes of each attempt now, as lines of drill.expected."""
+    many = [p for p in plan(DRILL)['processes'] if p['process'] != 'warden']
+    outcomes = {p['process']: all_attempts(p) for p in many}
+    yield ('%-28s' + ' %-8s' * len(many)) % ('attempt', *outcomes)
+    for name in outcomes[many[0]['process']]:
+        yield ('%-28s' + ' %-8s' * len(many)) % (name, *(row.get(name) for row in outcomes.values()))
+
+
+if __name__ == '__main__':
+    print('\n'.join(line.rstrip() for line in table()))
