@@ -17,8 +17,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MAILDIRS_MAX 16     /* open at a time; the others wait for the next group */
-#define MAILDIR_AGE_MS 5000 /* then they are opened anew: their user may have moved them */
+#define MAILDIRS_MAX SD_IN_FLIGHT /* open at a time: a group never needs more */
+#define MAILDIR_AGE_MS 5000       /* then they are opened anew: their user may have moved them */
 
 struct delivery {
 	uint32_t ref;
@@ -84,32 +84,45 @@ check_home(struct why *why)
 	return OK;
 }
 
+/* a place for one more: a new one, or that of one which this group does not use */
+static struct open_maildir *
+maildir_place(struct group *g)
+{
+	size_t i = 0;
+
+	if (g->n_maildirs == 0)
+		g->maildirs_since_ms = clock_ms();
+	if (g->n_maildirs < MAILDIRS_MAX)
+		return &g->maildirs[g->n_maildirs++];
+	while (i < MAILDIRS_MAX - 1 && g->maildirs[i].used)
+		i++;
+	maildir_close(&g->maildirs[i].dirs);
+	return &g->maildirs[i];
+}
+
 static enum result
 find_maildir(struct group *g, struct bytes path, bool make, struct maildir **found, struct why *why)
 {
 	struct open_maildir *o;
 	enum result r;
 
-	for (size_t i = 0; i < g->n_maildirs; i++)
-		if (bytes_equal(bytes_of(g->maildirs[i].path, g->maildirs[i].path_len), path)) {
-			g->maildirs[i].used = true;
-			*found = &g->maildirs[i].dirs;
+	for (size_t i = 0; i < g->n_maildirs; i++) {
+		o = &g->maildirs[i];
+		if (o->dirs.tmp_fd >= 0 && bytes_equal(bytes_of(o->path, o->path_len), path)) {
+			o->used = true;
+			*found = &o->dirs;
 			return OK;
 		}
+	}
 	if (path.len > MAILDIR_PATH_MAX)
 		return why_set(why, REFUSED, "the name of the Maildir is too long");
-	if (g->n_maildirs == MAILDIRS_MAX)
-		return why_set(why, AGAIN, "too many Maildirs at a time");
-	if (g->n_maildirs == 0)
-		g->maildirs_since_ms = clock_ms();
-	o = &g->maildirs[g->n_maildirs];
+	o = maildir_place(g);
 	if ((r = maildir_open(&o->dirs, path, make, why)) != OK)
 		return r;
 	maildir_clean(&o->dirs, clock_wall_s());
 	memcpy(o->path, path.at, path.len);
 	o->path_len = path.len;
 	o->used = true;
-	g->n_maildirs++;
 	*found = &o->dirs;
 	return OK;
 }
@@ -249,7 +262,7 @@ are_stale(const struct group *g, size_t n)
 	for (size_t i = 0; i < n; i++)
 		if (g->items[i].failed)
 			return true;
-	return g->n_maildirs == MAILDIRS_MAX || clock_ms() - g->maildirs_since_ms > MAILDIR_AGE_MS;
+	return g->n_maildirs > 0 && clock_ms() - g->maildirs_since_ms > MAILDIR_AGE_MS;
 }
 
 /* all that waits, or the first if none does */

@@ -44,22 +44,57 @@ open_part(const char *path, const char *part, int *fd, struct why *why)
 }
 
 static enum result
+flush_directory(const char *path, struct why *why)
+{
+	int fd = open_beneath(path, O_RDONLY | O_DIRECTORY);
+	bool done = fd >= 0 && fsync(fd) == 0;
+	enum result r = done ? OK : why_errno(why, result_of_errno(errno), "bringing %s to disk", path);
+
+	fd_close(&fd);
+	return r;
+}
+
+typedef enum result directory_step(const char *path, struct why *why);
+
+static enum result
+make_directory(const char *path, struct why *why)
+{
+	if (mkdirat(AT_FDCWD, path, 0700) == 0 || errno == EEXIST)
+		return OK;
+	return why_errno(why, result_of_errno(errno), "making %s", path);
+}
+
+/* does it for each directory on the way to path, and for path */
+static enum result
+for_each_directory(const char *path, directory_step *step, struct why *why)
+{
+	char name[MAILDIR_PATH_MAX + 1];
+	enum result r = OK;
+
+	(void)snprintf(name, sizeof name, "%s", path);
+	for (char *slash = strchr(name, '/'); r == OK && slash != NULL; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		r = step(name, why);
+		*slash = '/';
+	}
+	return r == OK ? step(name, why) : r;
+}
+
+/* A message is on disk only if the way to it is. */
+static enum result
 make_maildir(const char *path, struct why *why)
 {
-	static const char *const parts[] = { "", "/cur", "/new", "/tmp" };
+	static const char *const parts[] = { "tmp", "new", "cur" };
 	char name[MAILDIR_PATH_MAX + 8];
+	enum result r = for_each_directory(path, make_directory, why);
 
-	for (size_t i = 0; i < nitems(parts); i++) {
-		(void)snprintf(name, sizeof name, "%s%s", path, parts[i]);
-		for (char *slash = strchr(name, '/'); i == 0 && slash != NULL; slash = strchr(slash + 1, '/')) {
-			*slash = '\0';
-			(void)mkdirat(AT_FDCWD, name, 0700); /* what is wrong shows below */
-			*slash = '/';
-		}
-		if (mkdirat(AT_FDCWD, name, 0700) != 0 && errno != EEXIST)
-			return why_errno(why, result_of_errno(errno), "making %s", name);
+	for (size_t i = 0; r == OK && i < nitems(parts); i++) {
+		(void)snprintf(name, sizeof name, "%s/%s", path, parts[i]);
+		r = make_directory(name, why);
 	}
-	return OK;
+	if (r == OK && (r = flush_directory(".", why)) == OK)
+		r = for_each_directory(path, flush_directory, why);
+	return r;
 }
 
 static bool

@@ -1,0 +1,359 @@
+/* Tests of daemons/local: what is written, what is refused and why.
+ * In a private directory, which is the home; deliver_run runs in a child, as in life. */
+#include "unit.h"
+
+#include "home.h"
+#include "local/copy.h"
+#include "local/deliver.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* ---- copying ---- */
+
+static struct bytes
+all_of(int fd)
+{
+	static uint8_t room[1 << 20];
+	ssize_t n = pread(fd, room, sizeof room - 1, 0);
+
+	assert_true(n >= 0);
+	room[n] = '\0';
+	return bytes_of(room, (size_t)n);
+}
+
+#define TRACE "Received: by x;\r\n\tMon\r\n"
+#define OUR_FIELDS "Return-Path: <s@x.test>\nDelivered-To: me@host.test\nReceived: by x;\n\tMon\n"
+
+static enum result
+copied(struct bytes content, struct bytes *out)
+{
+	struct copy_job job = { .content_at = 5,
+		.content_len = content.len,
+		.reverse_path = BYTES("s@x.test"),
+		.recipient = BYTES("me@host.test"),
+		.trace = BYTES(TRACE) };
+	static int to = -1;
+	uint8_t *file = malloc(content.len + 10);
+	enum result r;
+
+	assert_non_null(file);
+	memcpy(file, "head:", 5);
+	memcpy(file + 5, content.at, content.len);
+	memcpy(file + 5 + content.len, "notes", 5);
+	job.from_fd = memory_with(bytes_of(file, content.len + 10));
+	free(file);
+	if (to >= 0)
+		(void)close(to);
+	job.to_fd = to = memory_with(BYTES_NONE);
+	r = copy_message(&job, NULL);
+	(void)close(job.from_fd);
+	*out = all_of(to);
+	return r;
+}
+
+static void
+only_line_ends_change(void **state)
+{
+	static const struct {
+		const char *in, *out;
+	} cases[] = {
+		{ "", "" },
+		{ "A: b\r\n\r\nbody\r\n", "A: b\n\nbody\n" },
+		{ "\r\nDelivered-To: me@host.test\r\n", "\nDelivered-To: me@host.test\n" },
+		{ "\r\na\rb\r\r\nc\r", "\na\rb\r\nc\r" },
+		{ "no end", "no end" },
+		{ "Delivered-To: you@host.test\r\n\r\n", "Delivered-To: you@host.test\n\n" },
+		{ "X-Delivered-To: me@host.test\r\n\r\n", "X-Delivered-To: me@host.test\n\n" },
+		{ "\r\nFrom x\r\n.\r\n", "\nFrom x\n.\n" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < nitems(cases); i++) {
+		struct bytes out;
+
+		assert_int_equal(copied(bytes_of_string(cases[i].in), &out), OK);
+		assert_memory_equal(out.at, OUR_FIELDS, strlen(OUR_FIELDS));
+		assert_string_equal((const char *)out.at + strlen(OUR_FIELDS), cases[i].out);
+	}
+}
+
+static void
+a_loop_is_seen_in_the_header(void **state)
+{
+	static const char *const loops[] = { "Delivered-To: me@host.test\r\n\r\n",
+		"A: b\r\ndelivered-to:ME@HOST.test  \r\n\r\nx",
+		"Delivered-To: you@host.test\r\nDelivered-To:\tme@host.test\r\n" };
+
+	(void)state;
+	for (size_t i = 0; i < nitems(loops); i++) {
+		struct bytes out;
+
+		assert_int_equal(copied(bytes_of_string(loops[i]), &out), REFUSED);
+	}
+}
+
+/* The pieces in which a file is read end inside of CRLF and of Delivered-To. */
+static void
+large_messages_are_whole_at_every_seam(void **state)
+{
+	static uint8_t text[140000];
+	struct bytes out;
+
+	(void)state;
+	for (size_t shift = 0; shift < 4; shift++) {
+		size_t n = shift, lf = shift;
+
+		memset(text, 'x', shift);
+		while (n + 20 < sizeof text) {
+			memcpy(text + n, "\r\nX: 5\r\n", 8);
+			n += 8;
+			lf += 6;
+		}
+		assert_int_equal(copied(bytes_of(text, n), &out), OK);
+		assert_int_equal(out.len, strlen(OUR_FIELDS) + lf);
+		assert_null(memchr(out.at, '\r', out.len));
+	}
+	for (size_t at = 65536 - 30; at < 65536 + 2; at++) {
+		memset(text, 'x', at);
+		memcpy(text, "A: ", 3);
+		memcpy(text + at, "\r\nDelivered-To: me@host.test\r\n\r\n", 32);
+		assert_int_equal(copied(bytes_of(text, at + 32), &out), REFUSED);
+	}
+}
+
+static void
+a_file_that_ends_early_is_not_delivered_short(void **state)
+{
+	struct copy_job job = { .content_len = 100, .trace = BYTES(TRACE), .to_fd = memory_with(BYTES_NONE) };
+
+	(void)state;
+	job.from_fd = memory_with(BYTES("only this"));
+	assert_int_equal(copy_message(&job, NULL), BROKEN);
+	(void)close(job.from_fd);
+	(void)close(job.to_fd);
+}
+
+static void
+a_full_disk_is_said_to_be_one(void **state)
+{
+	struct copy_job job = {
+		.content_len = 9, .trace = BYTES(TRACE), .to_fd = open("/dev/full", O_WRONLY | O_CLOEXEC)
+	};
+
+	(void)state;
+	job.from_fd = memory_with(BYTES("\r\ncontent"));
+	assert_int_equal(copy_message(&job, NULL), EXHAUSTED);
+	(void)close(job.from_fd);
+	(void)close(job.to_fd);
+}
+
+/* ---- whole runs ---- */
+
+struct run {
+	struct channel local;
+	pid_t pid;
+};
+
+static struct run
+begin_run(void)
+{
+	struct run r;
+	int fds[2];
+
+	assert_int_equal(channel_pair(fds, NULL), OK);
+	if ((r.pid = fork()) == 0) {
+		struct channel send = channel_of(fds[1], &send_local_protocol, SD_LOCAL, true);
+		struct why why = WHY_NONE;
+		enum result result;
+
+		(void)close(fds[0]);
+		result = deliver_run(&send, &why);
+		_exit(result == OK ? 0 : 1);
+	}
+	(void)close(fds[1]);
+	r.local = channel_of(fds[0], &send_local_protocol, SD_SEND, true);
+	return r;
+}
+
+static int
+end_run(struct run *r)
+{
+	int status;
+
+	channel_close(&r->local);
+	assert_int_equal(waitpid(r->pid, &status, 0), r->pid);
+	return status;
+}
+
+static void
+send_one(struct run *r, uint32_t ref, const char *maildir, const char *recipient)
+{
+	static const char content[] = "A: b\r\n\r\nbody\r\n";
+	struct sd_deliver body = { .id = "0123456789", .content_len = sizeof content - 1, .flags = SD_MAKE_MAILDIR };
+	uint8_t room[3000];
+	struct buf tail = BUF_OVER(room);
+	int fd = memory_with(bytes_of(content, sizeof content - 1));
+
+	wire_put_string(&tail, "s@x.test");
+	wire_put_string(&tail, recipient);
+	wire_put_string(&tail, maildir);
+	wire_put_string(&tail, TRACE);
+	assert_int_equal(channel_send(&r->local, SD_DELIVER, ref, &body, buf_bytes(&tail), &fd, NULL), OK);
+	(void)close(fd);
+}
+
+/* the outcome for the next that is answered, and its status as a number: 250, 470, … */
+static unsigned
+answer_of(struct run *r, uint32_t *ref)
+{
+	static struct wire_buffer buffer;
+	struct wire_message m;
+	const struct sd_result *result;
+
+	assert_int_equal(channel_receive(&r->local, &buffer, &m, NULL), OK);
+	assert_int_equal(m.type, SD_RESULT);
+	*ref = m.ref;
+	result = m.body;
+	return result->enhanced[0] * 100u + result->enhanced[1] * 10u + result->enhanced[2];
+}
+
+static unsigned
+deliver_one(struct run *r, const char *maildir)
+{
+	uint32_t ref;
+	unsigned status;
+
+	send_one(r, 7, maildir, "me@host.test");
+	status = answer_of(r, &ref);
+	assert_int_equal(ref, 7);
+	return status;
+}
+
+static void
+every_message_of_a_group_is_answered_and_there(void **state)
+{
+	struct run r = begin_run();
+	bool seen[100] = { false };
+	uint32_t ref;
+
+	(void)state;
+	for (uint32_t i = 0; i < 100; i += 20) {
+		for (uint32_t k = i; k < i + 20; k++)
+			send_one(&r, k, k % 3 == 0 ? "run/one" : "run/two/", "me@host.test");
+		for (uint32_t k = i; k < i + 20; k++) {
+			assert_int_equal(answer_of(&r, &ref), 200);
+			assert_true(ref < 100 && !seen[ref]);
+			seen[ref] = true;
+		}
+	}
+	assert_int_equal(end_run(&r), 0);
+	assert_int_equal(count_files("run/one/new"), 34);
+	assert_int_equal(count_files("run/two/new"), 66);
+	assert_int_equal(count_files("run/two/tmp"), 0);
+}
+
+static void
+a_crowd_of_maildirs_is_served_at_once(void **state)
+{
+	struct run r = begin_run();
+	char maildir[20];
+	uint32_t ref;
+
+	(void)state;
+	for (uint32_t i = 0; i < 160; i += 32) {
+		for (uint32_t k = i; k < i + 32; k++) {
+			(void)snprintf(maildir, sizeof maildir, "many%u", k * 3 % 50);
+			send_one(&r, k, maildir, "me@host.test");
+		}
+		for (uint32_t k = 0; k < 32; k++)
+			assert_int_equal(answer_of(&r, &ref), 200);
+	}
+	for (uint32_t i = 0; i < 50; i++) {
+		(void)snprintf(maildir, sizeof maildir, "many%u/new", i);
+		assert_in_range(count_files(maildir), 3, 4);
+	}
+	assert_int_equal(end_run(&r), 0);
+}
+
+static void
+an_unsafe_home_defers(void **state)
+{
+	static const mode_t modes[] = { 01700, 0720, 0702 };
+
+	(void)state;
+	for (size_t i = 0; i < nitems(modes); i++) {
+		struct run r = begin_run();
+
+		assert_int_equal(chmod(".", modes[i]), 0);
+		assert_int_equal(deliver_one(&r, "unsafe"), 470);
+		assert_int_equal(chmod(".", 0700), 0);
+		assert_int_equal(deliver_one(&r, "unsafe"), 200);
+		assert_int_equal(end_run(&r), 0);
+	}
+}
+
+static void
+a_maildir_that_was_moved_is_found_again(void **state)
+{
+	struct run r = begin_run();
+
+	(void)state;
+	assert_int_equal(deliver_one(&r, "moved"), 200);
+	remove_tree("moved");
+	assert_int_equal(deliver_one(&r, "moved"), 421); /* the directory that it knows is gone */
+	assert_int_equal(deliver_one(&r, "moved"), 200);
+	assert_int_equal(count_files("moved/new"), 1);
+	assert_int_equal(end_run(&r), 0);
+}
+
+static void
+what_fails_leaves_the_others_alone(void **state)
+{
+	struct run r = begin_run();
+
+	(void)state;
+	assert_int_equal(deliver_one(&r, "../out"), 421);
+	assert_int_equal(deliver_one(&r, "/etc"), 421);
+	assert_int_equal(deliver_one(&r, "others"), 200);
+	assert_int_equal(end_run(&r), 0);
+	assert_int_equal(count_files("others/new"), 1);
+}
+
+static void
+nonsense_ends_the_run_with_an_error(void **state)
+{
+	struct run r = begin_run();
+	struct sd_deliver body = { .id = "0123456789" };
+	int fd = memory_with(BYTES("x"));
+
+	(void)state;
+	assert_int_equal(channel_send(&r.local, SD_DELIVER, 1, &body, BYTES("\1\0x"), &fd, NULL), OK);
+	(void)close(fd);
+	assert_int_not_equal(end_run(&r), 0);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(only_line_ends_change),
+		cmocka_unit_test(a_loop_is_seen_in_the_header),
+		cmocka_unit_test(large_messages_are_whole_at_every_seam),
+		cmocka_unit_test(a_file_that_ends_early_is_not_delivered_short),
+		cmocka_unit_test(a_full_disk_is_said_to_be_one),
+		cmocka_unit_test(every_message_of_a_group_is_answered_and_there),
+		cmocka_unit_test(a_crowd_of_maildirs_is_served_at_once),
+		cmocka_unit_test(an_unsafe_home_defers),
+		cmocka_unit_test(a_maildir_that_was_moved_is_found_again),
+		cmocka_unit_test(what_fails_leaves_the_others_alone),
+		cmocka_unit_test(nonsense_ends_the_run_with_an_error),
+	};
+
+	return cmocka_run_group_tests(tests, enter_home, leave_home);
+}
