@@ -1,7 +1,7 @@
 # Postern from this tree, for the side-by-side benchmark. Defaults, except: the limit of sessions from one address (every
 # session of the benchmark comes from one), and numbers for the processes' users.
 POSTERN_TREE=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-mta_caps() { echo "local"; }
+mta_caps() { echo "local starttls"; }
 mta_version() { (cd "$POSTERN_TREE" && git rev-parse --short HEAD 2>/dev/null) || echo tree; }
 mta_install() {
   need_pkgs libcdb1 libseccomp2 libidn2-0
@@ -27,6 +27,7 @@ mta_start() {
   echo 1000 >"$c/smtpd/concurrencyaddress"
   echo 1000 >"$c/smtpd/concurrencynetwork"
   mkdir -p "$W/var/spool"
+  [ -z "$CERT" ] || printf 'CERTFILE=%s\nKEYFILE=%s\n' "$CERT" "$KEY" >"$c/smtpd/variables"
   ns_open
   ns_daemon "$W/build/bin/warden" -c "$c" -R "$W/prun" -q "$W/var/spool/postern" -l "$W/build/bin" send
   sleep 0.3
