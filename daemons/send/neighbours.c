@@ -25,11 +25,12 @@ idle(struct loop *loop)
 	struct send *s = container_of(loop, struct send, loop);
 
 	messages_go_on(s);
-	if (!alarmed)
-		return;
-	alarmed = 0;
-	log_simple(SEVERITY_INFO, "retry-all", "by", "signal");
-	waiting_ask_all(s);
+	if (alarmed) {
+		alarmed = 0;
+		log_simple(SEVERITY_INFO, "retry-all", "by", "signal");
+		waiting_ask_all(s);
+	}
+	log_flush();
 }
 
 /* ---- to queue ---- */
@@ -297,5 +298,8 @@ send_run(struct send *s, const struct control *control, struct why *why)
 	take_settings(s);
 	if ((r = open_all(s, why)) != OK)
 		return r;
-	return loop_run(&s->loop, why);
+	log_gather();
+	r = loop_run(&s->loop, why);
+	log_flush();
+	return r;
 }
