@@ -40,20 +40,20 @@ bind_unix(int fd, const char *path, mode_t mode, struct why *why)
 }
 
 static enum result
-bind_inet(int fd, const struct endpoint *e, const char *name, struct why *why)
+bind_inet(int fd, const struct endpoint *e, bool both, const char *name, struct why *why)
 {
 	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(e->port) };
 	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = htons(e->port) };
 	const struct sockaddr *to = e->kind == ENDPOINT_IPV4 ? (const struct sockaddr *)&in
 							     : (const struct sockaddr *)&in6;
 	socklen_t len = e->kind == ENDPOINT_IPV4 ? sizeof in : sizeof in6;
-	int one = 1;
+	int one = 1, only_v6 = !both;
 
 	memcpy(&in.sin_addr, e->address, 4);
 	memcpy(&in6.sin6_addr, e->address, 16);
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0 ||
 	    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) != 0 ||
-	    (e->kind == ENDPOINT_IPV6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one) != 0))
+	    (e->kind == ENDPOINT_IPV6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only_v6, sizeof only_v6) != 0))
 		return why_errno(why, BROKEN, "preparing the socket for %s", name);
 	if (bind(fd, to, len) != 0)
 		return why_errno(why, REFUSED, "binding %s", name);
@@ -74,7 +74,7 @@ name_endpoint(const struct endpoint *e, char *name, size_t size)
 }
 
 static enum result
-open_listening(const struct endpoint *e, struct kept_socket *k, struct why *why)
+open_listening(const struct endpoint *e, bool both, struct kept_socket *k, struct why *why)
 {
 	int family = e->kind == ENDPOINT_UNIX ? AF_UNIX : e->kind == ENDPOINT_IPV4 ? AF_INET : AF_INET6;
 	char name[128];
@@ -84,7 +84,7 @@ open_listening(const struct endpoint *e, struct kept_socket *k, struct why *why)
 	name_endpoint(e, name, sizeof name);
 	if (fd < 0)
 		return why_errno(why, EXHAUSTED, "making a socket for %s", name);
-	r = e->kind == ENDPOINT_UNIX ? bind_unix(fd, name, 0666, why) : bind_inet(fd, e, name, why);
+	r = e->kind == ENDPOINT_UNIX ? bind_unix(fd, name, 0666, why) : bind_inet(fd, e, both, name, why);
 	if (r == OK && listen(fd, BACKLOG) != 0)
 		r = why_errno(why, REFUSED, "listening on %s", name);
 	if (r != OK) {
@@ -107,6 +107,22 @@ is_same(const struct kept_socket *k, const struct endpoint *e)
 		return bytes_equal(bytes_of_string(k->path), e->path);
 	return k->endpoint.port == e->port &&
 	    memcmp(k->endpoint.address, e->address, e->kind == ENDPOINT_IPV4 ? 4 : 16) == 0;
+}
+
+/* [::] takes IPv4, too, unless a line of its own says where that is taken */
+static bool
+takes_both(const struct control *control, const struct endpoint *e)
+{
+	static const uint8_t any[16];
+	struct bytes at = control_lines(control, ITEM_LISTEN);
+	struct endpoint other;
+
+	if (e->kind != ENDPOINT_IPV6 || memcmp(e->address, any, sizeof any) != 0)
+		return false;
+	while (control_next_endpoint(&at, &other))
+		if (other.kind == ENDPOINT_IPV4 && other.port == e->port)
+			return false;
+	return true;
 }
 
 static struct kept_socket *
@@ -148,7 +164,7 @@ sockets_listen(struct sockets *s, const struct control *control, struct why *why
 			k->wanted = true;
 		else if (s->n_listening == SOCKETS_MAX)
 			r = why_set(why, MALFORMED, "listen: expected at most %d addresses", SOCKETS_MAX);
-		else if ((r = open_listening(&e, &s->listening[s->n_listening], why)) == OK)
+		else if ((r = open_listening(&e, takes_both(control, &e), &s->listening[s->n_listening], why)) == OK)
 			s->n_listening++;
 	}
 	if (r == OK) {

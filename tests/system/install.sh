@@ -1,0 +1,83 @@
+#!/bin/bash
+# Runs in namespaces of its own (mount, network, processes): installs from build directory $1 as root would, sets up, runs
+# the services under runit with real users, and sends mail to a real one. Prints "all well" at the end.
+set -eu
+B=$1
+scratch=$(mktemp -d /tmp/pn-install.XXXXXX)
+mount -t tmpfs tmpfs "$scratch"
+ip link set lo up
+mkdir "$scratch"/{upper,work}
+mount -t overlay overlay -o "lowerdir=/etc,upperdir=$scratch/upper,workdir=$scratch/work" /etc
+for d in /usr/local /var/spool /var/log /run /home; do mount -t tmpfs tmpfs $d; done
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+step() { echo "== $*"; }
+fail() {
+	echo "failed: $*"
+	tail -n 20 /var/log/postern/*/current 2>/dev/null || :
+	exit 1
+}
+wait_for() {
+	local i
+	for i in $(seq 100); do
+		"$@" >/dev/null 2>&1 && return 0
+		sleep 0.1
+	done
+	fail "$* did not come true"
+}
+
+step install
+if [ "$B" = build ]; then make -s install >/dev/null; else make -s -f "$B/Makefile" install >/dev/null; fi
+[ -x /usr/local/libexec/postern/warden ] && [ -x /usr/local/sbin/postern ]
+
+step set up
+postern-setup --host mx.example.test >/dev/null
+postern-setup --host mx.example.test >/dev/null # twice is once
+id pn-queue >/dev/null
+useradd -m -s /bin/sh carol
+mkdir -p /home/carol/Maildir/{tmp,new,cur}
+chown -R carol: /home/carol
+postern check || fail "postern check refuses the samples"
+
+step start
+rm /etc/postern-services/*/down
+mkdir -p /etc/services-on
+ln -s /etc/postern-services/{send,smtpd,inject} /etc/services-on/
+runsvdir -P /etc/services-on >/dev/null 2>&1 &
+has_greeting() { swaks --server 127.0.0.1:25 --quit-after BANNER --timeout 2; }
+wait_for has_greeting
+
+step send
+swaks --server 127.0.0.1:25 --from you@elsewhere.test --to carol@mx.example.test --body one >/dev/null || fail "not accepted"
+mails() { [ "$(find /home/carol/Maildir/new -type f | wc -l)" -ge "$1" ]; }
+wait_for mails 1
+setpriv --reuid carol --regid carol --clear-groups sh -c 'printf "Subject: two\n\nbody\n" | /usr/local/bin/sendmail carol' || fail "sendmail"
+wait_for mails 2
+grep -q "uid $(id -u carol)" /home/carol/Maildir/new/* || fail "the trace does not say who submitted"
+[ "$(stat -c %U /home/carol/Maildir/new/* | sort -u)" = carol ]
+
+step look
+postern plan --live || fail "the plan is not what runs"
+postern queue list >/dev/null
+setpriv --reuid carol --regid carol --clear-groups postern queue list >/dev/null 2>&1 && fail "anybody can list the queue"
+grep -q 'event=accept' /var/log/postern/smtpd/current
+
+step reload
+echo 'carol@mx.example.test' >/etc/postern/smtpd/badrcptto
+sv hup /etc/services-on/smtpd >/dev/null
+is_refused() { ! swaks --server 127.0.0.1:25 --from you@elsewhere.test --to carol@mx.example.test --quit-after RCPT --timeout 2; }
+wait_for is_refused
+echo 'no such thing' >/etc/postern/smtpd/databytes
+sv hup /etc/services-on/smtpd >/dev/null
+wait_for grep -q 'event=reload-refused' /var/log/postern/smtpd/current
+has_greeting >/dev/null || fail "a bad control item ended what ran"
+
+step end
+sv -w 15 force-stop /etc/services-on/* >/dev/null
+pgrep -x warden >/dev/null && fail "a warden runs on"
+pgrep -u pn-policy >/dev/null && fail "a process runs on"
+postern-setup --undo
+id pn-queue >/dev/null 2>&1 && fail "a user was not removed"
+[ "$(find /home/carol/Maildir/new -type f | wc -l)" -ge 2 ] || fail "mail was removed"
+if [ "$B" = build ]; then make -s uninstall; else make -s -f "$B/Makefile" uninstall; fi
+[ -z "$(find /usr/local -type f)" ] || fail "uninstall left $(find /usr/local -type f)"
+echo "all well"
