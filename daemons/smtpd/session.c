@@ -346,6 +346,8 @@ be_welcomed(struct session *s)
 	if (channel_receive(&s->policy, &buffer, &m, &why) != OK || m.type != SP_WELCOME ||
 	    !wire_take_all(m.tail, fields, 2) || fields[0].len >= sizeof s->host)
 		return false;
+	if (!session_may_say(220, fields[0]) || !session_may_say(((const struct sp_welcome *)m.body)->code, fields[1]))
+		return false;
 	memcpy(&s->may, m.body, sizeof s->may);
 	memcpy(s->host, fields[0].at, fields[0].len);
 	s->ends_at = clock_ms() + UINT64_C(1000) * s->may.session_seconds;
@@ -374,7 +376,7 @@ session_run(struct session *s, int fd, int policy_fd, const char *conn)
 	if (be_welcomed(s))
 		converse(s);
 	else
-		session_reply(s, 421, 4, 3, "this host can't serve you now");
+		session_reply(s, 421, 3, 2, "this host can't serve you now");
 	session_flush(s);
 	session_drop_content(s);
 	channel_close(&s->policy);

@@ -81,6 +81,9 @@ void session_add(struct session *s, const char *format, ...) __attribute__((form
 
 /* ---- questions to policy (session_ask.c) ---- */
 
+/* Whether policy's code and text make one line of a reply: 200 to 599, printable ASCII (RFC 5321 4.2). */
+bool session_may_say(unsigned code, struct bytes text);
+
 /* Sends a request and waits for the answer, which is given as the reply. *accepted: it was 2xx. False: policy is gone,
  * the session is over and 421 was said. */
 bool session_ask(struct session *s, uint16_t type, const void *body, struct bytes tail, bool *accepted);

@@ -8,25 +8,25 @@
 static bool
 gone(struct session *s)
 {
-	session_reply(s, 421, 4, 3, "this host can't serve you now");
+	session_reply(s, 421, 3, 2, "this host can't serve you now");
 	session_flush(s);
 	s->over = true;
 	return false;
 }
 
-static bool
-is_printable(struct bytes text)
+bool
+session_may_say(unsigned code, struct bytes text)
 {
 	for (size_t i = 0; i < text.len; i++)
-		if (text.at[i] < ' ' || text.at[i] == 0x7f)
+		if (text.at[i] < ' ' || text.at[i] >= 0x7f)
 			return false;
-	return true;
+	return code >= 200 && code <= 599;
 }
 
 static bool
 say(struct session *s, const struct sp_answer *a, struct bytes text)
 {
-	if (a->code < 200 || a->code > 599 || !is_printable(text))
+	if (!session_may_say(a->code, text) || a->enhanced[0] > 5)
 		return gone(s);
 	if (a->enhanced[0] == 0)
 		session_add(s, "%u %.*s\r\n", a->code, (int)text.len, (const char *)text.at);
