@@ -52,6 +52,7 @@ take_out(struct transaction *t)
 	for (at = bucket_of(t->client, t->ref); *at != t; at = &(*at)->next_same)
 		;
 	*at = t->next_same;
+	t->client->n_transactions--;
 	t->client = NULL;
 }
 
@@ -74,7 +75,8 @@ create(struct client *c, uint32_t ref, struct transaction **made, struct why *wh
 	struct intake *in = c->intake;
 	struct transaction *t;
 
-	if (in->n_transactions >= TRANSACTIONS_MAX || in->draft_octets >= DRAFTS_OCTETS_MAX)
+	if (in->n_transactions >= TRANSACTIONS_MAX || c->n_transactions >= CLIENT_TRANSACTIONS_MAX ||
+	    in->draft_octets >= DRAFTS_OCTETS_MAX)
 		return why_set(why, EXHAUSTED, "%u messages come in already", in->n_transactions);
 	t = calloc(1, sizeof *t);
 	if (t == NULL)
@@ -88,6 +90,7 @@ create(struct client *c, uint32_t ref, struct transaction **made, struct why *wh
 	t->next_same = *bucket_of(c, ref);
 	*bucket_of(c, ref) = t;
 	in->n_transactions++;
+	c->n_transactions++;
 	*made = t;
 	return OK;
 }

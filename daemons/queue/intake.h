@@ -7,6 +7,7 @@
 #include "wire/port.h"
 
 #define CLIENTS_MAX 64u
+#define CLIENT_TRANSACTIONS_MAX 3072u /* so that nobody takes the place of all others */
 #define CLIENT_BUCKETS 256u
 #define DRAFTS_OCTETS_MAX (64u << 20) /* of envelopes that are not yet committed */
 
@@ -15,7 +16,8 @@ struct intake;
 struct client {
 	struct port port;
 	struct intake *intake; /* null: this place is free */
-	bool vital;            /* the process ends with this conversation */
+	unsigned n_transactions;
+	bool vital; /* the process ends with this conversation */
 	struct transaction *buckets[CLIENT_BUCKETS];
 };
 

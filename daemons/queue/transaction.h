@@ -5,7 +5,7 @@
 #include "store/store.h"
 #include "sys/flush.h"
 
-#define TRANSACTIONS_MAX 2048u /* of all clients */
+#define TRANSACTIONS_MAX 4096u /* of all clients */
 
 struct client;
 struct intake;
