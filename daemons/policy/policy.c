@@ -62,6 +62,7 @@ policy_run(struct policy *p, const struct settings *s, struct why *why)
 	enum result r;
 
 	p->settings = *s;
+	names_open(p); /* before anything else could take the number of a doorway that is not there */
 	p->queue = (struct queue_line){ .port = { .channel = { .fd = -1 } }, .doorway = POLICY_QUEUE_FD };
 	p->sweep.due = sweep;
 	p->tell.due = tell;
@@ -70,7 +71,6 @@ policy_run(struct policy *p, const struct settings *s, struct why *why)
 	    (r = port_open(&p->listen, &p->loop, listen, &listen_events, LISTEN_LINE, why)) != OK ||
 	    (r = starttls_open(p, why)) != OK || (r = loop_at(&p->loop, &p->sweep, clock_ms() + SWEEP_MS)) != OK)
 		return r;
-	names_open(p);
 	p->loop.idle = between_turns;
 	log_gather();
 	r = loop_run(&p->loop, why);

@@ -74,6 +74,19 @@ has_greeting >/dev/null || fail "a bad control item ended what ran"
 step end
 sv -w 15 force-stop /etc/services-on/* >/dev/null
 pgrep -x warden >/dev/null && fail "a warden runs on"
+
+step daemontools
+pkill -HUP -x runsvdir
+cp -R /etc/postern-services /etc/services-dt
+rm -rf /etc/services-dt/*/supervise /etc/services-dt/*/log/supervise /etc/postern/smtpd/databytes /etc/postern/smtpd/badrcptto
+svscan /etc/services-dt >/dev/null 2>&1 &
+wait_for has_greeting
+swaks --server 127.0.0.1:25 --from you@elsewhere.test --to carol@mx.example.test --body three >/dev/null || fail "not accepted"
+wait_for mails 3
+kill $!
+svc -dx /etc/services-dt/* /etc/services-dt/*/log
+no_warden() { ! pgrep -x warden; }
+wait_for no_warden
 pgrep -u pn-policy >/dev/null && fail "a process runs on"
 postern-setup --undo
 id pn-queue >/dev/null 2>&1 && fail "a user was not removed"

@@ -1,0 +1,118 @@
+"""Limits of a service, IPv6, and a disk that is full: clear answers, nothing half taken, and recovery without a restart."""
+import os
+import subprocess
+import time
+
+import pytest
+from instance import Instance, Session, wait_for
+import socket
+
+
+def count_greeted(mx, n):
+    held = []
+    greeted = 0
+    for _ in range(n):
+        s = mx.connect(timeout=1.5)
+        try:
+            greeted += s.reply()[0] == 220
+        except (TimeoutError, socket.timeout):
+            pass
+        held.append(s)
+    return greeted, held
+
+
+def test_one_address_has_its_share_and_gets_it_back():
+    with Instance({"smtpd/concurrencyaddress": "5"}) as mx:
+        greeted, held = count_greeted(mx, 8)
+        assert greeted == 5
+        assert "too many sessions from this address" in mx.log("smtpd")
+        for s in held:
+            s.socket.close()
+        wait_for(mx.answers, what="room for others")
+
+
+def test_when_all_is_full_connections_wait_and_are_served():
+    with Instance({"smtpd/concurrencyincoming": "3"}) as mx:
+        wait_for(lambda: count_greeted_and_close(mx, 3) == 3, what="three sessions")
+        held = [mx.connect() for _ in range(3)]
+        for s in held:
+            assert s.reply()[0] == 220
+        waiting = mx.connect(timeout=10)
+        waiting.socket.settimeout(0.5)
+        with pytest.raises((TimeoutError, socket.timeout)):
+            waiting.reply()
+        held.pop().socket.close()
+        waiting.socket.settimeout(10)
+        assert waiting.reply()[0] == 220
+
+
+def count_greeted_and_close(mx, n):
+    greeted, held = count_greeted(mx, n)
+    for s in held:
+        s.socket.close()
+    return greeted
+
+
+def test_ipv6_is_served_and_its_rules_hold():
+    with Instance() as mx:
+        port = mx.port
+        mx.stop("smtpd")
+        mx.control("smtpd/listen", [f"127.0.0.1:{port}", f"[::1]:{port}"])
+        mx.control("smtpd/rules", ['::1:allow,RELAYCLIENT=""', ":allow"])
+        mx.start("smtpd")
+        wait_for(mx.answers, what="a greeting")
+        with Session(socket.AF_INET6, ("::1", port), 10) as s:
+            s.ehlo()
+            assert s.say("MAIL FROM:<a@b.test>")[0] == 250
+            assert s.say("RCPT TO:<x@elsewhere.test>")[0] == 250
+            assert s.say("RSET")[0] == 250
+            s.transaction(recipients=("alice@example.test", "postmaster@[IPv6:::1]"))
+            assert s.data(b"Subject: six\r\n\r\nx\r\n.\r\n")[0] == 250
+        assert b"[IPv6:::1]" in mx.wait_messages(1)[0]
+        with mx.connect() as s:
+            s.ehlo()
+            assert s.say("MAIL FROM:<a@b.test>")[0] == 250
+            assert s.say("RCPT TO:<x@elsewhere.test>")[0] == 553
+
+
+@pytest.fixture
+def small_disk():
+    mx = Instance({"queuefree": "0"})
+    os.mkdir(mx.path("queue"), 0o700)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m,nr_inodes=400", "tmpfs", mx.path("queue")], check=True)
+    os.chmod(mx.path("queue"), 0o700)
+    os.chown(mx.path("queue"), mx.uid + 3, mx.uid + 3)
+    yield mx
+    subprocess.run(["umount", mx.path("queue")], check=False)
+
+
+def test_a_full_disk_is_452_and_over_when_it_is_over(small_disk):
+    with small_disk as mx:
+        with open(mx.path("queue/ballast"), "wb") as f:
+            pass
+        filler = os.open(mx.path("queue/ballast"), os.O_WRONLY)
+        try:
+            while True:
+                os.write(filler, b"x" * 4096)
+        except OSError:
+            pass
+        codes = set()
+        with mx.connect() as s:
+            s.ehlo()
+            for _ in range(3):
+                s.say("RSET")
+                codes.add(s.say("MAIL FROM:<a@b.test>")[0])
+                codes.add(s.say("RCPT TO:<alice@example.test>")[0])
+                code, text = s.say("DATA")
+                if code == 354:
+                    s.send(b"Subject: full\r\n\r\n" + b"y" * 900000 + b"\r\n.\r\n")
+                    code, text = s.reply()
+                assert code == 452 and b"4.3.1" in text, text
+        assert mx.mailbox() == []
+        os.close(filler)
+        os.unlink(mx.path("queue/ballast"))
+        with mx.connect() as s:
+            s.ehlo()
+            s.transaction()
+            assert s.data(b"Subject: room\r\n\r\nagain\r\n.\r\n")[0] == 250
+        assert b"again" in mx.wait_messages(1)[0]
