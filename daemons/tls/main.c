@@ -1,6 +1,7 @@
 /* tls: the TLS engine, one process a connection. The zygote has contexts and certificates ready, and no connection.
  * Trusts policy for which connection gets which certificate and whose signer.
  * Never has a private key, opens nothing, decides nothing about mail. */
+#include "crypt/arena.h"
 #include "crypt/provider.h"
 #include "sys/code.h"
 #include "sys/log.h"
@@ -15,7 +16,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SESSIONS_MAX 100000 /* policy counts them */
+#define ARENA_SIZE (64u << 20) /* of addresses; only what is used is memory */
+#define FRESH (80u << 10)      /* a handshake takes that */
+#define SESSIONS_MAX 100000    /* policy counts them */
 
 __attribute__((noreturn)) static void
 serve(const struct wire_message *m, const struct tls_engine *e, struct bytes name)
@@ -24,6 +27,7 @@ serve(const struct wire_message *m, const struct tls_engine *e, struct bytes nam
 	struct pt_session p;
 
 	(void)close(TLS_DOOR_FD);
+	arena_fresh(FRESH);
 	memcpy(&p, m->body, sizeof p);
 	p.conn[ID_LEN] = '\0';
 	if (name.len < sizeof text)
@@ -88,9 +92,9 @@ main(int argc, char *argv[])
 
 	(void)signal(SIGPIPE, SIG_IGN);
 	code_copy_at_fork();
-	if ((r = process_inherit(&self, &why)) != OK || (r = process_confine(&self, &why)) != OK ||
-	    (r = provider_open(&why)) != OK || (r = engine_warm(&why)) != OK ||
-	    (r = rack_open(&all.rack, TLS_RACK_FD, &why)) != OK)
+	if ((r = process_inherit(&self, &why)) != OK || (r = arena_open(ARENA_SIZE, &why)) != OK ||
+	    (r = process_confine(&self, &why)) != OK || (r = provider_open(&why)) != OK ||
+	    (r = engine_warm(&why)) != OK || (r = rack_open(&all.rack, TLS_RACK_FD, &why)) != OK)
 		return process_refuse(&self, r, &why);
 	r = serve_all(&door, &all, &why);
 	log_why("ending", r, &why);

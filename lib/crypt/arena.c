@@ -13,40 +13,53 @@
 
 #define ALIGN 16u
 #define PAGE 4096u
-#define STACK_LOCKED (40u << 10)
+#define STACK_LOCKED (20u << 10)
+#define SIGNATURE_NEED (44u << 10) /* octets of most signatures: made ready at once */
 
-/* In front of each block: its length, so that realloc knows how much to copy. Freed blocks of one size are used again. */
+/* In front of each block: its length, so that realloc knows how much to copy. A block that was given back is used again for
+ * one of its class: multiples of 32 octets, then powers of two. */
 struct head {
 	size_t len;
 	struct head *next;
 };
 
-#define CLASSES 64 /* of 32 octets each; larger blocks are used again if they are the last */
+#define SMALL_CLASSES 64
+#define SMALL_MAX (SMALL_CLASSES * 32)
+#define CLASSES (SMALL_CLASSES + 20)
 
 static struct {
 	uint8_t *at;
 	size_t len, size;
-	size_t locked_from;
+	size_t locked_from; /* 0: not locked */
 	struct head *free[CLASSES];
 } arena;
 
+/* The class of a block for len octets, and how long it really is. */
 static size_t
-class_of(size_t len)
+class_of(size_t len, size_t *whole)
 {
-	return (len + 31) / 32;
+	size_t class = SMALL_CLASSES;
+
+	if (len <= SMALL_MAX) {
+		*whole = (len + 31) / 32 * 32;
+		return *whole / 32 - 1;
+	}
+	for (*whole = 2 * SMALL_MAX; *whole < len; *whole *= 2)
+		class ++;
+	return class;
 }
 
 static void *
 allocate(size_t len, const char *file, int line)
 {
-	size_t whole = class_of(len) * 32, class = class_of(len);
+	size_t whole, class;
 	struct head *h;
 
 	(void)file;
 	(void)line;
-	if (len == 0 || len > arena.size)
+	if (len == 0 || len > arena.size / 2 || (class = class_of(len, &whole)) >= CLASSES)
 		return NULL;
-	if (class < CLASSES && (h = arena.free[class]) != NULL) {
+	if ((h = arena.free[class]) != NULL) {
 		arena.free[class] = h->next;
 		return h + 1;
 	}
@@ -62,21 +75,18 @@ static void
 release(void *at, const char *file, int line)
 {
 	struct head *h = at;
+	size_t whole, class;
 
 	(void)file;
 	(void)line;
 	if (at == NULL)
 		return;
 	h--;
-	if ((uint8_t *)at + h->len == arena.at + arena.len) {
-		arena.len -= sizeof *h + h->len;
-		secret_wipe(h, sizeof *h + h->len);
-	} else if (class_of(h->len) < CLASSES) {
+	if (arena.locked_from > 0)
 		secret_wipe(at, h->len);
-		h->next = arena.free[class_of(h->len)];
-		arena.free[class_of(h->len)] = h;
-	} else
-		secret_wipe(at, h->len);
+	class = class_of(h->len, &whole);
+	h->next = arena.free[class];
+	arena.free[class] = h;
 }
 
 static void *
@@ -101,7 +111,7 @@ resize(void *at, size_t len, const char *file, int line)
 enum result
 arena_open(size_t size, struct why *why)
 {
-	void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	static_assert(sizeof(struct head) % ALIGN == 0, "blocks are aligned");
 	if (at == MAP_FAILED || madvise(at, size, MADV_DONTDUMP) != 0)
@@ -118,11 +128,40 @@ static int
 lock_stack(void)
 {
 	uintptr_t here = (uintptr_t)__builtin_frame_address(0) & ~(uintptr_t)(PAGE - 1);
-	volatile uint8_t room[STACK_LOCKED];
+	__attribute__((uninitialized)) volatile uint8_t room[STACK_LOCKED]; /* most of it is never touched */
 
 	room[0] = 0;
 	(void)room[0]; /* the kernel lets the stack grow to here */
 	return mlock2((void *)(here - STACK_LOCKED), STACK_LOCKED + PAGE, MLOCK_ONFAULT);
+}
+
+static void
+go_behind(void)
+{
+	memset(arena.free, 0, sizeof arena.free);
+	arena.len = (arena.len + PAGE - 1) & ~(size_t)(PAGE - 1);
+}
+
+void
+arena_fresh(size_t n)
+{
+	go_behind();
+	if (arena.len < arena.size && n <= arena.size - arena.len)
+		(void)madvise(
+		    arena.at + arena.len, n, MADV_POPULATE_WRITE); /* kernels before 5.14 don't: page by page */
+}
+
+void
+arena_trim(void)
+{
+	for (size_t class = SMALL_CLASSES; class < CLASSES; class ++)
+		for (struct head *h = arena.free[class]; h != NULL; h = h->next) {
+			uintptr_t from = ((uintptr_t)(h + 1) + PAGE - 1) & ~(uintptr_t)(PAGE - 1);
+			uintptr_t end = ((uintptr_t)(h + 1) + h->len) & ~(uintptr_t)(PAGE - 1);
+
+			if (end > from)
+				(void)madvise((void *)from, end - from, MADV_DONTNEED);
+		}
 }
 
 enum result
@@ -130,8 +169,7 @@ arena_lock(size_t n, struct why *why)
 {
 	uintptr_t from;
 
-	/* what is used from now on comes from the locked part, not from blocks freed before */
-	memset(arena.free, 0, sizeof arena.free);
+	arena_fresh(SIGNATURE_NEED);
 	arena.locked_from = arena.len;
 	from = (uintptr_t)(arena.at + arena.len) & ~(uintptr_t)(PAGE - 1);
 	if (arena.size - arena.len < n || mlock2((void *)from, n, MLOCK_ONFAULT) != 0 || lock_stack() != 0)
@@ -143,7 +181,5 @@ void
 arena_wipe(void)
 {
 	if (arena.locked_from > 0)
-		secret_wipe(arena.at + arena.locked_from,
-		    arena.size - arena.len < PAGE ? arena.size - arena.locked_from : arena.len - arena.locked_from);
-	arena.len = arena.locked_from;
+		secret_wipe(arena.at + arena.locked_from, arena.len - arena.locked_from);
 }

@@ -1,6 +1,7 @@
 /* The pump between peer and plaintext.
  * Trusts neither side: either may stall, flood, close half or vanish at any octet.
  * Never holds more than one piece a direction, and never waits for one side while the other could go on. */
+#include "crypt/arena.h"
 #include "crypt/internal.h"
 
 #include "sys/clock.h"
@@ -11,7 +12,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define PIECE 16384 /* octets: one record at most */
+#define PIECE 16384    /* octets: one record at most */
+#define QUIET_MS 1000u /* after that much silence memory is given back */
 
 struct piece {
 	uint8_t *octets;
@@ -176,7 +178,12 @@ wait_for_more(struct pump *p, unsigned idle_ms)
 		    .events = (short)((!p->out.ended && p->out.len == 0 ? POLLIN : 0) |
 			(p->in.len > 0 ? POLLOUT : 0)) },
 	};
-	int n = poll(f, 2, (int)idle_ms);
+	int n = poll(f, 2, (int)(idle_ms < QUIET_MS ? idle_ms : QUIET_MS));
+
+	if (n == 0 && idle_ms > QUIET_MS) {
+		arena_trim();
+		n = poll(f, 2, (int)(idle_ms - QUIET_MS));
+	}
 
 	if (n < 0 && errno != EINTR)
 		return why_errno(p->why, BROKEN, "waiting for octets");
