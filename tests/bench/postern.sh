@@ -26,6 +26,7 @@ mta_start() {
   echo 1000 >"$c/smtpd/concurrencyincoming"
   echo 1000 >"$c/smtpd/concurrencyaddress"
   echo 1000 >"$c/smtpd/concurrencynetwork"
+  [ -z "${CERT:-}" ] || printf '%s\n' "CERTFILE=$CERT" "KEYFILE=$KEY" >"$c/smtpd/variables"
   mkdir -p "$W/var/spool"
   [ -z "$CERT" ] || printf 'CERTFILE=%s\nKEYFILE=%s\n' "$CERT" "$KEY" >"$c/smtpd/variables"
   ns_open
