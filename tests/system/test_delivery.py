@@ -1,0 +1,200 @@
+"""Deliveries into Maildirs: as whom, what defers, what comes back, what is left on disk."""
+import os
+import stat
+
+import pytest
+from instance import Instance, wait_for
+
+
+@pytest.fixture(scope="module")
+def shared():
+    with Instance() as i:
+        yield i
+
+
+@pytest.fixture
+def house():
+    with Instance() as i:
+        yield i
+
+
+def submit(house, content=b"Subject: x\r\n\r\nx\r\n", recipients=("alice@example.test",), sender="you@sender.test"):
+    with house.connect() as s:
+        s.ehlo()
+        s.transaction(sender, recipients)
+        assert s.data(content + b".\r\n")[0] == 250
+
+
+def accepted(house):
+    with house.connect() as s:
+        s.ehlo()
+        s.transaction()
+        code = s.say("DATA")[0]
+        if code != 354:
+            return False
+        s.send(b"Subject: again\r\n\r\nx\r\n.\r\n")
+        return s.reply()[0] == 250
+
+
+def queue_is_empty(house):
+    wait_for(lambda: not house.queued(), what="the end of all messages")
+
+
+def deferred(house, *words):
+    """Waits for a line of the log about a deferral that has all these words."""
+    wait_for(lambda: any(all(w in line for w in words) for line in house.log("send").splitlines()), what=f"a line with {words}")
+    assert house.queued()
+
+
+def test_a_message_is_its_users_and_nobody_elses(shared):
+    submit(shared, b"Subject: mine\r\n\r\nx\r\n")
+    shared.wait_messages(1)
+    st = os.stat(shared.mailbox()[0])
+    assert stat.S_IMODE(st.st_mode) == 0o600 and st.st_uid == shared.uid + 19 and st.st_nlink == 1
+    assert stat.S_IMODE(os.stat(shared.path("mail/alice/Maildir")).st_mode) == 0o700
+    assert os.listdir(shared.path("mail/alice/Maildir/tmp")) == []
+
+
+def test_fields_of_delivery_come_first_and_in_order(shared):
+    before = set(shared.mailbox("bob"))
+    submit(shared, b"Subject: order\r\n\r\nx\r\n", ["BOB@Example.Test"])
+    wait_for(lambda: set(shared.mailbox("bob")) - before)
+    with open((set(shared.mailbox("bob")) - before).pop(), "rb") as f:
+        lines = f.read().split(b"\n")
+    assert lines[0] == b"Return-Path: <you@sender.test>"
+    assert lines[1].lower() == b"delivered-to: bob@example.test"
+    assert lines[2].startswith(b"Received: ")
+    assert b"Subject: order" in lines
+
+
+@pytest.mark.parametrize("content,stored", [
+    (b"Subject: e\r\n\r\n", b"Subject: e\n\n"), (b"\r\nonly a body\r\n", b"\nonly a body\n"), (b"no header\r\n", b"no header\n"),
+    (b"X: y\r\n\r\n..\r\n...\r\nFrom x\r\n", b"X: y\n\n.\n..\nFrom x\n"), (b"S: 8\r\n\r\n\xff\xfe\x7f\x01\r\n", b"S: 8\n\n\xff\xfe\x7f\x01\n"),
+    (b"L: 1\r\n\r\n" + b"x" * 900 + b"\r\n", b"L: 1\n\n" + b"x" * 900 + b"\n"),
+])
+def test_octets_come_through_as_they_were(shared, content, stored):
+    before = set(shared.mailbox("bob"))
+    submit(shared, content, ["bob@example.test"])
+    new = wait_for(lambda: set(shared.mailbox("bob")) - before)
+    with open(new.pop(), "rb") as f:
+        assert f.read().endswith(stored)
+
+
+def test_a_message_to_one_user_twice_is_delivered_to_each_address(house):
+    submit(house, recipients=["alice@example.test", "bob@example.test", "postmaster@example.test"])
+    for user in ("alice", "bob", "postmaster"):
+        assert len(house.wait_messages(1, user)) == 1
+    queue_is_empty(house)
+
+
+def test_a_loop_ends_in_a_report(house):
+    submit(house, b"Delivered-To: Alice@EXAMPLE.test\r\nSubject: round\r\n\r\nx\r\n", sender="bob@example.test")
+    report = house.wait_messages(1, "bob")[0]
+    assert b"Status: 5.4.6\n" in report and b"circles" in report
+    queue_is_empty(house)
+    assert house.mailbox() == [] and os.listdir(house.path("mail/alice/Maildir/tmp")) == []
+
+
+def test_delivered_to_in_the_body_is_no_loop(house):
+    submit(house, b"Subject: quote\r\n\r\nDelivered-To: alice@example.test\r\n")
+    house.wait_messages(1)
+
+
+@pytest.mark.parametrize("mode", [0o1700, 0o720, 0o702])
+def test_an_unsafe_home_defers(house, mode):
+    os.chmod(house.path("mail"), mode)
+    submit(house)
+    deferred(house, "4.7.0", "home directory")
+    assert house.mailbox() == []
+
+
+def test_what_is_in_the_way_of_a_maildir_defers(house):
+    os.makedirs(house.path("mail/alice"))
+    with open(house.path("mail/alice/Maildir"), "w"):
+        pass
+    os.symlink("/tmp", house.path("mail/bob"))
+    os.chown(house.path("mail/alice"), house.uid + 19, house.uid + 19)
+    submit(house, recipients=["alice@example.test", "bob@example.test"])
+    deferred(house, "4.2.1", "alice")
+    deferred(house, "4.2.1", "bob")
+    assert not os.path.exists("/tmp/Maildir")
+
+
+def test_new_that_can_not_be_written_defers_and_leaves_nothing_in_tmp(house):
+    submit(house)
+    house.wait_messages(1)
+    wait_for(lambda: not house.queued())
+    os.chmod(house.path("mail/alice/Maildir/new"), 0o500)
+    submit(house, b"Subject: second\r\n\r\nx\r\n")
+    deferred(house, "4.2.1", "alice")
+    assert os.listdir(house.path("mail/alice/Maildir/tmp")) == []
+    assert len(house.mailbox()) == 1
+
+
+def test_old_files_of_tmp_are_removed_and_fresh_ones_stay(house):
+    tmp = house.path("mail/alice/Maildir/tmp")
+    submit(house)
+    house.wait_messages(1)
+    for name, age in (("old", 37 * 3600), ("fresh", 3600)):
+        with open(os.path.join(tmp, name), "w"):
+            pass
+        os.utime(os.path.join(tmp, name), (os.stat(tmp).st_mtime - age,) * 2)
+    house.stop("send")
+    house.start("send")
+    wait_for(lambda: house.log("send").count("event=start-read") == 2, what="a queue that is back")
+    wait_for(lambda: accepted(house), what="mail that is taken again")
+    house.wait_messages(2)
+    assert os.listdir(tmp) == ["fresh"]
+
+
+def test_a_crowd_of_virtual_users_gets_its_mail_at_once():
+    users = [f"u{i}" for i in range(100)]
+    with Instance({"virtualusers": [f"{u}@example.test:{u}/Maildir" for u in users]}) as house:
+        for i in range(3):
+            submit(house, recipients=[f"{u}@example.test" for u in users])
+        for u in users:
+            assert len(house.wait_messages(3, u)) == 3
+        queue_is_empty(house)
+        assert "4.2.1" not in house.log("send")
+
+
+@pytest.mark.parametrize("account", ["7:7", "own", "nogroup"])
+def test_nothing_is_delivered_as_root_or_as_the_house(account):
+    house = Instance()
+    account = {"own": f"{house.uid + 3}:{house.uid + 3}", "nogroup": f"{house.uid + 19}:0"}.get(account, account)
+    house.control("virtualuser", f"{account}:{house.path('mail')}")
+    os.chown(house.path("mail"), *map(int, account.split(":")))
+    with house:
+        submit(house)
+        wait_for(lambda: "spawn-refused" in house.log("send"), what="a refusal")
+        assert house.mailbox() == [] and house.queued()
+
+
+@pytest.mark.parametrize("account", ["0:0", "0:5"])
+def test_root_as_the_virtual_user_is_no_configuration(account):
+    house = Instance(services=("send",))
+    house.control("virtualuser", f"{account}:{house.path('mail')}")
+    house.start("send")
+    assert house.wardens["send"].wait(10) != 0
+    assert "uid other than 0" in house.log("send")
+    house.__exit__(None, None, None)
+
+
+def test_a_killed_local_delivers_later_and_ends_nobody_else(house):
+    submit(house)
+    house.wait_messages(1)
+    for pid in os.listdir("/proc"):
+        if not pid.isdigit():
+            continue
+        try:
+            with open(f"/proc/{pid}/comm") as f:
+                name = f.read().strip()
+            uid = os.stat(f"/proc/{pid}").st_uid
+        except OSError:
+            continue
+        if name == "local" and uid == house.uid + 19:
+            os.kill(int(pid), 11)
+    pids = house.pids("send")
+    submit(house, recipients=["bob@example.test"])
+    house.wait_messages(1, "bob")
+    assert house.pids("send") == pids
