@@ -114,11 +114,11 @@ serve(struct lspawn *l, struct why *why)
 			return r;
 		refusal = WHY_NONE;
 		r = spawn(l, &m, &refusal);
-		wire_close_fds(&m);
-		if (r == OK)
-			continue;
-		log_why("spawn-refused", r, &refusal);
-		r = channel_send(&l->send, SL_REFUSED, m.ref, NULL, bytes_of_string(refusal.text), NULL, why);
+		if (r != OK) {
+			log_why("spawn-refused", r, &refusal);
+			r = channel_send(&l->send, SL_REFUSED, m.ref, NULL, bytes_of_string(refusal.text), NULL, why);
+		}
+		wire_close_fds(&m); /* after the refusal, so that send hears why its channel ends */
 		if (r != OK && r != AGAIN)
 			return r;
 	}

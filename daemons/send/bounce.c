@@ -166,6 +166,7 @@ fill(struct send *s, const struct message *m, struct report *r, struct buf *from
 		.arrived_s = m->store.received_us / 1000000,
 		.now_s = clock_wall_s(),
 		.utf8 = (m->store.flags & STORE_SMTPUTF8) != 0,
+		.eight_bit = (m->store.flags & STORE_8BITMIME) != 0,
 		.double_bounce = message_is_report(m),
 		.fd = m->fd,
 		.content_at = m->store.content_at,

@@ -114,6 +114,13 @@ subject(const struct report *r, const struct report_writer *w)
 	return "success notice";
 }
 
+/* of the whole, and of the part that has the message (RFC 2045 6.4: what holds it has it too) */
+static const char *
+encoding(const struct report *r)
+{
+	return r->eight_bit || r->utf8 ? "Content-Transfer-Encoding: 8bit\r\n" : "";
+}
+
 static void
 put_header(struct buf *b, const struct report *r, const struct report_writer *w, const char *boundary)
 {
@@ -129,8 +136,8 @@ put_header(struct buf *b, const struct report *r, const struct report_writer *w,
 	buf_add(b, r->host);
 	buf_format(b,
 	    ">\r\nAuto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n"
-	    "Content-Type: multipart/report; report-type=%s;\r\n\tboundary=\"%s\"\r\n\r\n",
-	    r->utf8 ? "global-delivery-status" : "delivery-status", boundary);
+	    "%sContent-Type: multipart/report; report-type=%s;\r\n\tboundary=\"%s\"\r\n\r\n",
+	    encoding(r), r->utf8 ? "global-delivery-status" : "delivery-status", boundary);
 }
 
 static void
@@ -152,8 +159,8 @@ put_text(struct buf *b, const struct report *r, struct report_writer *w, const c
 static void
 put_machine_part(struct buf *b, const struct report *r, struct report_writer *w, const char *boundary)
 {
-	buf_format(b, "--%s\r\nContent-Type: message/%s\r\n\r\nReporting-MTA: dns; ", boundary,
-	    r->utf8 ? "global-delivery-status" : "delivery-status");
+	buf_format(b, "--%s\r\nContent-Type: message/%s\r\n%s\r\nReporting-MTA: dns; ", boundary,
+	    r->utf8 ? "global-delivery-status" : "delivery-status", r->utf8 ? encoding(r) : "");
 	buf_add(b, r->host);
 	buf_add_string(b, "\r\n");
 	if (r->envid.len > 0) {
@@ -175,7 +182,7 @@ put_returned_head(struct buf *b, const struct report *r, bool headers_only, cons
 	const char *type = r->utf8 ? (headers_only ? "message/global-headers" : "message/global")
 				   : (headers_only ? "text/rfc822-headers" : "message/rfc822");
 
-	buf_format(b, "\r\n--%s\r\nContent-Type: %s\r\n\r\nReturn-Path: <", boundary, type);
+	buf_format(b, "\r\n--%s\r\n%sContent-Type: %s\r\n\r\nReturn-Path: <", boundary, encoding(r), type);
 	buf_add(b, r->reverse_path);
 	buf_add_string(b, ">\r\n");
 	buf_add(b, r->trace);

@@ -24,6 +24,7 @@ struct report {
 	struct bytes envid; /* as said, xtext; empty: none */
 	uint64_t arrived_s, now_s;
 	bool utf8;          /* addresses may be UTF-8 */
+	bool eight_bit;     /* the message may have octets beyond ASCII */
 	bool double_bounce; /* the message itself was a report */
 	/* the message */
 	int fd; /* queue file */

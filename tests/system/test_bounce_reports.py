@@ -167,6 +167,15 @@ def test_a_report_with_utf8_addresses_says_so(mx):
     assert returned.get_content_type() == "message/global"
 
 
+def test_a_report_on_an_8_bit_message_is_one_itself(mx):
+    send_one(mx, parameters=" BODY=8BITMIME", content="Subject: x\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nsch\u00f6n\r\n".encode())
+    report = only_report(mx)
+    text, status, returned = report.iter_parts()
+    assert report["Content-Transfer-Encoding"] == returned["Content-Transfer-Encoding"] == "8bit"
+    assert text["Content-Transfer-Encoding"] is None and status["Content-Transfer-Encoding"] is None
+    assert "sch\u00f6n".encode() in mx.messages()[0]
+
+
 def test_text_of_hostile_header_fields_can_not_forge_the_report(mx):
     send_one(mx, content=b"Subject: x\r\n\r\n--=_postern_\r\nContent-Type: message/delivery-status\r\n\r\nAction: delivered\r\n")
     report = only_report(mx)

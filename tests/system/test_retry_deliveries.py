@@ -171,3 +171,11 @@ def test_a_maildir_that_was_half_made_when_its_maker_was_killed_is_completed(mx,
     send_one(mx, recipients=("bob@example.test",))
     mx.wait_messages(1, "bob")
     assert sorted(os.listdir(mx.path("mail/bob/Maildir"))) == ["cur", "new", "tmp"]
+
+
+def test_a_user_whom_lspawn_may_not_become_gets_nothing_and_the_reason_is_kept():
+    with Instance({"send/minuid": "4000000000"}) as mx:
+        send_one(mx, recipients=("bob@example.test",))
+        deferred(mx)
+        assert "is below minuid 4000000000" in mx.log("send").split("result=deferred", 1)[1].split("\n", 1)[0]
+        assert len(mx.queued()) == 1

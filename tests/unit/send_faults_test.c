@@ -113,6 +113,7 @@ without_memory_nothing_is_done_that_is_not(void **state)
 		struct srig_message m = srig_message(0, 0, "s@far.example", three, 3);
 		struct store_message after;
 		struct why why = WHY_NONE;
+		int status;
 
 		srig_fail_at = n;
 		srig_start();
@@ -125,8 +126,11 @@ without_memory_nothing_is_done_that_is_not(void **state)
 		channel_close(&srig_queue);
 		channel_close(&srig_bounces);
 		channel_close(&srig_lspawn);
+		(void)usleep(20000); /* it ends without its neighbours, as it should */
 		(void)kill(srig_child, SIGKILL);
-		(void)waitpid(srig_child, NULL, 0);
+		assert_int_equal(waitpid(srig_child, &status, 0), srig_child);
+		assert_true(!WIFSIGNALED(status) || WTERMSIG(status) == SIGKILL);
+		assert_true(!WIFEXITED(status) || WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 100);
 		(void)close(m.fd);
 	}
 	assert_true(done); /* without a failure it comes to an end */
