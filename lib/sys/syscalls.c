@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <sys/mman.h>
@@ -295,6 +296,7 @@ syscalls_filter(uint64_t sets, struct why *why)
 	if (!bad)
 		bad = seccomp_load(f);
 	seccomp_release(f);
+	(void)malloc_trim(0); /* what building it took would be copied with every fork */
 	if (bad)
 		return why_set(why, REFUSED, "the kernel does not take the system call filter (error %d)", -bad);
 	return OK;

@@ -12,26 +12,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static sigset_t outside; /* the mask while waiting, and in children */
-
-static void
-noticed(int signal)
-{
-	(void)signal;
-}
+#define LOOK_MS 250     /* while children run, how soon the end of one is seen when nothing else happens */
+#define LOOK_FULL_MS 10 /* the same when no more may be made */
 
 enum result
 zygote_open(struct zygote *z, int door_fd, unsigned max, struct why *why)
 {
-	struct sigaction sa = { .sa_handler = noticed };
-	sigset_t block;
-
 	*z = (struct zygote){ .door_fd = door_fd, .max = max };
-	(void)sigemptyset(&sa.sa_mask);
-	(void)sigemptyset(&block);
-	(void)sigaddset(&block, SIGCHLD);
-	if (sigaction(SIGCHLD, &sa, NULL) != 0 || sigprocmask(SIG_BLOCK, &block, &outside) != 0)
-		return why_errno(why, BROKEN, "catching SIGCHLD");
+	/* ends of children are looked for, not signalled: a signal each would cost as much as a message */
+	if (signal(SIGCHLD, SIG_DFL) == SIG_ERR)
+		return why_errno(why, BROKEN, "resetting SIGCHLD");
 	return OK;
 }
 
@@ -61,37 +51,32 @@ reap(struct zygote *z)
 	}
 }
 
+/* Looks at the ends of children after it has waited: the next is not made before every death so far has been seen. */
 enum result
 zygote_wait(struct zygote *z, struct why *why)
 {
 	for (;;) {
 		struct pollfd p = { z->n < z->max ? z->door_fd : -1, POLLIN, 0 };
+		int n = poll(&p, 1, z->n == 0 ? -1 : z->n < z->max ? LOOK_MS : LOOK_FULL_MS);
 
+		if (n < 0 && errno != EINTR)
+			return why_errno(why, BROKEN, "waiting at the door");
 		reap(z);
 		if (z->spent)
 			return why_set(why, ABSENT, "a session died of a signal; a fresh process takes over");
-		p.fd = z->n < z->max ? z->door_fd : -1;
-		if (ppoll(&p, 1, NULL, &outside) > 0)
+		if (n > 0)
 			return OK;
-		if (errno != EINTR)
-			return why_errno(why, BROKEN, "waiting at the door");
 	}
 }
 
 enum result
 zygote_fork(struct zygote *z, bool *child, struct why *why)
 {
-	struct sigaction sa = { .sa_handler = SIG_DFL };
 	pid_t pid = _Fork();
 
 	if (pid < 0)
 		return why_errno(why, EXHAUSTED, "making a session's process");
 	*child = pid == 0;
-	if (pid > 0) {
-		z->n++;
-		return OK;
-	}
-	(void)sigaction(SIGCHLD, &sa, NULL);
-	(void)sigprocmask(SIG_SETMASK, &outside, NULL);
+	z->n += pid > 0;
 	return OK;
 }

@@ -18,9 +18,9 @@ struct zygote {
  * is spent (children may still run; the caller ends with PROCESS_SPENT). Reaps children meanwhile. */
 enum result zygote_wait(struct zygote *z, struct why *why);
 
-/* Forks. In the child *child is true, and the signal mask and SIGCHLD are as at program start. EXHAUSTED if the kernel
+/* Forks. In the child *child is true. EXHAUSTED if the kernel
  * has no process left. */
 enum result zygote_fork(struct zygote *z, bool *child, struct why *why);
 
-/* Call once before the first wait: blocks SIGCHLD but while waiting. */
+/* Call once before the first wait. */
 enum result zygote_open(struct zygote *z, int door_fd, unsigned max, struct why *why);
