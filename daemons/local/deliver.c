@@ -179,7 +179,7 @@ is_written(const struct delivery *d)
 }
 
 static void
-flush_messages(struct group *g)
+flush_messages(struct group *g, bool groups)
 {
 	struct flush_job *chain = NULL;
 
@@ -191,8 +191,7 @@ flush_messages(struct group *g)
 		d->flush = (struct flush_job){ .fd = d->file.fd, .dir_fd = -1, .next = chain };
 		chain = &d->flush;
 	}
-	if (chain != NULL)
-		flush_now(chain, chain->fd);
+	flush_now(chain, groups);
 }
 
 static void
@@ -290,7 +289,7 @@ gather(struct group *g, struct channel *send, struct why *why)
 }
 
 enum result
-deliver_run(struct channel *send, struct why *why)
+deliver_run(struct channel *send, bool groups, struct why *why)
 {
 	static struct group g;
 	enum result r;
@@ -299,7 +298,7 @@ deliver_run(struct channel *send, struct why *why)
 	for (;;) {
 		if ((r = gather(&g, send, why)) != OK)
 			return r == ABSENT ? OK : r;
-		flush_messages(&g);
+		flush_messages(&g, groups);
 		name_messages(&g);
 		flush_names(&g);
 		n = g.n;

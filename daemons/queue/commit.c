@@ -18,13 +18,13 @@
 static void collect(struct loop *loop, struct source *s, uint32_t events);
 
 enum result
-commits_open(struct commits *c, struct loop *loop, struct why *why)
+commits_open(struct commits *c, struct loop *loop, bool groups, struct why *why)
 {
 	enum result r;
 
 	c->chain = NULL;
 	c->chain_end = &c->chain;
-	if ((r = flush_open(&c->flush, FLUSHERS, c->place->root, why)) != OK)
+	if ((r = flush_open(&c->flush, FLUSHERS, groups ? c->place->root : -1, why)) != OK)
 		return r;
 	c->done = (struct source){ .fd = flush_fd(&c->flush), .ready = collect };
 	return loop_watch(loop, &c->done, EPOLLIN, why);

@@ -19,8 +19,8 @@ struct commits {
 	uint64_t begun, finished; /* flushes, in order; see spares_take */
 };
 
-/* Starts the flushers. */
-enum result commits_open(struct commits *c, struct loop *loop, struct why *why);
+/* Starts the flushers; `groups`: see flush_may_trust_groups. */
+enum result commits_open(struct commits *c, struct loop *loop, bool groups, struct why *why);
 
 /* Makes a file for a transaction whose envelope is complete, and *writer: a description of its own, for writing only, at
  * the place of the content. The caller closes it. */

@@ -60,7 +60,7 @@ wire_modules(struct queue *q)
 }
 
 static enum result
-start(struct queue *q, const struct process *self, uint64_t least_free, struct why *why)
+start(struct queue *q, const struct process *self, uint64_t least_free, bool groups, struct why *why)
 {
 	enum result r;
 
@@ -70,7 +70,7 @@ start(struct queue *q, const struct process *self, uint64_t least_free, struct w
 		return r;
 	q->loop.idle = idle;
 	q->loop.hurry = true;
-	if ((r = commits_open(&q->commits, &q->loop, why)) != OK ||
+	if ((r = commits_open(&q->commits, &q->loop, groups, why)) != OK ||
 	    (r = feed_open(&q->feed, &q->loop, QUEUE_SEND_FD, why)) != OK ||
 	    (r = intake_open(&q->intake, &q->loop, QUEUE_POLICY_DOOR_FD, QUEUE_BOUNCES_FD, why)) != OK)
 		return r;
@@ -84,11 +84,12 @@ main(int argc, char *argv[])
 	struct process self = process_begin(argc, argv, &queue_privileges);
 	struct control control = CONTROL_NONE;
 	struct why why = WHY_NONE;
+	bool groups = flush_may_trust_groups();
 	enum result r;
 
 	if ((r = process_inherit(&self, &why)) != OK || (r = process_confine(&self, &why)) != OK ||
 	    (r = control_open(&control, CONTROL_FD, "queue", &why)) != OK ||
-	    (r = start(&queue, &self, control_number(&control, ITEM_QUEUEFREE), &why)) != OK)
+	    (r = start(&queue, &self, control_number(&control, ITEM_QUEUEFREE), groups, &why)) != OK)
 		return process_refuse(&self, r, &why);
 	log_simple(SEVERITY_INFO, "start", "purpose", queue_privileges.purpose);
 	if ((r = loop_run(&queue.loop, &why)) == OK)

@@ -9,13 +9,30 @@
 #include <errno.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #define STACK (64u << 10)
 #define GROUP_PATIENCE_MS 20 /* a group that runs longer is overtaken */
 #define GROUP_SLOW_MS 150    /* after one that took longer, something else fills this filesystem: */
 #define SINGLE_FOR_MS 30000  /* file by file for so long */
+
+bool
+flush_may_trust_groups(void)
+{
+	unsigned long major, minor;
+	struct utsname u;
+	char *end;
+
+	if (uname(&u) != 0)
+		return false;
+	major = strtoul(u.release, &end, 10);
+	minor = *end == '.' ? strtoul(end + 1, NULL, 10) : 0;
+	return major > 5 || (major == 5 && minor >= 17);
+}
 
 static bool
 flush_one(int fd, struct flush_job *j)
@@ -58,11 +75,24 @@ flush_chain(struct flush_job *chain, int group_fd)
 	return good;
 }
 
-void
-flush_now(struct flush_job *chain, int group_fd)
+static bool
+is_on_one_filesystem(const struct flush_job *chain)
 {
-	if (chain != NULL && chain->next != NULL && group_fd >= 0)
-		(void)flush_chain(chain, group_fd);
+	struct stat first, other;
+
+	if (fstat(chain->fd, &first) != 0)
+		return false;
+	for (const struct flush_job *j = chain->next; j != NULL; j = j->next)
+		if (fstat(j->fd, &other) != 0 || other.st_dev != first.st_dev)
+			return false;
+	return true;
+}
+
+void
+flush_now(struct flush_job *chain, bool groups)
+{
+	if (groups && chain != NULL && chain->next != NULL && is_on_one_filesystem(chain))
+		(void)flush_chain(chain, chain->fd);
 	else
 		for (struct flush_job *j = chain; j != NULL; j = j->next)
 			flush_single(j);

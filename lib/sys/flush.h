@@ -38,6 +38,10 @@ struct flush {
 	uint64_t n_groups, n_singles, n_flushed; /* for the log and tests */
 };
 
+/* Whether this kernel tells all failures of a syncfs (Linux 5.17; before that some were lost, and a group must not be
+ * trusted). Call before process_confine. */
+bool flush_may_trust_groups(void);
+
 /* Starts n threads (1 to FLUSH_THREADS_MAX). group_fd: any descriptor on the filesystem of all jobs (kept, the
  * caller's), or -1 for no groups. EXHAUSTED: no threads. In place: *f must not move. */
 enum result flush_open(struct flush *f, unsigned n, int group_fd, struct why *why);
@@ -57,6 +61,6 @@ void flush_poke(struct flush *f);
 /* Waits for what runs, ends the threads; jobs not begun come back as BROKEN by flush_collect. */
 void flush_close(struct flush *f);
 
-/* Without threads, for who may wait: flushes the chain now, as one group if it has more than one. group_fd as above.
- * Each job's r and error are set. */
-void flush_now(struct flush_job *chain, int group_fd);
+/* Without threads, for who may wait: flushes the chain now; as a group if `groups` (see flush_may_trust_groups), it has
+ * more than one job and all lie on one filesystem. Each job's r and error are set. */
+void flush_now(struct flush_job *chain, bool groups);

@@ -173,7 +173,7 @@ begin_run(void)
 		enum result result;
 
 		(void)close(fds[0]);
-		result = deliver_run(&send, &why);
+		result = deliver_run(&send, true, &why);
 		_exit(result == OK ? 0 : 1);
 	}
 	(void)close(fds[1]);
