@@ -4,11 +4,37 @@
 #include "send_rig.h"
 
 #include "failing.h"
+#include "send/send.h"
+#include "sys/clock.h"
 
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+/* announces m under n ids that follow its own, as credit allows */
+static void
+announce_many(struct srig_message *m, unsigned n, uint32_t *credit)
+{
+	static struct wire_buffer room;
+	struct why why = WHY_NONE;
+	struct wire_message w;
+
+	for (unsigned i = 0; i < n; i++) {
+		struct pollfd p = { srig_queue.fd, POLLIN, 0 };
+
+		while (poll(&p, 1, *credit == 0 ? 2000 : 0) > 0) {
+			assert_int_equal(channel_receive(&srig_queue, &room, &w, &why), OK);
+			assert_int_equal(w.type, QS_CREDIT);
+			*credit += ((const struct qs_credit *)w.body)->n;
+		}
+		assert_true(*credit > 0);
+		m->id = id_of_number(id_number(&m->id) + 1);
+		announce(m);
+		--*credit;
+	}
+}
 
 static void
 a_user_whose_deliveries_hang_leaves_room_for_others(void **state)
@@ -18,26 +44,12 @@ a_user_whose_deliveries_hang_leaves_room_for_others(void **state)
 	struct wire_message w;
 	struct channel joe, ann;
 	struct why why = WHY_NONE;
-	uint32_t credit = 0, ref;
+	uint32_t ref, credit = 0;
 
 	(void)state;
 	srig_start();
 	anns.id = id_of_number(id_number(&joes.id) - 1); /* joe's are counted up */
-	for (int i = 0; i < 20000; i++) {                /* as much as it asks for, and then ann's */
-		struct pollfd p = { srig_queue.fd, POLLIN, 0 };
-
-		while (credit == 0 || poll(&p, 1, 0) > 0) {
-			if (poll(&p, 1, 1000) <= 0)
-				break;
-			assert_int_equal(channel_receive(&srig_queue, &room, &w, &why), OK);
-			assert_int_equal(w.type, QS_CREDIT);
-			credit += ((const struct qs_credit *)w.body)->n;
-		}
-		assert_true(credit > 0);
-		joes.id = id_of_number(id_number(&joes.id) + 1);
-		announce(&joes);
-		credit--;
-	}
+	announce_many(&joes, 20000, &credit);            /* as much as it asks for, and then ann's */
 	announce(&anns);
 	joe = expect_spawn(2001);
 	ann = expect_spawn(2002);
@@ -49,6 +61,54 @@ a_user_whose_deliveries_hang_leaves_room_for_others(void **state)
 	deliver_answer(&joe, ref, SD_DELIVERED, ""); /* it goes on as soon as they do */
 	assert_int_equal(channel_receive(&srig_queue, &room, &w, &why), OK);
 	assert_int_equal(w.type, QS_DONE);
+}
+
+static unsigned
+resident_kib(void)
+{
+	char path[64], line[256];
+	unsigned kib = 0;
+	FILE *f;
+
+	(void)snprintf(path, sizeof path, "/proc/%d/status", srig_child);
+	f = fopen(path, "r");
+	assert_non_null(f);
+	while (fgets(line, sizeof line, f) != NULL)
+		(void)sscanf(line, "VmRSS: %u", &kib);
+	(void)fclose(f);
+	return kib;
+}
+
+#define MANY 100000
+
+static void
+a_hundred_thousand_that_wait_are_light_and_asked_for_piece_by_piece(void **state)
+{
+	struct srig_message m = srig_simple("joe@local.example");
+	struct pollfd p = { 0 };
+	static struct wire_buffer room;
+	struct wire_message w;
+	struct why why = WHY_NONE;
+	unsigned before, asked = 0;
+	uint32_t credit = 0;
+
+	(void)state;
+	assert_int_equal(store_put_later(m.fd, 1, clock_wall_s() + 5000), OK);
+	srig_start();
+	announce_many(&m, 1000, &credit);
+	before = resident_kib();
+	announce_many(&m, MANY - 1000, &credit);
+	expect_silence(&srig_queue, 200);
+#if !defined(__SANITIZE_ADDRESS__)
+	assert_in_range(resident_kib(), 1, before + 10000);
+#endif
+	assert_int_equal(kill(srig_child, SIGALRM), 0);
+	p = (struct pollfd){ srig_queue.fd, POLLIN, 0 };
+	for (; poll(&p, 1, 200) > 0; asked++) {
+		assert_int_equal(channel_receive(&srig_queue, &room, &w, &why), OK);
+		assert_int_equal(w.type, QS_FETCH);
+	}
+	assert_in_range(asked, 100, IN_HAND_MAX / 2);
 }
 
 /* plays everybody until nothing more comes; what became of m */
@@ -145,6 +205,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		rig(a_user_whose_deliveries_hang_leaves_room_for_others),
+		rig(a_hundred_thousand_that_wait_are_light_and_asked_for_piece_by_piece),
 		rig(without_memory_nothing_is_done_that_is_not),
 	};
 
