@@ -8,8 +8,8 @@
 #include "sys/log.h"
 #include "wire/client_resolve.h"
 
-#include <fcntl.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define QUESTIONS_WAITING 4096
 
@@ -50,12 +50,21 @@ ended(struct port *port, enum result r, struct why *why)
 
 static const struct port_events name_events = { answered, ended };
 
+/* the number of a doorway that is not there may be anything's by now */
+static bool
+is_doorway(int fd)
+{
+	int type = 0;
+	socklen_t len = sizeof type;
+
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_DGRAM;
+}
+
 void
 names_open(struct policy *p)
 {
 	p->names.port.channel.fd = -1;
-	p->names.wanted = control_number(p->settings.control, ITEM_PEERNAMES) != 0 &&
-	    fcntl(POLICY_RESOLVE_FD, F_GETFD) >= 0;
+	p->names.wanted = control_number(p->settings.control, ITEM_PEERNAMES) != 0 && is_doorway(POLICY_RESOLVE_FD);
 }
 
 static bool

@@ -47,7 +47,7 @@ connect_to_queue(const char *run, struct channel *c, struct why *why)
 		return why_set(why, MALFORMED, "%s is too long", run);
 	door = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (door < 0 || connect(door, (const struct sockaddr *)&un, sizeof un) != 0)
-		r = why_errno(why, errno == ECONNREFUSED || errno == ENOENT ? ABSENT : result_of_errno(errno),
+		r = why_errno(why, errno == ECONNREFUSED || errno == ENOENT ? AGAIN : result_of_errno(errno),
 		    "%s (is the service `send` up?)", un.sun_path);
 	else
 		r = door_open(door, &queue_control_protocol, true, c, why);
