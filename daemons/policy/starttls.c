@@ -12,7 +12,6 @@
 #include "wire/policy_tls.h"
 #include "wire/tls_keyload.h"
 
-#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
