@@ -1,6 +1,8 @@
 """Deliveries into Maildirs: as whom, what defers, what comes back, what is left on disk."""
 import os
 import stat
+import subprocess
+import time
 
 import pytest
 from instance import Instance, wait_for
@@ -198,3 +200,47 @@ def test_a_killed_local_delivers_later_and_ends_nobody_else(house):
     submit(house, recipients=["bob@example.test"])
     house.wait_messages(1, "bob")
     assert house.pids("send") == pids
+
+
+@pytest.fixture
+def small_disk(house):
+    """The home on a filesystem of 256 KiB."""
+    mail = house.path("mail")
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k,mode=700", "small", mail], capture_output=True).returncode != 0:
+        pytest.skip("no right to mount")
+    os.chown(mail, house.uid + 19, house.uid + 19)
+    yield house
+    for service in list(house.wardens)[::-1]:
+        house.stop(service)
+    subprocess.run(["umount", "-l", mail], check=True)
+
+
+@pytest.mark.parametrize("octets", [180_000, 240_000, 400_000])
+def test_a_full_disk_defers_what_does_not_fit_and_nothing_else(small_disk, octets):
+    body = (b"x" * 998 + b"\r\n") * (octets // 1000)
+    submit(small_disk, b"Subject: fits\r\n\r\n" + b"y" * 900 + b"\r\n")
+    small_disk.wait_messages(1)
+    for _ in range(2):
+        submit(small_disk, b"Subject: large\r\n\r\n" + body)
+    deferred(small_disk, "4.2.2", "alice")
+    assert os.listdir(small_disk.path("mail/alice/Maildir/tmp")) == []
+    submit(small_disk, b"Subject: fits as well\r\n\r\nz\r\n")
+    wait_for(lambda: any(b"fits as well" in m for m in small_disk.messages()))
+    for message in small_disk.messages():
+        assert b"Subject: fits" in message or message.count(b"x" * 998) == octets // 1000
+
+
+def test_tmp_on_another_filesystem_defers_and_leaves_nothing(house):
+    submit(house)
+    house.wait_messages(1)
+    tmp = house.path("mail/alice/Maildir/tmp")
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmp", tmp], capture_output=True).returncode != 0:
+        pytest.skip("no right to mount")
+    try:
+        os.chown(tmp, house.uid + 19, house.uid + 19)
+        time.sleep(5)  # the Maildir is opened anew
+        submit(house)
+        deferred(house, "4.2.1", "alice")
+        assert os.listdir(tmp) == [] and len(house.mailbox()) == 1
+    finally:
+        subprocess.run(["umount", "-l", tmp], check=True)
