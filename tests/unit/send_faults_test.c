@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -111,6 +112,51 @@ a_hundred_thousand_that_wait_are_light_and_asked_for_piece_by_piece(void **state
 	assert_in_range(asked, 100, IN_HAND_MAX / 2);
 }
 
+static void
+a_file_that_is_no_message_harms_nobody(void **state)
+{
+	static const uint8_t zeros[4096];
+	struct srig_message bad = { .id = id_of_number(77) }, cut = srig_simple("joe@local.example"),
+			    good = srig_simple("joe@local.example");
+	struct channel local;
+
+	(void)state;
+	bad.fd = memfd_create("damaged", MFD_CLOEXEC);
+	assert_int_equal(write(bad.fd, zeros, sizeof zeros), sizeof zeros);
+	assert_int_equal(ftruncate(cut.fd, 90), 0);
+	srig_start();
+	announce(&bad);
+	announce(&cut);
+	announce(&good);
+	local = expect_spawn(2001);
+	deliver_answer(&local, expect_delivery(&local, &good, "joe@local.example"), SD_DELIVERED, "");
+	expect_done(&good);
+	expect_silence(&srig_queue, 50);
+	channel_close(&local);
+}
+
+static void
+twenty_thousand_recipients_are_begun_piece_by_piece(void **state)
+{
+	static struct srig_recipient many[STORE_RECIPIENTS_MAX];
+	struct srig_message big, small = srig_simple("joe@local.example");
+	struct channel local;
+
+	(void)state;
+	for (size_t i = 0; i < nitems(many); i++)
+		many[i] = (struct srig_recipient){ "someone@far.example", 0 };
+	big = srig_message(0, 0, "s@far.example", many, STORE_RECIPIENTS_MAX);
+	srig_start();
+	announce(&big);
+	announce(&small);
+	local = expect_spawn(2001); /* before the other's end, which nobody has read yet */
+	(void)expect_delivery(&local, &small, "joe@local.example");
+	for (uint32_t i = 0; i < STORE_RECIPIENTS_MAX; i++)
+		expect_status(&big, i, STORE_WAITING, "4.4.4 ");
+	(void)expect_later(&big);
+	channel_close(&local);
+}
+
 /* plays everybody until nothing more comes; what became of m */
 static uint16_t
 play(const struct srig_message *m)
@@ -206,6 +252,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		rig(a_user_whose_deliveries_hang_leaves_room_for_others),
 		rig(a_hundred_thousand_that_wait_are_light_and_asked_for_piece_by_piece),
+		rig(a_file_that_is_no_message_harms_nobody),
+		rig(twenty_thousand_recipients_are_begun_piece_by_piece),
 		rig(without_memory_nothing_is_done_that_is_not),
 	};
 
