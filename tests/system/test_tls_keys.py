@@ -17,6 +17,15 @@ from instance import BIN, Instance, wait_for
 from tls_rig import Certificates, SecureSession, context, openssl
 
 
+def is_sanitized():
+    with open(f"{BIN}/tls", "rb") as f:
+        return b"__asan_init" in f.read()
+
+
+# a sanitizer catches the signal itself, and maps terabytes
+plain_only = pytest.mark.skipif(is_sanitized(), reason="the sanitizers' build")
+
+
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory):
     c = Certificates(str(tmp_path_factory.mktemp("keys")))
@@ -132,6 +141,7 @@ def family(pids):
     return out
 
 
+@plain_only
 def test_no_process_has_the_private_numbers(certificates):
     c = certificates
     needles = secrets_of(c.path("one.key"))
@@ -175,6 +185,7 @@ def holds_itself(needles):
     return holds(os.getpid(), [bytes(keep)])
 
 
+@plain_only
 def test_a_session_killed_ends_alone_and_the_next_generation_is_laid_out_anew(certificates):
     c = certificates
     with start(c) as mx:
