@@ -43,6 +43,9 @@ struct group {
 	struct open_maildir maildirs[MAILDIRS_MAX];
 	size_t n_maildirs;
 	uint64_t maildirs_since_ms;
+	bool home_is_known; /* as it was when the group began */
+	enum result home;
+	struct why home_why;
 };
 
 static void
@@ -71,7 +74,7 @@ fail(struct delivery *d, enum result r, const struct why *why)
 
 /* qmail's signs that the user is at work on the mailbox, or that somebody else could be */
 static enum result
-check_home(struct why *why)
+look_at_home(struct why *why)
 {
 	struct stat st;
 
@@ -82,6 +85,17 @@ check_home(struct why *why)
 	if (st.st_mode & (S_IWGRP | S_IWOTH))
 		return why_set(why, REFUSED, "the home directory can be written by others");
 	return OK;
+}
+
+static enum result
+check_home(struct group *g, struct why *why)
+{
+	if (!g->home_is_known) {
+		g->home_why = WHY_NONE;
+		g->home = look_at_home(&g->home_why);
+		g->home_is_known = true;
+	}
+	return g->home == OK ? OK : why_set(why, g->home, "%s", g->home_why.text);
 }
 
 /* a place for one more: a new one, or that of one which this group does not use */
@@ -138,7 +152,7 @@ write_message(struct group *g, struct delivery *d, const struct wire_message *m,
 		fields[TRACE], -1 };
 	enum result r;
 
-	if ((r = check_home(why)) != OK) {
+	if ((r = check_home(g, why)) != OK) {
 		d->unsafe = true;
 		return r;
 	}
@@ -243,6 +257,7 @@ answer(struct group *g, struct channel *send, struct why *why)
 			return r;
 	}
 	g->n = 0;
+	g->home_is_known = false;
 	return OK;
 }
 

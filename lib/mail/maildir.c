@@ -154,12 +154,15 @@ static void
 name_delivery(char name[MAILDIR_NAME_MAX])
 {
 	static uint32_t count, random;
+	static pid_t pid;
 	uint64_t now = clock_wall_us();
 
 	if (random == 0 && getrandom(&random, sizeof random, 0) != sizeof random)
 		random = 1;
+	if (pid == 0)
+		pid = getpid(); /* local never forks */
 	(void)snprintf(name, MAILDIR_NAME_MAX, "%llu.M%lluP%dQ%uR%08x.postern", (unsigned long long)(now / 1000000),
-	    (unsigned long long)(now % 1000000), (int)getpid(), ++count, random);
+	    (unsigned long long)(now % 1000000), (int)pid, ++count, random);
 }
 
 enum result

@@ -102,14 +102,20 @@ report_add(struct report_writer *w, const struct report *r, const struct report_
 	w->n_omitted++;
 }
 
+static bool
+has_action(const struct report_writer *w, struct bytes line)
+{
+	return w->status.len > 0 && memmem(w->status.at, w->status.len, line.at, line.len) != NULL;
+}
+
 static const char *
 subject(const struct report *r, const struct report_writer *w)
 {
 	if (r->double_bounce)
 		return "failure notice: a report that could not be delivered";
-	if (memmem(w->status.at, w->status.len, "\r\nAction: failed", 16) != NULL)
+	if (has_action(w, BYTES("\r\nAction: failed")))
 		return "failure notice";
-	if (memmem(w->status.at, w->status.len, "\r\nAction: delayed", 17) != NULL)
+	if (has_action(w, BYTES("\r\nAction: delayed")))
 		return "delay notice";
 	return "success notice";
 }
