@@ -300,6 +300,39 @@ a_spawn_that_is_refused_defers_with_its_reason(void **state)
 }
 
 static void
+a_process_with_nothing_to_do_makes_room_for_another_user(void **state)
+{
+	struct srig_message joes = srig_simple("joe@local.example"), anns = srig_simple("ann@local.example");
+	static struct wire_buffer room;
+	struct wire_message end;
+	struct why why = WHY_NONE;
+	struct channel joe, ann;
+	uint32_t ref;
+
+	(void)state;
+	dir_put(&srig_dir, "concurrencylocal", "1\n");
+	srig_start();
+	announce(&joes);
+	joe = expect_spawn(2001);
+	ref = expect_delivery(&joe, &joes, "joe@local.example");
+	announce(&anns);
+	expect_silence(&srig_lspawn, 50); /* one at a time */
+	deliver_answer(&joe, ref, SD_DELIVERED, "");
+	expect_done(&joes);
+	assert_int_equal(channel_receive(&joe, &room, &end, &why), ABSENT);
+	ann = expect_spawn(2002);
+	deliver_answer(&ann, expect_delivery(&ann, &anns, "ann@local.example"), SD_DELIVERED, "");
+	expect_done(&anns);
+	expect_silence(&srig_queue, 50);
+	announce(&joes); /* now ann's is idle */
+	joe = expect_spawn(2001);
+	assert_int_equal(channel_receive(&ann, &room, &end, &why), ABSENT);
+	(void)expect_delivery(&joe, &joes, "joe@local.example");
+	channel_close(&joe);
+	channel_close(&ann);
+}
+
+static void
 what_is_held_is_neither_begun_nor_lost(void **state)
 {
 	struct srig_message m = srig_message(0, 0, "s@far.example", one_of_them_missing, 2);
@@ -425,6 +458,7 @@ main(int argc, char *argv[])
 		rig(a_local_that_dies_defers_its_own_and_the_next_one_takes_over),
 		rig(a_local_that_talks_nonsense_is_not_listened_to),
 		rig(a_spawn_that_is_refused_defers_with_its_reason),
+		rig(a_process_with_nothing_to_do_makes_room_for_another_user),
 		rig(what_is_held_is_neither_begun_nor_lost),
 		rig(what_is_deleted_under_way_is_forgotten),
 		rig(an_administrator_may_return_a_message_untried),
