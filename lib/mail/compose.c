@@ -116,6 +116,29 @@ rewrite(void *ctx, const struct address *a, struct why *why)
 	return w->recipients ? compose_recipient(w->c, a->text, why) : OK;
 }
 
+static enum result
+take_addresses(struct rewriting *w, struct bytes field, size_t colon, struct why *why)
+{
+	struct buf *header = &w->c->header;
+	size_t before = header->len;
+	struct why unread = WHY_NONE;
+	enum result r;
+
+	if (!w->drop)
+		buf_add(header, bytes_first(field, colon + 1));
+	r = address_list(w->value, rewrite, w, &unread);
+	if (r == MALFORMED && !w->recipients) { /* its reader may make something of it; nobody is left out */
+		header->len = before;
+		buf_add(header, field);
+		return OK;
+	}
+	if (r != OK)
+		return why_set(why, r, "%s", unread.text);
+	if (!w->drop)
+		buf_add(header, bytes_skip(w->value, w->done));
+	return OK;
+}
+
 /* name: without the colon. A field's value may have several lines; it ends with LF */
 static enum result
 take_field(struct compose *c, struct bytes field, unsigned *seen, bool resent, struct why *why)
@@ -123,7 +146,6 @@ take_field(struct compose *c, struct bytes field, unsigned *seen, bool resent, s
 	size_t colon = bytes_find(field, ':');
 	struct bytes name = bytes_trim(bytes_first(field, colon));
 	struct rewriting w = { .c = c, .value = bytes_skip(field, colon + 1) };
-	enum result r;
 
 	for (size_t i = 0; i < nitems(fields); i++) {
 		if (!bytes_equal_nocase(name, bytes_of_string(fields[i].name)))
@@ -135,13 +157,7 @@ take_field(struct compose *c, struct bytes field, unsigned *seen, bool resent, s
 		w.recipients = fields[i].to && c->take_recipients && resent == ((fields[i].seen & SEEN_RESENT) != 0);
 		if (fields[i].kind == PLAIN || (w.drop && !w.recipients))
 			break;
-		if (!w.drop)
-			buf_add(&c->header, bytes_first(field, colon + 1));
-		if ((r = address_list(w.value, rewrite, &w, why)) != OK)
-			return r;
-		if (!w.drop)
-			buf_add(&c->header, bytes_skip(w.value, w.done));
-		return OK;
+		return take_addresses(&w, field, colon, why);
 	}
 	if (!w.drop)
 		buf_add(&c->header, field);

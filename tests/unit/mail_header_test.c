@@ -263,6 +263,7 @@ headers_are_completed(void **state)
 		{ "Bcc : c@d.test\nTo: a@b.test\n", "To: a@b.test\n" OUR_DATE OUR_ID OUR_FROM },
 		{ "Resent-To: a@b.test\nResent-Bcc: c@d.test\nTo: z\n",
 		    "Resent-To: a@b.test\nTo: z@host.test\nResent-" OUR_DATE "Resent-" OUR_ID "Resent-" OUR_FROM },
+		{ "From: Cron Daemon\nTo: a, b c <\n", "From: Cron Daemon\nTo: a, b c <\n" OUR_DATE OUR_ID },
 		{ "To: a@[127.0.0.1]\n", "To: a@[127.0.0.1]\n" OUR_DATE OUR_ID OUR_FROM },
 	};
 
