@@ -429,13 +429,15 @@ def test_when_policy_dies_the_session_says_so_and_the_next_is_served(mx):
         with session(own) as s, session(own) as t:
             s.transaction()
             begin_data(t)
-            os.kill(own.pids("smtpd")["policy"], 9)
+            policy = own.pids("smtpd")["policy"]
+            os.kill(policy, 9)
             code, text = s.say("RCPT TO:<bob@example.test>")
             assert code == 421 and b"4.3.2" in text
             assert s.is_over()
             t.send(b"Subject: half\r\n\r\nx\r\n.\r\n")
             assert t.reply()[0] == 421
             assert t.is_over()
+        wait_for(lambda: own.pids("smtpd").get("policy", policy) != policy, 20, "a fresh policy")
         wait_for(own.answers, 20, "a new generation")
         with session(own) as s:
             s.transaction()
@@ -455,10 +457,11 @@ def test_a_session_that_is_killed_is_nobody_elses_end(mx):
             begin_data(first)
             second.transaction()
             zygote = own.pids("smtpd")["smtpd"]
+            wait_for(lambda: len(children_of(zygote)) == 2, 5, "the end of the session that only looked")
             victims = children_of(zygote)
-            assert len(victims) >= 2
             first.send(b"Subject: begun\r\n")
             os.kill(min(victims), 9)
+            wait_for(lambda: own.pids("smtpd").get("smtpd", zygote) != zygote, 20, "a fresh zygote")
             wait_for(own.answers, 20, "somebody who answers")
             assert own.mailbox() == [] and own.queued() == []
             if first.is_over(1):
