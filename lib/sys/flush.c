@@ -108,13 +108,13 @@ may_group(const struct flush *f, uint64_t now)
 static struct flush_job *
 take_one(struct flush *f)
 {
-	struct flush_job *j = f->todo;
+	struct flush_job *j = f->pending;
 
-	f->todo = j->next;
-	if (f->todo == NULL)
-		f->todo_end = &f->todo;
+	f->pending = j->next;
+	if (f->pending == NULL)
+		f->pending_end = &f->pending;
 	j->next = NULL;
-	f->n_todo--;
+	f->n_pending--;
 	f->n_singles++;
 	return j;
 }
@@ -123,11 +123,11 @@ take_one(struct flush *f)
 static struct flush_job *
 take_all(struct flush *f, uint64_t now)
 {
-	struct flush_job *chain = f->todo;
+	struct flush_job *chain = f->pending;
 
-	f->todo = NULL;
-	f->todo_end = &f->todo;
-	f->n_todo = 0;
+	f->pending = NULL;
+	f->pending_end = &f->pending;
+	f->n_pending = 0;
 	f->group_runs = true;
 	f->group_began_ms = now;
 	f->n_groups++;
@@ -143,11 +143,11 @@ take(struct flush *f, bool *grouped)
 
 		if (f->closing)
 			return NULL;
-		if (f->todo != NULL && may_group(f, now) && !f->group_runs) {
+		if (f->pending != NULL && may_group(f, now) && !f->group_runs) {
 			*grouped = true;
 			return take_all(f, now);
 		}
-		if (f->todo != NULL && (!may_group(f, now) || now - f->group_began_ms >= GROUP_PATIENCE_MS)) {
+		if (f->pending != NULL && (!may_group(f, now) || now - f->group_began_ms >= GROUP_PATIENCE_MS)) {
 			*grouped = false;
 			return take_one(f);
 		}
@@ -181,7 +181,7 @@ end_group(struct flush *f, bool good)
 	f->group_runs = false;
 	if (!good || now - f->group_began_ms > GROUP_SLOW_MS)
 		f->single_until_ms = now + SINGLE_FOR_MS;
-	if (f->n_todo > 1 && !may_group(f, now))
+	if (f->n_pending > 1 && !may_group(f, now))
 		(void)pthread_cond_broadcast(&f->work);
 }
 
@@ -232,7 +232,7 @@ enum result
 flush_open(struct flush *f, unsigned n, int group_fd, struct why *why)
 {
 	*f = (struct flush){ .group_fd = group_fd, .event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
-	f->todo_end = &f->todo;
+	f->pending_end = &f->pending;
 	if (f->event_fd < 0)
 		return why_errno(why, EXHAUSTED, "making an event descriptor");
 	(void)pthread_mutex_init(&f->lock, NULL);
@@ -257,10 +257,10 @@ wanted(const struct flush *f)
 {
 	uint64_t now = clock_ms();
 
-	if (f->todo == NULL)
+	if (f->pending == NULL)
 		return 0;
 	if (!may_group(f, now) || (f->group_runs && now - f->group_began_ms >= GROUP_PATIENCE_MS))
-		return f->n_todo < f->n_idle ? f->n_todo : f->n_idle;
+		return f->n_pending < f->n_idle ? f->n_pending : f->n_idle;
 	return f->group_runs || f->n_idle == 0 ? 0 : 1;
 }
 
@@ -275,9 +275,9 @@ flush_submit(struct flush *f, struct flush_job *chain)
 	for (; last->next != NULL; last = last->next)
 		n++;
 	(void)pthread_mutex_lock(&f->lock);
-	*f->todo_end = chain;
-	f->todo_end = &last->next;
-	f->n_todo += n;
+	*f->pending_end = chain;
+	f->pending_end = &last->next;
+	f->n_pending += n;
 	wake = wanted(f);
 	(void)pthread_mutex_unlock(&f->lock);
 	while (wake-- > 0)
@@ -321,14 +321,14 @@ flush_close(struct flush *f)
 	for (unsigned i = 0; i < f->n_threads; i++)
 		(void)pthread_join(f->threads[i], NULL);
 	f->n_threads = 0;
-	for (struct flush_job *j = f->todo; j != NULL; j = j->next) {
+	for (struct flush_job *j = f->pending; j != NULL; j = j->next) {
 		j->r = BROKEN;
 		j->error = ECANCELED;
 	}
-	if (f->todo != NULL) {
-		*f->todo_end = f->done;
-		f->done = f->todo;
-		f->todo = NULL;
+	if (f->pending != NULL) {
+		*f->pending_end = f->done;
+		f->done = f->pending;
+		f->pending = NULL;
 	}
 	(void)close(f->event_fd);
 	f->event_fd = -1;

@@ -26,9 +26,9 @@ struct flush_job {
 struct flush {
 	pthread_mutex_t lock;
 	pthread_cond_t work;
-	struct flush_job *todo, **todo_end;
+	struct flush_job *pending, **pending_end;
 	struct flush_job *done;
-	unsigned n_todo, n_idle, n_threads;
+	unsigned n_pending, n_idle, n_threads;
 	pthread_t threads[FLUSH_THREADS_MAX];
 	int event_fd;
 	int group_fd; /* on the filesystem, for syncfs; -1: never in groups */
