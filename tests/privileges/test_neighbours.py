@@ -53,7 +53,8 @@ class Process:
         self.may, self.ends = MAY[name], {}
         self.dir = tempfile.mkdtemp(prefix='neighbour.')
         os.chmod(self.dir, 0o755)
-        for d, owner in (('empty', 0), ('queue', drill.UID), ('home', drill.UID), ('etc', 0), ('etc/send', 0), ('etc/smtpd', 0)):
+        services = [('etc/' + s, 0) for s in sorted({m['service'] for m in PLAN['members']})]
+        for d, owner in (('empty', 0), ('queue', drill.UID), ('home', drill.UID), ('etc', 0), *services):
             os.mkdir(self.path(d), 0o755 if owner == 0 else 0o700)
             os.chown(self.path(d), owner, owner)
         for item, text in self.CONTROL.items():
@@ -266,3 +267,22 @@ def test_queue_goes_on_whatever_a_client_says():
         os.close(fds[0])
     finally:
         queue.close()
+
+
+def test_resolve_goes_on_whatever_a_client_says():
+    messages = next(e['messages'] for e in PLAN['edges'] if e['protocol'] == 'client_resolve')
+    resolve = Process('resolve')
+    try:
+        assert resolve.confined(), resolve.said()
+        before = resolve.n_fds()
+        for what, packet, n_fds in nonsense(messages, 'resolve'):
+            end = converse(resolve.ends['policy-door'])
+            throw(end, packet, n_fds)
+            end.close()
+            throw(resolve.ends['policy-door'], packet, n_fds)
+            settle(resolve)
+            assert resolve.check(what), '%s: it ended\n%s' % (what, resolve.said())
+        time.sleep(0.2)
+        assert resolve.n_fds() < before + 20, 'it keeps descriptors'
+    finally:
+        resolve.close()
