@@ -58,6 +58,7 @@ grep -q "uid $(id -u carol)" /home/carol/Maildir/new/* || fail "the trace does n
 step look
 postern plan --live || fail "the plan is not what runs"
 postern queue list >/dev/null
+mailq >/dev/null && newaliases || fail "mailq or newaliases"
 setpriv --reuid carol --regid carol --clear-groups postern queue list >/dev/null 2>&1 && fail "anybody can list the queue"
 grep -q 'event=accept' /var/log/postern/smtpd/current
 
@@ -92,5 +93,5 @@ postern-setup --undo
 id pn-queue >/dev/null 2>&1 && fail "a user was not removed"
 [ "$(find /home/carol/Maildir/new -type f | wc -l)" -ge 2 ] || fail "mail was removed"
 if [ "$B" = build ]; then make -s uninstall; else make -s -f "$B/Makefile" uninstall; fi
-[ -z "$(find /usr/local -type f)" ] || fail "uninstall left $(find /usr/local -type f)"
+[ -z "$(find /usr/local ! -type d)" ] || fail "uninstall left $(find /usr/local ! -type d)"
 echo "all well"
