@@ -297,6 +297,7 @@ become(struct start *s, size_t m)
 		log_simple(SEVERITY_ERROR, "start", "why", strerrordesc_np(errno));
 		_exit(111);
 	}
+	(void)signal(SIGALRM, SIG_IGN); /* send is told to retry by it, perhaps before it can hear */
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	(void)execve(path, argv, environment);
 	log_simple(SEVERITY_ERROR, "start", "why", strerrordesc_np(errno));

