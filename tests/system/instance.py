@@ -120,6 +120,8 @@ class Instance:
             shutil.rmtree(self.dir, ignore_errors=True)
 
     def log(self, service=None):
+        """What was logged; processes write the lines of one turn together, a moment after what they tell of."""
+        time.sleep(0.1)
         text = ""
         for name in [service] if service else self.services:
             try:
