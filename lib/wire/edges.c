@@ -12,6 +12,8 @@
 #include "wire/queue_send.h"
 #include "wire/send_local.h"
 #include "wire/send_lspawn.h"
+#include "wire/send_remote.h"
+#include "wire/send_remote_door.h"
 #include "wire/smtpd_policy.h"
 #include "wire/tls_facts.h"
 #include "wire/tls_keyload.h"
@@ -26,6 +28,8 @@ WIRE_DEFINE(queue_control, QUEUE_CONTROL, "postern", "queue")
 WIRE_DEFINE(queue_send, QUEUE_SEND, "queue", "send")
 WIRE_DEFINE(send_local, SEND_LOCAL, "send", "local")
 WIRE_DEFINE(send_lspawn, SEND_LSPAWN, "send", "lspawn")
+WIRE_DEFINE(send_remote, SEND_REMOTE, "send", "remote")
+WIRE_DEFINE(send_remote_door, SEND_REMOTE_DOOR, "send", "remote")
 WIRE_DEFINE(smtpd_policy, SMTPD_POLICY, "smtpd", "policy")
 WIRE_DEFINE(policy_keyload, POLICY_KEYLOAD, "policy", "keyload")
 WIRE_DEFINE(policy_tls, POLICY_TLS, "policy", "tls")

@@ -1,0 +1,136 @@
+/* What passes between `send` and one session of `remote`: where the peer is, messages for it, what became of them. The session is
+ * one connection; send closes the channel when it has no more for it. */
+#pragma once
+
+#include "base/id.h"
+#include "wire/wire.h"
+
+#define RM_SEND WIRE_FIRST
+#define RM_REMOTE WIRE_SECOND
+
+#define RM_IN_FLIGHT 4         /* transactions given without an answer: the next is there when one ends */
+#define RM_RECIPIENTS_MAX 1000 /* of a transaction */
+#define RM_SIGNERS_MAX 8       /* of a session: one a handshake */
+#define RM_PIN_MAX 64
+
+/* What the TLS policy demands (control/tls_policy.h has the meaning of each). */
+enum rm_tls {
+	RM_TLS_NEVER,         /* no STARTTLS */
+	RM_TLS_OPPORTUNISTIC, /* if it can be had; any certificate or none; plain text if it fails */
+	RM_TLS_CERTIFICATE,   /* opportunistic, but in TLS the peer must show a certificate */
+	RM_TLS_MANDATORY,     /* TLS, with any certificate or none */
+	RM_TLS_CA,            /* TLS, with a certificate that verifies */
+	RM_TLS_WILDCARD,      /* and names the peer, wildcards allowed */
+	RM_TLS_NAME,          /* and names the peer in full */
+	RM_TLS_PIN,           /* TLS, with the certificate of this fingerprint */
+};
+
+enum rm_dane {
+	RM_DANE_OFF,
+	RM_DANE_FIRST /* where there is DANE it decides, else the policy */,
+	RM_DANE_AFTER /* only where no policy line matched */
+};
+
+struct rm_peer {
+	char conn[ID_LEN + 1]; /* for the log */
+	uint16_t port;
+	uint8_t is_relay;     /* 1: the relay's addresses are looked up, no MX records */
+	uint8_t tls;          /* enum rm_tls */
+	uint8_t dane;         /* enum rm_dane */
+	uint8_t implicit_tls; /* 1: TLS before the greeting */
+	uint8_t depth;        /* of the peer's chain; 0: the default */
+	uint8_t auth;         /* 1: send has a name and password for this relay */
+	uint8_t auth_plain;   /* 1: they may be said without TLS */
+	uint8_t certificate;  /* 1: a client certificate may be shown, send has signers */
+	uint8_t pin_len;      /* 0: none; else 20, 28, 32 or 64 octets */
+	uint8_t by_policy;    /* 1: a line of tlsdestinations decided */
+	uint8_t pin[RM_PIN_MAX];
+	uint32_t connect_ms, idle_ms; /* timeoutconnect, timeoutremote */
+};
+/* tail: destination (the recipients' domain, A-labels or an address literal); relay ("": none); HELO name; local address to
+ * bind to ("": any); CA file or directory ("": the system's); cipher list; client certificate's file; this host's
+ * names for "best MX is me" (fields in the field) */
+#define RM_PEER_FIELDS 8
+
+enum rm_flag {
+	RM_SMTPUTF8 = 1 << 0, /* the envelope or the header needs it */
+	RM_8BIT = 1 << 1,     /* the content was declared or found to have octets over 127 */
+	RM_RET_FULL = 1 << 2,
+	RM_RET_HDRS = 1 << 3,
+};
+
+struct rm_message {
+	char id[ID_LEN + 1];
+	uint32_t flags; /* enum rm_flag */
+	uint32_t n_recipients;
+	uint64_t content_at; /* offset in the queue file */
+	uint64_t content_len;
+};
+/* tail: reverse-path without brackets; envelope id (ENVID as it came, or ""); trace text (CRLF lines). Recipients follow in
+ * RM_RECIPIENTS with the same ref */
+
+struct rm_recipients {
+	uint32_t n; /* in this message */
+	uint32_t spare;
+}; /* tail: for each address; ORCPT as it came, or ""; one octet of NOTIFY (as in queue's file) */
+
+enum rm_outcome {
+	RM_DELIVERED,
+	RM_TEMPORARY,
+	RM_PERMANENT,
+	RM_UNTRIED, /* nothing of it was said to the peer: another connection may take it at once */
+};
+
+enum rm_scope {
+	RM_OF_RECIPIENT, /* the failure is of this recipient or message */
+	RM_OF_PEER,      /* of the destination: it would be the same for every message */
+};
+
+struct rm_result {
+	uint32_t recipient; /* index in the transaction */
+	uint8_t outcome;    /* enum rm_outcome */
+	uint8_t enhanced[3];
+}; /* tail: the reply or reason, as text for log and report */
+
+struct rm_done {
+	uint8_t outcome;     /* of all recipients that had no RM_RESULT */
+	uint8_t enhanced[3]; /* RFC 3463 */
+	uint8_t scope;       /* enum rm_scope */
+	uint8_t duplicate;   /* 1: the connection was lost after the final dot: it may come twice */
+	uint8_t closing;     /* 1: the session takes no more; what it has not answered is untried */
+	uint8_t spare;
+	uint32_t dns_ms, connect_ms, tls_ms,
+	    transfer_ms; /* the first three: of the connection, 0 from its second message on */
+};
+/* tail: the peer's host name; its address; TLS protocol; cipher; how it was verified; the reply or reason; "" where there is none */
+#define RM_DONE_FIELDS 6
+
+enum rm_mechanism { RM_PLAIN, RM_LOGIN, RM_CRAM_MD5, RM_SCRAM_SHA_256 };
+
+struct rm_auth {
+	uint8_t mechanism; /* enum rm_mechanism */
+	uint8_t step;      /* 0: begin; then one for each challenge */
+	uint16_t spare;
+	uint32_t iterations; /* SCRAM step 1 */
+}; /* tail: the challenge, decoded; SCRAM step 1: the server's nonce; salt. fd: where the peer is spoken to */
+
+struct rm_auth_said {
+	uint8_t ok; /* 0: it can't be said; tail: why */
+	uint8_t spare[7];
+}; /* tail: SCRAM step 1: the server signature to be expected, base64 */
+
+/* clang-format off */
+/*	message		body			tail fds sender	 how often */
+#define SEND_REMOTE(M) \
+	M(RM_PEER, struct rm_peer, 6144, 0, RM_SEND, ONCE) /* comes first */ \
+	M(RM_MESSAGE, struct rm_message, 6144, 1, RM_SEND, ANY) /* fd: the queue file, read-only */ \
+	M(RM_RECIPIENTS, struct rm_recipients, 7680, 0, RM_SEND, ANY) \
+	M(RM_SIGNER, struct wire_nothing, 0, 1, RM_SEND, ANY) /* answer: the engine's end of a channel to a signer */ \
+	M(RM_NO_SIGNER, struct wire_nothing, WHY_MAX, 0, RM_SEND, ANY) \
+	M(RM_AUTH_SAID, struct rm_auth_said, WHY_MAX, 0, RM_SEND, ANY) \
+	M(RM_RESULT, struct rm_result, WHY_MAX, 0, RM_REMOTE, ANY) /* ref: of the transaction; before its RM_DONE */ \
+	M(RM_DONE, struct rm_done, 4096, 0, RM_REMOTE, ANY) \
+	M(RM_WANT_SIGNER, struct wire_nothing, 0, 0, RM_REMOTE, ANY) \
+	M(RM_AUTH, struct rm_auth, 2048, 1, RM_REMOTE, ANY)
+/* clang-format on */
+WIRE_PROTOCOL(send_remote, SEND_REMOTE)
