@@ -1,7 +1,7 @@
 /* warden: starts the processes of one service, keeps its sockets, replaces what fails.
  * Trusts root's control files and the kernel's word on its children; nothing that a child writes.
  * Never reads a descriptor, never leaves a process behind that it started. */
-#include "warden/generation.h"
+#include "house/generation.h"
 
 #include "config.h"
 #include "sys/clock.h"

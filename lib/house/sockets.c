@@ -1,11 +1,11 @@
 /* Binding and keeping of sockets.
  * Trusts the checked form of the control item `listen`.
  * Never reads from a socket; never closes one that is still wanted, so no connection is refused in a change. */
-#include "warden/sockets.h"
+#include "house/sockets.h"
 
 #include "base/buf.h"
 #include "sys/fd.h"
-#include "warden/house.h"
+#include "house/house.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

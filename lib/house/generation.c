@@ -1,12 +1,12 @@
 /* Starting and ending of generations.
  * Trusts the plan's tables; its children are root until they have confined themselves, which is the first they do.
  * Never gives a process a descriptor that its table does not name. */
-#include "warden/generation.h"
+#include "house/generation.h"
 
 #include "config.h"
 #include "sys/fd.h"
 #include "sys/log.h"
-#include "warden/certificates.h"
+#include "house/certificates.h"
 #include "wire/channel.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* The plan as tables.
  * Data from census.def, graph.def and daemons/NAME/privileges.c; no process is named anywhere else in warden.
  * Never invents an edge: what is not in the graph is not wired. */
-#include "warden/house.h"
+#include "house/house.h"
 
 #include "base/bytes.h"
 

@@ -2,9 +2,9 @@
 #pragma once
 
 #include "control/source.h"
-#include "warden/house.h"
-#include "warden/instance.h"
-#include "warden/sockets.h"
+#include "house/house.h"
+#include "house/instance.h"
+#include "house/sockets.h"
 
 #include <sys/types.h>
 

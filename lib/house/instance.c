@@ -1,13 +1,13 @@
 /* Directories and users of an installation.
  * Trusts root's control files and the passwd file.
  * Never uses a directory that somebody else could have put in its place. */
-#include "warden/instance.h"
+#include "house/instance.h"
 
 #include "base/buf.h"
 #include "base/bytes.h"
 #include "config.h"
 #include "sys/fd.h"
-#include "warden/house.h"
+#include "house/house.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "control/source.h"
-#include "warden/instance.h"
+#include "house/instance.h"
 
 /* Opens the certificates, keys and CA files that the service's variables and rules name (CERTFILE KEYFILE KEYPASSFILE CERTDIR
  * OCSPFILE CAFILE CADIR CCAFILE CRLFILE), hands them unread to a keyring process, and gets the sealed certificates for tls:

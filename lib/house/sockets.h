@@ -2,7 +2,7 @@
 #pragma once
 
 #include "control/control.h"
-#include "warden/instance.h"
+#include "house/instance.h"
 
 #define SOCKETS_MAX 64
 

@@ -1,13 +1,13 @@
 /* Certificates and keys for a service.
  * Trusts root's control files for which files are meant, keyring for nothing but how it ends.
  * Never reads what it opens here: keys pass through as descriptors. */
-#include "warden/certificates.h"
+#include "house/certificates.h"
 
 #include "base/le.h"
 #include "control/rules.h"
 #include "sys/fd.h"
 #include "sys/log.h"
-#include "warden/generation.h"
+#include "house/generation.h"
 #include "wire/channel.h"
 #include "wire/warden_keyring.h"
 
