@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CLIENTS_MAX 64
+#define CLIENTS_MAX 2048 /* each connection of remote is one */
 #define ANSWERS_WAITING 8192
 #define SECONDS_MAX 10 /* then the question counts as failed, whatever the library still tries */
 
@@ -26,7 +26,7 @@ struct client {
 struct resolve {
 	struct loop loop;
 	struct resolver *resolver;
-	struct source answers, door;
+	struct source answers, doors[2];
 	struct client clients[CLIENTS_MAX];
 };
 
@@ -178,15 +178,18 @@ answers_ready(struct loop *loop, struct source *s, uint32_t events)
 static enum result
 open_all(struct resolve *s, const struct control *control, struct why *why)
 {
+	static const int doors[] = { RESOLVE_POLICY_DOOR_FD, RESOLVE_REMOTE_DOOR_FD };
 	enum result r;
 
 	if ((r = loop_open(&s->loop, why)) != OK || (r = resolver_open(&s->resolver, control, why)) != OK)
 		return r;
 	s->answers = (struct source){ .fd = resolver_fd(s->resolver), .ready = answers_ready };
-	s->door = (struct source){ .fd = RESOLVE_POLICY_DOOR_FD, .ready = at_the_door };
-	if ((r = loop_watch(&s->loop, &s->answers, EPOLLIN, why)) != OK)
-		return r;
-	return loop_watch(&s->loop, &s->door, EPOLLIN, why);
+	r = loop_watch(&s->loop, &s->answers, EPOLLIN, why);
+	for (size_t i = 0; i < nitems(doors) && r == OK; i++) {
+		s->doors[i] = (struct source){ .fd = doors[i], .ready = at_the_door };
+		r = loop_watch(&s->loop, &s->doors[i], EPOLLIN, why);
+	}
+	return r;
 }
 
 int

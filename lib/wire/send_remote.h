@@ -78,7 +78,7 @@ enum rm_outcome {
 	RM_DELIVERED,
 	RM_TEMPORARY,
 	RM_PERMANENT,
-	RM_UNTRIED, /* nothing of it was said to the peer: another connection may take it at once */
+	RM_UNTRIED, /* no octet of the content was said to the peer: another connection may take it at once */
 };
 
 enum rm_scope {
@@ -90,21 +90,26 @@ struct rm_result {
 	uint32_t recipient; /* index in the transaction */
 	uint8_t outcome;    /* enum rm_outcome */
 	uint8_t enhanced[3];
-}; /* tail: the reply or reason, as text for log and report */
+}; /* tail: the peer's reply, as text for log and report */
 
 struct rm_done {
 	uint8_t outcome;     /* of all recipients that had no RM_RESULT */
 	uint8_t enhanced[3]; /* RFC 3463 */
 	uint8_t scope;       /* enum rm_scope */
 	uint8_t duplicate;   /* 1: the connection was lost after the final dot: it may come twice */
-	uint8_t closing;     /* 1: the session takes no more; what it has not answered is untried */
-	uint8_t spare;
+	uint8_t closing;     /* 1: the session takes no more; what it does not answer is untried */
+	uint8_t dsn;         /* 1: the peer makes the reports that were asked for (RFC 3461) */
+	uint8_t from_peer;   /* 1: the text is its reply */
+	uint8_t spare[3];
 	uint32_t dns_ms, connect_ms, tls_ms,
 	    transfer_ms; /* the first three: of the connection, 0 from its second message on */
 };
 /* tail: the peer's host name; its address; TLS protocol; cipher; how it was verified; the reply or reason; "" where there is none */
 #define RM_DONE_FIELDS 6
 
+/* send writes the line of each step, with its CRLF, to the descriptor; remote reads the replies. PLAIN: step 0. LOGIN: 0 the
+ * command, 1 the name, 2 the password. CRAM-MD5: 0 the command, 1 the answer to the challenge. SCRAM-SHA-256: 0 the command with
+ * the client's first message, 1 its final one. */
 enum rm_mechanism { RM_PLAIN, RM_LOGIN, RM_CRAM_MD5, RM_SCRAM_SHA_256 };
 
 struct rm_auth {

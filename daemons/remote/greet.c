@@ -1,0 +1,276 @@
+/* What comes before a message: greeting, EHLO, TLS as the policy or DANE demands, authentication.
+ * Trusts the engine for what was verified; nothing that was said in plain text once TLS has begun.
+ * Never goes on in plain text where TLS is demanded. */
+#include "remote/remote.h"
+
+#include "sys/clock.h"
+#include "sys/fd.h"
+#include "sys/log.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define TLSA_OCTETS 8192
+
+/* What is demanded of this host. */
+struct demand {
+	enum rm_tls tls;
+	bool dane;
+	struct buf tlsa;
+	uint8_t room[TLSA_OCTETS];
+};
+
+static bool
+is_demanded(const struct demand *d)
+{
+	return d->dane || d->tls >= RM_TLS_MANDATORY;
+}
+
+static bool
+uses_dane(const struct rm_peer *p)
+{
+	if (p->by_policy && p->tls == RM_TLS_NEVER)
+		return false;
+	return p->dane == RM_DANE_FIRST || (p->dane == RM_DANE_AFTER && !p->by_policy);
+}
+
+static bool
+find_demand(const struct session *s, struct demand *d, struct outcome *o)
+{
+	const struct rm_peer *p = &s->order.peer;
+	const struct host *h = s->line.host;
+
+	d->tls = (enum rm_tls)p->tls;
+	d->tlsa = BUF_OVER(d->room);
+	d->dane = false;
+	if (!uses_dane(p) || !h->vouched || !h->secure)
+		return true;
+	switch (host_tlsa(h, p->port, &d->tlsa)) {
+	case TLSA_FAILED:
+		return outcome_set(o, RM_TEMPORARY, RM_OF_PEER, 7, 5,
+		    "the TLSA records of %s could not be had, so it can't be verified (DANE)", h->name);
+	case TLSA_RECORDS:
+		d->dane = true;
+		return true;
+	case TLSA_NONE:
+		break;
+	}
+	return true;
+}
+
+/* ---- the dialogue's beginning ---- */
+
+static bool
+lost(struct session *s, enum result r, const struct why *why, struct outcome *o)
+{
+	(void)r;
+	s->line.lost = true;
+	return outcome_set(o, RM_TEMPORARY, RM_OF_PEER, 4, 2, "%s", why->text);
+}
+
+static bool
+hear(struct session *s, uint64_t ms, struct smtp_reply *reply, struct smtp_offer *offer, struct outcome *o)
+{
+	struct why why = WHY_NONE;
+	enum result r = talk_reply(&s->line.talk, session_limit(s, ms), reply, offer, &why);
+
+	if (r != OK)
+		return lost(s, r, &why, o);
+	if (reply->code == 421)
+		s->line.lost = true;
+	return true;
+}
+
+/* The peer calls itself as we call ourselves: mail would go round. */
+static bool
+is_ourselves(const struct session *s, const struct smtp_reply *reply)
+{
+	struct bytes name = bytes_skip(bytes_of_string(reply->text), 4);
+
+	name = bytes_first(name, bytes_find(name, ' '));
+	return !s->order.peer.is_relay && bytes_equal_nocase(name, s->order.helo);
+}
+
+static bool
+greeting(struct session *s, struct outcome *o)
+{
+	struct smtp_reply reply;
+
+	if (!hear(s, MINUTES(5), &reply, NULL, o))
+		return false;
+	if (reply.code == 220 && is_ourselves(s, &reply))
+		return outcome_set(o, RM_PERMANENT, RM_OF_PEER, 4, 6,
+		    "mail would come back: %s greets with our own name", s->line.address);
+	if (reply.code == 220)
+		return true;
+	outcome_of_reply(o, &reply, RM_OF_PEER, 3, 2);
+	if (reply.code < 400)
+		o->what = RM_TEMPORARY;
+	return false;
+}
+
+static bool
+hello(struct session *s, struct outcome *o)
+{
+	struct smtp_offer *offer = &s->line.offer;
+	struct smtp_reply reply;
+
+	memset(offer, 0, sizeof *offer);
+	buf_format(&s->line.talk.out, "EHLO %.*s\r\n", (int)s->order.helo.len, (const char *)s->order.helo.at);
+	if (!hear(s, MINUTES(5), &reply, offer, o))
+		return false;
+	if (reply.code >= 500 && !s->line.lost) { /* RFC 5321 3.2: it may know no EHLO */
+		memset(offer, 0, sizeof *offer);
+		buf_format(&s->line.talk.out, "HELO %.*s\r\n", (int)s->order.helo.len, (const char *)s->order.helo.at);
+		if (!hear(s, MINUTES(5), &reply, NULL, o))
+			return false;
+	}
+	if (reply.code == 250)
+		return true;
+	outcome_of_reply(o, &reply, RM_OF_PEER, 3, 0);
+	return false;
+}
+
+/* ---- TLS ---- */
+
+static int
+take_signer(struct session *s)
+{
+	struct why why = WHY_NONE;
+	struct wire_message m;
+	int fd = -1;
+
+	if (!s->order.peer.certificate || s->n_signers >= RM_SIGNERS_MAX)
+		return -1;
+	s->n_signers++;
+	if (session_ask(s, RM_WANT_SIGNER, NULL, BYTES_NONE, NULL, &m, &why) != OK) {
+		log_why("signer", ABSENT, &why);
+		return -1;
+	}
+	if (m.type == RM_SIGNER) {
+		fd = m.fds[0];
+		m.fds[0] = -1;
+	}
+	wire_close_fds(&m);
+	return fd;
+}
+
+static enum result
+shake(struct session *s, const struct demand *d, int *plain_fd, struct why *why)
+{
+	const struct order *order = &s->order;
+	const struct host *h = s->line.host;
+	struct secure_wish w = { .conn = order->peer.conn,
+		.tls = d->tls,
+		.dane = d->dane,
+		.vouched = h->vouched,
+		.host = bytes_of_string(d->dane ? h->base : h->name),
+		.destination = order->destination,
+		.tlsa = buf_bytes(&d->tlsa),
+		.ca = order->ca,
+		.ciphers = order->ciphers,
+		.certificate = order->certificate,
+		.pin = bytes_of(order->peer.pin, order->peer.pin_len),
+		.depth = order->peer.depth,
+		.signer = take_signer(s),
+		.handshake_ms = (uint32_t)session_limit(s, MINUTES(5)),
+		.idle_ms = order->peer.idle_ms };
+	uint64_t began = clock_ms();
+	enum result r = secure_begin(s->line.talk.fd, &w, plain_fd, &s->line.found, why);
+
+	fd_close(&w.signer);
+	s->line.tls_ms = (uint32_t)(clock_ms() - began);
+	return r;
+}
+
+static void
+say_how(struct session *s, const struct demand *d)
+{
+	static const char *const wishes[] = { "", "opportunistic", "opportunistic", "mandatory", "ca", "name", "name",
+		"pin" };
+
+	(void)snprintf(s->line.how, sizeof s->line.how, "%s",
+	    s->line.found.how[0] != '\0'  ? s->line.found.how
+		: d->dane                 ? "mandatory (unusable TLSA records)"
+		: d->tls < nitems(wishes) ? wishes[d->tls]
+					  : "");
+}
+
+/* The engine takes the connection over; nothing that came before counts. */
+static bool
+go_secure(struct session *s, const struct demand *d, struct outcome *o)
+{
+	struct why why = WHY_NONE;
+	int plain = -1;
+
+	if (talk_is_disturbed(&s->line.talk)) {
+		s->line.lost = true;
+		return outcome_set(
+		    o, RM_TEMPORARY, RM_OF_PEER, 7, 0, "the peer said something before TLS that was not asked for");
+	}
+	if (shake(s, d, &plain, &why) != OK) {
+		s->line.lost = true;
+		return outcome_set(o, RM_TEMPORARY, RM_OF_PEER, 7, 5, "TLS: %s", why.text);
+	}
+	talk_end(&s->line.talk);
+	talk_begin(&s->line.talk, plain);
+	s->line.secure = true;
+	say_how(s, d);
+	return true;
+}
+
+static enum greeted
+without_tls(struct session *s, const struct demand *d, struct outcome *o)
+{
+	if (is_demanded(d))
+		return NEXT_ADDRESS;
+	(void)snprintf(s->line.how, sizeof s->line.how, "plain, since %.140s", o->text);
+	return WITHOUT_TLS;
+}
+
+static enum greeted
+start_tls(struct session *s, const struct demand *d, struct outcome *o)
+{
+	struct smtp_reply reply;
+
+	if ((s->line.offer.can & SMTP_CAN_STARTTLS) == 0) {
+		(void)outcome_set(o, RM_TEMPORARY, RM_OF_PEER, 7, 4, "%s offers no TLS, which %s demands",
+		    s->line.host->name, d->dane ? "its DANE record" : "tlsdestinations");
+		(void)snprintf(s->line.how, sizeof s->line.how, "plain, not offered");
+		return is_demanded(d) ? NEXT_ADDRESS : GREETED;
+	}
+	buf_add_string(&s->line.talk.out, "STARTTLS\r\n");
+	if (!hear(s, MINUTES(2), &reply, NULL, o))
+		return without_tls(s, d, o);
+	if (reply.code != 220) {
+		outcome_of_reply(o, &reply, RM_OF_PEER, 7, 0);
+		o->what = RM_TEMPORARY;
+		return without_tls(s, d, o);
+	}
+	if (!go_secure(s, d, o))
+		return without_tls(s, d, o);
+	return hello(s, o) ? GREETED : NEXT_ADDRESS;
+}
+
+enum greeted
+line_greet(struct session *s, bool plain_only, struct outcome *o)
+{
+	static struct demand d;
+	bool implicit = s->order.peer.implicit_tls != 0;
+	enum greeted g = GREETED;
+
+	s->line.lost = s->line.secure = false;
+	s->line.n_served = 0;
+	memset(&s->line.found, 0, sizeof s->line.found);
+	s->line.tls_ms = 0;
+	if (!plain_only)
+		s->line.how[0] = '\0';
+	if (!find_demand(s, &d, o) || (implicit && !go_secure(s, &d, o)) || !greeting(s, o) || !hello(s, o))
+		return NEXT_ADDRESS;
+	if (!implicit && !plain_only && (d.dane || d.tls != RM_TLS_NEVER))
+		g = start_tls(s, &d, o);
+	if (g == GREETED && s->order.peer.auth && !line_log_in(s, o))
+		return NEXT_ADDRESS;
+	return g;
+}

@@ -1,0 +1,112 @@
+/* Questions to `resolve`.
+ * Trusts resolve for whether an answer is secure; the names and addresses in it for nothing.
+ * Never waits without end, never takes an answer for another question. */
+#include "remote/questions.h"
+
+#include "remote/privileges.h"
+#include "sys/clock.h"
+#include "sys/log.h"
+#include "wire/door.h"
+
+#include <poll.h>
+#include <string.h>
+
+#define WAIT_MS 60000
+
+static struct channel line = { .fd = -1 };
+static uint32_t last_ref;
+
+static bool
+is_open(void)
+{
+	struct why why = WHY_NONE;
+	enum result r;
+
+	if (line.fd >= 0)
+		return true;
+	r = door_open(REMOTE_RESOLVE_FD, &client_resolve_protocol, false, &line, &why);
+	if (r == OK)
+		return true;
+	line.fd = -1;
+	log_why("resolve", r, &why);
+	return false;
+}
+
+/* All of them, with refs from `first` on. */
+static bool
+say_all(const char *name, const enum rs_type types[], size_t n, uint32_t first)
+{
+	struct why why = WHY_NONE;
+
+	for (size_t i = 0; i < n; i++) {
+		struct rs_ask ask = { .type = (uint16_t)types[i] };
+
+		if (channel_send(&line, RS_ASK, first + (uint32_t)i, &ask, bytes_of_string(name), NULL, &why) != OK) {
+			channel_close(&line);
+			return false;
+		}
+	}
+	return true;
+}
+
+static void
+take(struct answer *a, const struct wire_message *m)
+{
+	struct bytes tail;
+
+	memcpy(&a->head, m->body, sizeof a->head);
+	memcpy(a->room, m->tail.at, m->tail.len);
+	tail = bytes_of(a->room, m->tail.len);
+	if (!wire_take(&tail, &a->canonical))
+		a->head.outcome = RS_FAILED;
+	a->records = tail;
+}
+
+/* The next answer; false if there will be none. */
+static bool
+receive(uint64_t until, struct wire_buffer *buffer, struct wire_message *m)
+{
+	struct why why = WHY_NONE;
+	uint64_t now = clock_ms();
+	struct pollfd p = { line.fd, POLLIN, 0 };
+	enum result r;
+
+	while (now < until) {
+		if (poll(&p, 1, (int)(until - now)) > 0) {
+			if ((r = channel_receive(&line, buffer, m, &why)) == OK)
+				return true;
+			if (r != AGAIN) {
+				log_why("resolve", r, &why);
+				break;
+			}
+		}
+		now = clock_ms();
+	}
+	channel_close(&line); /* late answers go with it */
+	return false;
+}
+
+void
+questions_ask(const char *name, const enum rs_type types[], struct answer *answers[], size_t n)
+{
+	static struct wire_buffer buffer;
+	uint64_t until = clock_ms() + WAIT_MS;
+	uint32_t first = last_ref + 1;
+	struct wire_message m;
+	size_t open = n;
+
+	last_ref += (uint32_t)n;
+	for (size_t i = 0; i < n; i++) {
+		answers[i]->head = (struct rs_answer){ .outcome = RS_FAILED };
+		answers[i]->canonical = answers[i]->records = BYTES_NONE;
+	}
+	if (!is_open() || (!say_all(name, types, n, first) && (!is_open() || !say_all(name, types, n, first))))
+		return; /* the second time: resolve was replaced since the last question */
+	while (open > 0 && receive(until, &buffer, &m)) {
+		if (m.ref >= first && m.ref - first < n) {
+			take(answers[m.ref - first], &m);
+			open--;
+		}
+		wire_close_fds(&m);
+	}
+}

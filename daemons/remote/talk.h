@@ -1,0 +1,30 @@
+/* Octets to and from the peer, plain or as `tls` hands them on: commands gathered, replies read within a time. */
+#pragma once
+
+#include "base/buf.h"
+#include "net/smtp_reply.h"
+
+#define TALK_IN (64u << 10)
+#define TALK_OUT (64u << 10)
+
+struct talk {
+	int fd; /* non-blocking; -1: none */
+	size_t in_at, in_len;
+	struct buf out; /* TALK_OUT octets; a caller that adds without end checks its room */
+	uint8_t in[TALK_IN], out_room[TALK_OUT];
+};
+
+/* Takes the descriptor over. What was in the buffers of the one before is gone. */
+void talk_begin(struct talk *t, int fd);
+void talk_end(struct talk *t); /* closes it */
+
+/* Writes what was gathered. OK; AGAIN: the peer did not take it within ms; ABSENT: it has closed; BROKEN. */
+enum result talk_flush(struct talk *t, uint64_t ms, struct why *why);
+
+/* Flushes, then reads one whole reply within ms, however slowly it comes. `offer` (null: not of interest) takes the
+ * lines of an EHLO reply. OK; AGAIN: not in time; ABSENT: closed; MALFORMED: what came is no reply; BROKEN. */
+enum result talk_reply(
+    struct talk *t, uint64_t ms, struct smtp_reply *reply, struct smtp_offer *offer, struct why *why);
+
+/* Whether the peer has said something that was not waited for, or has closed. Does not wait. */
+bool talk_is_disturbed(struct talk *t);
