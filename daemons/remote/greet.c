@@ -104,9 +104,10 @@ greeting(struct session *s, struct outcome *o)
 		    "mail would come back: %s greets with our own name", s->line.address);
 	if (reply.code == 220)
 		return true;
-	outcome_of_reply(o, &reply, RM_OF_PEER, 3, 2);
 	if (reply.code < 400)
-		o->what = RM_TEMPORARY;
+		return outcome_set(
+		    o, RM_TEMPORARY, RM_OF_PEER, 3, 2, "the peer's greeting is no 220: %.200s", reply.text);
+	outcome_of_reply(o, &reply, RM_OF_PEER, 3, 2);
 	return false;
 }
 
@@ -128,6 +129,9 @@ hello(struct session *s, struct outcome *o)
 	}
 	if (reply.code == 250)
 		return true;
+	if (reply.code < 400)
+		return outcome_set(
+		    o, RM_TEMPORARY, RM_OF_PEER, 3, 0, "the peer answered EHLO with: %.200s", reply.text);
 	outcome_of_reply(o, &reply, RM_OF_PEER, 3, 0);
 	return false;
 }
@@ -244,8 +248,7 @@ start_tls(struct session *s, const struct demand *d, struct outcome *o)
 	if (!hear(s, MINUTES(2), &reply, NULL, o))
 		return without_tls(s, d, o);
 	if (reply.code != 220) {
-		outcome_of_reply(o, &reply, RM_OF_PEER, 7, 0);
-		o->what = RM_TEMPORARY;
+		(void)outcome_set(o, RM_TEMPORARY, RM_OF_PEER, 7, 0, "STARTTLS was refused: %.300s", reply.text);
 		return without_tls(s, d, o);
 	}
 	if (!go_secure(s, d, o))

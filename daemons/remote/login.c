@@ -185,8 +185,6 @@ line_log_in(struct session *s, struct outcome *o)
 		return false;
 	if (reply.code == 235)
 		return true;
-	outcome_of_reply(o, &reply, RM_OF_PEER, 7, 8);
-	o->what = RM_TEMPORARY; /* a password can be put right: mail is not lost for it */
-	o->enhanced[0] = 4;
-	return false;
+	/* a password can be put right: no mail is returned for it */
+	return outcome_set(o, RM_TEMPORARY, RM_OF_PEER, 7, 8, "authentication was refused: %.300s", reply.text);
 }

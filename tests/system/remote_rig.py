@@ -1,0 +1,150 @@
+"""Plays `send` to a `remote` of the build, which runs confined as it does in the house: gives it a destination and messages, and
+hears what became of them. The numbers and forms are those of lib/wire/send_remote.h."""
+import fcntl
+import os
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import tempfile
+
+from instance import BIN, FIRST_UID
+
+PEER, MESSAGE, RECIPIENTS, SIGNER, NO_SIGNER, AUTH_SAID, RESULT, DONE, WANT_SIGNER, AUTH = range(10)
+DELIVERED, TEMPORARY, PERMANENT, UNTRIED = range(4)
+NEVER, OPPORTUNISTIC, CERTIFICATE, MANDATORY, CA, WILDCARD, NAME, PIN = range(8)
+SMTPUTF8, EIGHT_BIT = 1, 2
+OF_RECIPIENT, OF_PEER = 0, 1
+
+
+def fields(*values):
+    out = b""
+    for v in values:
+        v = v.encode() if isinstance(v, str) else v
+        out += struct.pack("<H", len(v)) + v
+    return out
+
+
+def take_fields(tail):
+    out = []
+    while tail:
+        (n,) = struct.unpack_from("<H", tail)
+        out.append(tail[2 : 2 + n].decode("utf-8", "replace"))
+        tail = tail[2 + n :]
+    return out
+
+
+class Done:
+    def __init__(self, ref, body, results):
+        self.ref, self.results = ref, results
+        v = struct.unpack_from("<9B3x4I", body)
+        self.outcome, self.status, self.scope = v[0], "%d.%d.%d" % v[1:4], v[4]
+        self.duplicate, self.closing, self.dsn, self.from_peer = v[5], v[6], v[7], v[8]
+        self.host, self.address, self.protocol, self.cipher, self.how, self.text = take_fields(body[28:])
+
+
+class Remote:
+    """The zygote. Ends only what it started."""
+
+    def __init__(self):
+        self.dir = tempfile.mkdtemp(prefix="pr.")
+        os.chmod(self.dir, 0o755)
+        self.door, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        uid = str(FIRST_UID + 100 * (os.getpid() % 10000) + 7)
+        self.log_file = open(os.path.join(self.dir, "log"), "w+b")
+
+        def place():
+            fd = fcntl.fcntl(its.fileno(), fcntl.F_DUPFD, 100)
+            os.dup2(fd, 3, inheritable=True)
+            os.closerange(4, 200)
+
+        self.process = subprocess.Popen([f"{BIN}/remote", "-n", "send", "-u", uid, "-g", uid, "-r", self.dir], preexec_fn=place, close_fds=False,
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.log_file)
+        its.close()
+
+    def session(self):
+        ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        socket.send_fds(self.door, [struct.pack("<HHI12s", 0, 12, 0, b"1jtestconn01"[:11])], [its.fileno()])
+        its.close()
+        return Session(ours)
+
+    def log(self):
+        self.log_file.flush()
+        with open(self.log_file.name, "rb") as f:
+            return f.read().decode("utf-8", "backslashreplace")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.door.close()
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGKILL)
+            self.process.wait()
+        self.log_file.close()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+class Session:
+    def __init__(self, channel):
+        self.channel, self.n, self.results = channel, 0, {}
+        channel.settimeout(30)
+
+    def say(self, kind, ref, body, fds=()):
+        packet = struct.pack("<HHI", kind, len(body), ref) + body
+        if fds:
+            socket.send_fds(self.channel, [packet], list(fds))
+        else:
+            self.channel.send(packet)
+
+    def peer(self, port, relay="127.0.0.1", destination="example.com", helo="mx.example.test", tls=NEVER, auth=0, auth_plain=0, connect_ms=2000,
+             idle_ms=5000, implicit=0, local=""):
+        body = struct.pack("<12sH10B64sII", b"1jtestconn01"[:11], port, 1 if relay else 0, tls, 0, implicit, 0, auth, auth_plain, 0, 0, 0, b"",
+                           connect_ms, idle_ms)
+        self.say(PEER, 0, body + fields(destination, relay, helo, local, "", "", "", ""))
+        return self
+
+    def message(self, content=b"Subject: x\r\n\r\nbody\r\n", to=("bob@example.com",), sender="alice@example.test", flags=0, trace=b"", envid="",
+                notify=0, orcpt="", length=None):
+        self.n += 1
+        with tempfile.TemporaryFile() as f:
+            f.write(b"head" + content)
+            f.flush()
+            fd = os.open(f"/proc/self/fd/{f.fileno()}", os.O_RDONLY)
+        body = struct.pack("<12sII4xQQ", b"1jmessage01"[:11], flags, len(to), 4, len(content) if length is None else length)
+        self.say(MESSAGE, self.n, body + fields(sender, envid, trace), [fd])
+        os.close(fd)
+        many = list(to)
+        while many:
+            part, many = many[:40], many[40:]
+            self.say(RECIPIENTS, self.n, struct.pack("<II", len(part), 0) + b"".join(fields(t, orcpt, bytes([notify])) for t in part))
+        return self.n
+
+    def hear(self):
+        """(type, ref, body, descriptors); None at the end."""
+        packet, fds, _, _ = socket.recv_fds(self.channel, 9000, 4)
+        if not packet:
+            return None
+        kind, _, ref = struct.unpack_from("<HHI", packet)
+        return kind, ref, packet[8:], fds
+
+    def done(self):
+        """The next message that is done; None if the session has ended."""
+        while True:
+            m = self.hear()
+            if m is None:
+                return None
+            kind, ref, body, _ = m
+            if kind == RESULT:
+                i, outcome, *status = struct.unpack_from("<I4B", body)
+                self.results.setdefault(ref, {})[i] = (outcome, "%d.%d.%d" % tuple(status), body[8:].decode())
+            elif kind == DONE:
+                return Done(ref, body, self.results.pop(ref, {}))
+            else:
+                raise AssertionError(f"an unexpected message of type {kind}")
+
+    def close(self):
+        self.channel.close()
