@@ -94,8 +94,9 @@ hosts_find(const struct order *d, struct hosts *h, struct outcome *o)
 		return one_host(h, d->relay, true, o);
 	if (domain_is_literal(d->destination))
 		return one_host(h, d->destination, true, o);
-	if (!set_name(name, d->destination))
-		return one_host(h, d->destination, false, o);
+	if (!domain_is_valid(d->destination, false) || !set_name(name, d->destination))
+		return outcome_set(o, RM_PERMANENT, RM_OF_PEER, 1, 2, "%.*s is no name of a domain",
+		    (int)d->destination.len, (const char *)d->destination.at);
 	questions_ask(name, types, answers, 1);
 	switch (mx.head.outcome) {
 	case RS_FOUND:

@@ -37,11 +37,14 @@ static bool
 say_all(const char *name, const enum rs_type types[], size_t n, uint32_t first)
 {
 	struct why why = WHY_NONE;
+	uint8_t room[300];
+	struct buf tail = BUF_OVER(room);
 
+	wire_put_string(&tail, name);
 	for (size_t i = 0; i < n; i++) {
 		struct rs_ask ask = { .type = (uint16_t)types[i] };
 
-		if (channel_send(&line, RS_ASK, first + (uint32_t)i, &ask, bytes_of_string(name), NULL, &why) != OK) {
+		if (channel_send(&line, RS_ASK, first + (uint32_t)i, &ask, buf_bytes(&tail), NULL, &why) != OK) {
 			channel_close(&line);
 			return false;
 		}

@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unbound.h>
 
+#define RECORDS_MAX 1000
+#define MX_MAX 100
 #define NAME_MAX_OCTETS 255
 #define CLASS_IN 1
 
@@ -92,24 +94,66 @@ put_record(struct buf *b, uint16_t type, struct bytes data)
 	}
 }
 
+/* Adds one record; false: there is no room for it. */
+static bool
+add_record(struct buf *tail, struct rs_answer *a, struct bytes data)
+{
+	uint8_t room[4096];
+	struct buf one = BUF_OVER(room);
+	size_t before = tail->len;
+
+	if (!put_record(&one, a->type, data) || one.failed)
+		return true;
+	wire_put(tail, buf_bytes(&one));
+	if (tail->failed) {
+		tail->failed = false;
+		tail->len = before;
+		return false;
+	}
+	a->n++;
+	return true;
+}
+
+/* Of MX records the best preferences come first: there may be more than have room. Place of the next, by *last; false: no more. */
+static bool
+next_best(const struct ub_result *result, uint64_t *last, size_t *which)
+{
+	uint64_t best = UINT64_MAX;
+
+	for (size_t i = 0; result->data[i] != NULL; i++) {
+		const uint8_t *octets = (const uint8_t *)result->data[i];
+		uint64_t key;
+
+		if (result->len[i] < 2)
+			continue;
+		key = ((uint64_t)octets[0] << 8 | octets[1]) << 32 | (i + 1);
+		if (key > *last && key < best) {
+			best = key;
+			*which = i;
+		}
+	}
+	*last = best;
+	return best != UINT64_MAX;
+}
+
+/* What fits is enough: no host has so many. */
 static void
 put_records(struct buf *tail, struct rs_answer *a, const struct ub_result *result)
 {
-	for (size_t i = 0; result->data != NULL && result->data[i] != NULL && a->n < 1000; i++) {
-		uint8_t room[4096];
-		struct buf one = BUF_OVER(room);
-		size_t before = tail->len;
+	uint64_t last = 0;
+	size_t i = 0;
 
-		if (!put_record(&one, a->type, bytes_of(result->data[i], (size_t)result->len[i])) || one.failed)
+	if (result->data == NULL)
+		return;
+	if (a->type == RS_MX) {
+		while (a->n < MX_MAX && next_best(result, &last, &i) &&
+		    add_record(tail, a, bytes_of(result->data[i], (size_t)result->len[i])))
 			continue;
-		wire_put(tail, buf_bytes(&one));
-		if (tail->failed) { /* what fits is enough: no host has so many */
-			tail->failed = false;
-			tail->len = before;
-			return;
-		}
-		a->n++;
+		return;
 	}
+	for (; result->data[i] != NULL && a->n < RECORDS_MAX; i++)
+		if (!add_record(tail, a, bytes_of(result->data[i], (size_t)result->len[i])))
+			return;
 }
 
 static void

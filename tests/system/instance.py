@@ -34,13 +34,14 @@ def wait_for(condition, seconds=10.0, what="it"):
 class Instance:
     """`control` overrides control items: {"smtpd/databytes": "1000"}; a list is written as lines."""
 
-    def __init__(self, control=None, services=("send", "smtpd"), parent="/tmp"):
+    def __init__(self, control=None, services=("send", "smtpd"), parent="/tmp", network=None):
         self.dir = tempfile.mkdtemp(prefix="pn.", dir=parent)
         os.chmod(self.dir, 0o755)
         self.port = free_port()
         self.uid = FIRST_UID + 100 * (os.getpid() % 10000) + 20 * (_next[0] % 5)
         _next[0] += 1
         self.services = list(services)
+        self.network = network  # net.Network: where its processes live; else where the test does
         self.wardens = {}
         self.domain = "example.test"
         items = {
@@ -80,7 +81,7 @@ class Instance:
         log = open(self.path(service + ".log"), "ab")
         self.wardens[service] = subprocess.Popen(
             [f"{BIN}/warden", "-c", self.path("control"), "-R", self.path("run"), "-q", self.path("queue"), "-l", BIN, service],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log, close_fds=True,
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, close_fds=True, preexec_fn=self.network.join if self.network else None,
         )
         log.close()
 

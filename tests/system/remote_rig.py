@@ -45,23 +45,31 @@ class Done:
 
 
 class Remote:
-    """The zygote. Ends only what it started."""
+    """The zygote. Ends only what it started. resolve: the door of one; network: where it lives."""
 
-    def __init__(self):
+    def __init__(self, resolve=None, network=None):
         self.dir = tempfile.mkdtemp(prefix="pr.")
         os.chmod(self.dir, 0o755)
         self.door, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         uid = str(FIRST_UID + 100 * (os.getpid() % 10000) + 7)
         self.log_file = open(os.path.join(self.dir, "log"), "w+b")
 
+        doorway = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        if resolve:
+            doorway.connect(resolve)
+
         def place():
-            fd = fcntl.fcntl(its.fileno(), fcntl.F_DUPFD, 100)
-            os.dup2(fd, 3, inheritable=True)
-            os.closerange(4, 200)
+            fds = [fcntl.fcntl(s.fileno(), fcntl.F_DUPFD, 200) for s in ([its, doorway] if resolve else [its])]
+            if network:
+                network.join()
+            for i, fd in enumerate(fds):
+                os.dup2(fd, 3 + i, inheritable=True)
+            os.closerange(3 + len(fds), 300)
 
         self.process = subprocess.Popen([f"{BIN}/remote", "-n", "send", "-u", uid, "-g", uid, "-r", self.dir], preexec_fn=place, close_fds=False,
                                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.log_file)
         its.close()
+        doorway.close()
 
     def session(self):
         ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -101,10 +109,10 @@ class Session:
             self.channel.send(packet)
 
     def peer(self, port, relay="127.0.0.1", destination="example.com", helo="mx.example.test", tls=NEVER, auth=0, auth_plain=0, connect_ms=2000,
-             idle_ms=5000, implicit=0, local=""):
+             idle_ms=5000, implicit=0, local="", own=()):
         body = struct.pack("<12sH10B64sII", b"1jtestconn01"[:11], port, 1 if relay else 0, tls, 0, implicit, 0, auth, auth_plain, 0, 0, 0, b"",
                            connect_ms, idle_ms)
-        self.say(PEER, 0, body + fields(destination, relay, helo, local, "", "", "", ""))
+        self.say(PEER, 0, body + fields(destination, relay, helo, local, "", "", "", fields(*own)))
         return self
 
     def message(self, content=b"Subject: x\r\n\r\nbody\r\n", to=("bob@example.com",), sender="alice@example.test", flags=0, trace=b"", envid="",

@@ -5,6 +5,7 @@
 on: per verb (also GREETING, DOT for the end of DATA, CHUNK for BDAT) a reply as octets, None for the usual one, b"" for none, CLOSE to hang up,
 or a function (connection, argument) that returns one of these. tls: an ssl.SSLContext for STARTTLS; implicit: TLS at once."""
 import base64
+import contextlib
 import socket
 import ssl
 import threading
@@ -158,12 +159,13 @@ class Connection(threading.Thread):
 
 
 class Sink(threading.Thread):
-    def __init__(self, ehlo=("PIPELINING", "8BITMIME", "SIZE 10000000"), on=None, tls=None, implicit=False, address="127.0.0.1", port=0):
+    def __init__(self, ehlo=("PIPELINING", "8BITMIME", "SIZE 10000000"), on=None, tls=None, implicit=False, address="127.0.0.1", port=0, network=None):
         super().__init__(daemon=True)
         self.ehlo, self.on, self.tls, self.implicit = list(ehlo), dict(on or {}), tls, implicit
         self.messages, self.commands, self.connections, self.ends, self.logins, self.handshakes = [], [], [], [], [], []
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        self.socket = socket.create_server((address, port), family=family, backlog=512)
+        with network.inside() if network else contextlib.nullcontext():
+            self.socket = socket.create_server((address, port), family=family, backlog=512)
         self.port = self.socket.getsockname()[1]
         self.start()
 
