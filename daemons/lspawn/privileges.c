@@ -1,5 +1,5 @@
 /* The rights of `lspawn`: root, to become the users it is told; no other capability.
- * Data only. Its filter and its missing landlock are those that the local it starts needs before confining itself. */
+ * Data only. Its filter and its missing landlock are those that what it starts needs before confining itself. */
 #include "lspawn/privileges.h"
 
 #include <linux/capability.h>
@@ -8,7 +8,7 @@
 
 const struct privileges lspawn_privileges = {
 	.process = "lspawn",
-	.purpose = "starts the delivery process of one user",
+	.purpose = "starts the processes of users: deliveries, mailboxes",
 	.user = "root",
 	.capabilities = CAP(CAP_SETUID) | CAP(CAP_SETGID) | CAP(CAP_SETPCAP),
 	.root = HOST_ROOT,
@@ -16,12 +16,14 @@ const struct privileges lspawn_privileges = {
 	.ports = NO_PORTS,
 	.fds = {
 		{ CONTROL_FD, "control", FD_CONTROL, 0, false },
-		{ LSPAWN_SEND_FD, "send", FD_CHANNEL, 0, false },
-		{ LSPAWN_LOCAL_FD, "local", FD_PROGRAM, 0, false },
+		{ LSPAWN_SEND_FD, "send", FD_CHANNEL, 0, true },     /* these two in the service send, */
+		{ LSPAWN_LOCAL_FD, "local", FD_PROGRAM, 0, true },
+		{ LSPAWN_AUTH_FD, "auth", FD_CHANNEL, 0, true },     /* these in the services for POP3 */
+		{ LSPAWN_POP3BOX_FD, "pop3box", FD_PROGRAM, 0, true },
 	},
 	.holds = HOLDS_CHANNELS,
 	.syscalls = MAY_COMPUTE | MAY_WAIT | MAY_TALK | MAY_FORK | MAY_EXEC | MAY_BECOME | MAY_READ_AT | MAY_WRITE_AT |
 	    MAY_OPEN_BELOW | MAY_CHANGE_NAMES | MAY_THREAD,
 	.limits = { { RLIMIT_NOFILE, 4096 } },
-	.no_landlock = true, /* it would bind every local to one home */
+	.no_landlock = true, /* it would bind every user's process to one home */
 };

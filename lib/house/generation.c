@@ -97,14 +97,21 @@ door_inode(const struct instance *in, const char *socket)
 	return lstat(path, &st) == 0 && S_ISSOCK(st.st_mode) ? st.st_ino : 0;
 }
 
+/* Whether there is a client for the doorway in this service, and which member that is. */
+static bool
+is_client(const struct generation *g, const struct instance *in, const struct house_doorway *d, size_t *m)
+{
+	return member_index(g, d->client, m) && !house_goes_without(in->service, d->client, d->client_slot);
+}
+
 bool
 generation_is_cut_off(const struct generation *g, const struct instance *in)
 {
 	size_t m;
 
 	for (size_t i = 0; i < house_n_doorways; i++) {
-		ino_t now = member_index(g, house_doorways[i].client, &m) ? door_inode(in, house_doorways[i].socket)
-									  : 0;
+		const struct house_doorway *d = &house_doorways[i];
+		ino_t now = is_client(g, in, d, &m) ? door_inode(in, d->socket) : 0;
 
 		if (now != 0 && now != g->doors[i])
 			return true;
@@ -125,7 +132,7 @@ wire_doors(struct start *s, struct why *why)
 		if (member_index(s->g, d->owner, &m) &&
 		    (r = give(s, m, d->owner_slot, s->sockets->doors[i].fd, 0, false, why)) != OK)
 			return r;
-		if (!member_index(s->g, d->client, &m))
+		if (!is_client(s->g, s->in, d, &m))
 			continue;
 		s->g->has_doorways = true;
 		s->g->doors[i] = door_inode(s->in, d->socket);
@@ -196,7 +203,8 @@ fill_parcels(struct start *s, struct why *why)
 		const struct privileges *p = house_privileges(s->g->members[m].process);
 
 		for (const struct fd_slot *slot = p->fds; slot < p->fds + nitems(p->fds) && slot->name != NULL; slot++)
-			if ((r = give_own(s, m, slot, why)) != OK)
+			if (!house_goes_without(s->in->service, p->process, slot->name) &&
+			    (r = give_own(s, m, slot, why)) != OK)
 				return r;
 	}
 	return OK;

@@ -28,6 +28,13 @@ static const char *const overlapping[] = {
 #include "census.def"
 };
 
+static const struct {
+	const char *service, *process, *slot;
+} without[] = {
+#define WITHOUT(service, process, slot) { #service, #process, slot },
+#include "census.def"
+};
+
 const struct house_edge house_edges[] = {
 #define EDGE(from, from_slot, to, to_slot, protocol) { #from, from_slot, #to, to_slot },
 #include "graph.def"
@@ -67,6 +74,16 @@ house_may_overlap(const char *service)
 {
 	for (size_t i = 0; i < nitems(overlapping); i++)
 		if (strcmp(overlapping[i], service) == 0)
+			return true;
+	return false;
+}
+
+bool
+house_goes_without(const char *service, const char *process, const char *slot)
+{
+	for (size_t i = 0; i < nitems(without); i++)
+		if (strcmp(without[i].service, service) == 0 && strcmp(without[i].process, process) == 0 &&
+		    strcmp(without[i].slot, slot) == 0)
 			return true;
 	return false;
 }

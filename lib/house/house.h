@@ -28,5 +28,8 @@ const struct privileges *house_privileges(const char *process);
 size_t house_members(const char *service, const char *members[HOUSE_MEMBERS_MAX]);
 bool house_may_overlap(const char *service);
 
+/* Whether that process gets nothing at that slot in this service. */
+bool house_goes_without(const char *service, const char *process, const char *slot);
+
 /* The slot of that name in a process's table; null if there is none. */
 const struct fd_slot *house_slot(const char *process, const char *name);

@@ -91,7 +91,7 @@ maildir_sizes_apply(struct maildir_view *v, struct bytes content)
 void
 maildir_sizes_load(struct maildir_view *v)
 {
-	int fd = openat(v->top_fd, MAILDIR_SIZES, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	int fd = v->loaded ? -1 : openat(v->top_fd, MAILDIR_SIZES, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	uint8_t *content = NULL;
 	struct stat st;
 	size_t n;
@@ -103,6 +103,7 @@ maildir_sizes_load(struct maildir_view *v)
 		maildir_sizes_apply(v, bytes_of(content, n));
 	free(content);
 	fd_close(&fd);
+	v->loaded = true;
 }
 
 /* ---- measuring ---- */
@@ -129,11 +130,13 @@ measure(int fd, struct maildir_message *m, struct why *why)
 enum result
 maildir_sizes_measure(struct maildir_view *v, uint32_t i, int fd, struct why *why)
 {
-	bool known = v->messages[i].octets != MAILDIR_UNMEASURED;
 	int own = -1;
 	struct stat st;
 	enum result r;
+	bool known;
 
+	maildir_sizes_load(v); /* so that it is not lost when the file is written */
+	known = v->messages[i].octets != MAILDIR_UNMEASURED;
 	if (fd < 0 && known)
 		return OK;
 	if (fd < 0 && (r = maildir_view_read(v, i, &own, why)) != OK)

@@ -24,7 +24,6 @@ struct maildir_message {
 	uint8_t place; /* enum maildir_place */
 	bool gone;     /* it was looked for, and is not there any more */
 	bool deleted;  /* for the session's use */
-	bool seen;
 };
 
 struct maildir_view {
@@ -32,7 +31,8 @@ struct maildir_view {
 	struct maildir_message *messages;
 	uint32_t n, room;
 	struct buf names; /* file names, each with a zero */
-	bool measured;    /* sizes were found that are not in the file */
+	bool loaded;      /* the file of sizes was read */
+	bool measured;    /* sizes were found that are not in it */
 };
 
 /* Opens the Maildir and reads its names; cur, new and tmp are made if they are not there. REFUSED: one of them is no
@@ -58,15 +58,15 @@ enum result maildir_view_settle(struct maildir_view *v, uint32_t i, struct why *
 
 /* ---- sizes (maildir_sizes.c) ---- */
 
-/* Takes the sizes that are in the file, for all messages that are in both. A file that is missing or makes no sense costs
- * time, no more. */
+/* Takes the sizes that are in the file, for all messages that are in both; once. A file that is missing or makes no sense
+ * costs time, no more. */
 void maildir_sizes_load(struct maildir_view *v);
 
 /* The same from the file's content. */
 void maildir_sizes_apply(struct maildir_view *v, struct bytes content);
 
-/* Finds the size of message i if it is not known, or of another file than there is now. fd: the open message, or -1. As
- * maildir_view_read. */
+/* Finds the size of message i if it is not known, not in the file either, or that of another file than there is now. fd: the
+ * open message, or -1. As maildir_view_read. */
 enum result maildir_sizes_measure(struct maildir_view *v, uint32_t i, int fd, struct why *why);
 
 /* Writes the file anew if something was measured. What fails leaves the old one. */

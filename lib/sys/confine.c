@@ -9,9 +9,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <linux/landlock.h>
+#include <linux/openat2.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -133,6 +136,48 @@ stands_at_home(const struct process *self)
 	return stat(".", &here) == 0 && here.st_uid == self->uid;
 }
 
+/* makes what is missing of the way, with the user's rights */
+static void
+make_way(const char *path)
+{
+	char way[PATH_MAX];
+
+	(void)snprintf(way, sizeof way, "%s", path);
+	for (char *slash = strchr(way, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		(void)mkdirat(AT_FDCWD, way, 0700);
+		*slash = '/';
+	}
+	(void)mkdirat(AT_FDCWD, way, 0700);
+}
+
+/* Neither out of the home nor through a symbolic link. */
+static int
+open_below(const char *path)
+{
+	struct open_how how = { .flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS };
+
+	return (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how);
+}
+
+static enum result
+go_below(const char *path, struct why *why)
+{
+	int fd = open_below(path);
+	enum result r = OK;
+
+	if (fd < 0 && errno == ENOENT) {
+		make_way(path);
+		fd = open_below(path);
+	}
+	if (fd < 0 || fchdir(fd) != 0)
+		r = why_errno(why, REFUSED, "going to %s below the home directory", path);
+	if (fd >= 0)
+		(void)close(fd);
+	return r;
+}
+
 /* As the user, where root may not go; but the user may not be able to go all the way. */
 static enum result
 go_home(const struct process *self, struct why *why)
@@ -141,9 +186,9 @@ go_home(const struct process *self, struct why *why)
 		return OK;
 	if (self->root == NULL || self->root[0] != '/')
 		return why_set(why, MALFORMED, "%s was not told its directory", self->may->process);
-	if (chdir(self->root) == 0 || (errno == EACCES && stands_at_home(self)))
-		return OK;
-	return why_errno(why, REFUSED, "going to %s", self->root);
+	if (chdir(self->root) != 0 && !(errno == EACCES && stands_at_home(self)))
+		return why_errno(why, REFUSED, "going to %s", self->root);
+	return self->below != NULL ? go_below(self->below, why) : OK;
 }
 
 /* A change of uid resets both dumpability and the parent-death signal, so they come after it. */

@@ -63,6 +63,9 @@ process_begin(int argc, char *argv[], const struct privileges *may)
 		case 'r':
 			self.root = value;
 			break;
+		case 'b':
+			self.below = value;
+			break;
 		case 'x':
 			self.own_ids = value;
 			break;

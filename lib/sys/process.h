@@ -11,6 +11,7 @@ struct process {
 	const struct privileges *may;
 	const char *service; /* "smtpd", "send": for the log */
 	const char *root;    /* directory to become the root; null for HOST_ROOT */
+	const char *below; /* GIVEN_HOME: directory below the root where it is to stand, made if it is not there; null: none */
 	uid_t uid;
 	gid_t gid;
 	const char *own_ids; /* uids of the house, with commas between: what lspawn never becomes; else null */
@@ -18,7 +19,7 @@ struct process {
 	int attempt;  /* the breach drill's attempt number; 0: none. Only a drill build has it */
 };
 
-/* Reads the arguments that warden (or lspawn) gives: -n SERVICE -u UID -g GID [-r ROOT] [-x UIDS] [--lenient]. Other arguments
+/* Reads the arguments that warden (or lspawn) gives: -n SERVICE -u UID -g GID [-r ROOT] [-b BELOW] [-x UIDS] [--lenient]. Other arguments
  * end the program with its purpose and exit status 100. Opens the log. */
 struct process process_begin(int argc, char *argv[], const struct privileges *may);
 

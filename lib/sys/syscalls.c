@@ -152,6 +152,7 @@ static const struct row rows[] = {
 	R(BECOME, getgroups, PLAIN, "process_confine of what it starts"),
 	R(BECOME, chroot, PLAIN, "process_confine of what it starts"),
 	R(BECOME, chdir, PLAIN, "process_confine of what it starts"),
+	R(BECOME, fchdir, PLAIN, "process_confine of what it starts"),
 	R(BECOME, capset, PLAIN, "process_confine of what it starts"),
 	R(BECOME, capget, PLAIN, "process_confine of what it starts"),
 	R(BECOME, prctl, PLAIN, "process_confine of what it starts"),

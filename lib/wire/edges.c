@@ -1,11 +1,13 @@
 /* The protocols of all edges, made from the lists in their headers.
  * Data only; side names are those of the census.
  * Trusts the headers alone; no protocol is put together at run time. */
+#include "wire/auth_lspawn.h"
 #include "wire/client_resolve.h"
 #include "wire/door.h"
 #include "wire/listen_policy.h"
 #include "wire/listen_smtpd.h"
 #include "wire/policy_keyload.h"
+#include "wire/policy_pop3box.h"
 #include "wire/policy_queue.h"
 #include "wire/policy_tls.h"
 #include "wire/queue_control.h"
@@ -19,10 +21,12 @@
 #include "wire/tls_keyload.h"
 #include "wire/warden_keyring.h"
 
+WIRE_DEFINE(auth_lspawn, AUTH_LSPAWN, "auth", "lspawn")
 WIRE_DEFINE(client_resolve, CLIENT_RESOLVE, "client", "resolve")
 WIRE_DEFINE(door, DOOR, "client", "owner")
 WIRE_DEFINE(listen_policy, LISTEN_POLICY, "listen", "policy")
 WIRE_DEFINE(listen_smtpd, LISTEN_SMTPD, "listen", "smtpd")
+WIRE_DEFINE(policy_pop3box, POLICY_POP3BOX, "policy", "pop3box")
 WIRE_DEFINE(policy_queue, POLICY_QUEUE, "client", "queue")
 WIRE_DEFINE(queue_control, QUEUE_CONTROL, "postern", "queue")
 WIRE_DEFINE(queue_send, QUEUE_SEND, "queue", "send")

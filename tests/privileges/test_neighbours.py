@@ -49,8 +49,9 @@ class Process:
     CONTROL = {'me': 'mx.example.org', 'systemusers': 'no', 'locals': 'example.org', 'queuefree': '0', 'virtualuser': '60000:60000:/tmp',
                'virtualusers': 'a@example.org:a/Maildir'}
 
-    def __init__(self, name):
-        self.may, self.ends = MAY[name], {}
+    def __init__(self, name, wanted=None):
+        """wanted: a slot that is filled although it is optional"""
+        self.may, self.ends, self.wanted = MAY[name], {}, wanted
         self.dir = tempfile.mkdtemp(prefix='neighbour.')
         os.chmod(self.dir, 0o755)
         services = [('etc/' + s, 0) for s in sorted({m['service'] for m in PLAN['members']})]
@@ -70,7 +71,7 @@ class Process:
         places = {}
         for slot in self.may['descriptors']:
             kind = slot['kind']
-            if kind in ('channel', 'door', 'doorway') and not slot['optional']:
+            if kind in ('channel', 'door', 'doorway') and (slot['name'] == self.wanted or not slot['optional']):
                 ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET if kind == 'channel' else socket.SOCK_DGRAM)
                 ours.settimeout(5)
                 self.ends[slot['name']] = ours
@@ -157,10 +158,12 @@ def slot_edges():
                 messages = next(e['messages'] for e in PLAN['edges'] if e['protocol'] == protocol)
                 yield b, b_slot, a, protocol, messages
                 yield a, a_slot, b, protocol, messages
-    yield 'local', 'send', 'send', 'send_local', next(e['messages'] for e in PLAN['edges'] if e['protocol'] == 'send_local')
+    for receiver, sender in ('local', 'send'), ('pop3box', 'policy'):
+        protocol = sender + '_' + receiver
+        yield receiver, sender, sender, protocol, next(e['messages'] for e in PLAN['edges'] if e['protocol'] == protocol)
 
 
-HERE = ('listen', 'smtpd', 'policy', 'queue', 'send', 'lspawn', 'local')
+HERE = ('listen', 'smtpd', 'policy', 'queue', 'send', 'lspawn', 'local', 'pop3box')
 EDGES = [e for e in slot_edges() if e[0] in HERE and e[2] in HERE]
 
 
@@ -173,7 +176,7 @@ def test_a_neighbour_survives_nonsense_or_ends_in_order(receiver, slot, sender, 
     try:
         for what, packet, n_fds in nonsense(messages, side):
             if process is None:
-                process = Process(receiver)
+                process = Process(receiver, slot)
                 assert process.confined(), process.said()
             settle(process)
             before = process.n_fds() if process.check(what) else 0
