@@ -11,7 +11,8 @@ struct process {
 	const struct privileges *may;
 	const char *service; /* "smtpd", "send": for the log */
 	const char *root;    /* directory to become the root; null for HOST_ROOT */
-	const char *below; /* GIVEN_HOME: directory below the root where it is to stand, made if it is not there; null: none */
+	const char
+	    *below; /* GIVEN_HOME: directory below root where it is to stand, made if it is not there; else null */
 	uid_t uid;
 	gid_t gid;
 	const char *own_ids; /* uids of the house, with commas between: what lspawn never becomes; else null */
