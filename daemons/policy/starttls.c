@@ -223,7 +223,7 @@ facts_came(struct port *port, struct wire_message *m, struct why *why)
 		port_close(port);
 		return OK;
 	}
-	if (t->state != TLS_SHAKING || !wire_take_all(m->tail, fields, TF_N_FIELDS))
+	if (m->type != TF_FACTS || t->state != TLS_SHAKING || !wire_take_all(m->tail, fields, TF_N_FIELDS))
 		return why_set(why, MALFORMED, "facts that can't be");
 	t->state = TLS_SECURE;
 	t->peer = (enum tf_peer)facts->peer;

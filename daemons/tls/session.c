@@ -3,6 +3,7 @@
  * Never lets plaintext through before policy has the facts, never signs: it asks the signer, once. */
 #include "tls/session.h"
 
+#include "crypt/variables.h"
 #include "sys/log.h"
 #include "wire/channel.h"
 #include "wire/tls_facts.h"
@@ -97,6 +98,23 @@ tell_policy(int fd, const struct tls_facts *f, struct why *why)
 	return channel_send(&c, TF_FACTS, 0, &body, buf_bytes(&tail), NULL, why);
 }
 
+/* All that is known, in pieces: for a program's environment. */
+static enum result
+tell_variables(int fd, const struct tls_session *s, struct why *why)
+{
+	struct channel c = channel_of(fd, &tls_facts_protocol, TF_TLS, true);
+	struct buf all = buf_growing(TF_VARIABLES_MAX);
+	enum result r = OK;
+
+	tls_variables(s, &all);
+	if (all.failed)
+		r = why_set(why, EXHAUSTED, "the certificates say too much for an environment");
+	for (struct bytes rest = buf_bytes(&all); r == OK && rest.len > 0; rest = bytes_skip(rest, TF_PIECE))
+		r = channel_send(&c, TF_VARIABLES, 0, NULL, bytes_first(rest, TF_PIECE), NULL, why);
+	buf_free(&all);
+	return r;
+}
+
 static void
 tell_failure(int fd, const struct why *failure)
 {
@@ -116,6 +134,8 @@ shake(struct tls_session *s, const struct tls_engine *e, const struct pt_session
 
 	if ((r = tls_begin(s, e, fds[NET], name[0] == '\0' ? NULL : name, why)) != OK ||
 	    (r = tls_handshake(s, p->handshake_ms, why)) != OK)
+		return r;
+	if (p->variables != 0 && (r = tell_variables(fds[FACTS], s, why)) != OK)
 		return r;
 	tls_facts(s, &facts);
 	return tell_policy(fds[FACTS], &facts, why);

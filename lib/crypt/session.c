@@ -16,7 +16,7 @@ aim(struct tls_session *s, const char *name)
 {
 	if (s->engine->role == TLS_SERVER) {
 		SSL_set_accept_state(s->ssl);
-		return true;
+		return name == NULL || SSL_set1_host(s->ssl, name) == 1;
 	}
 	SSL_set_connect_state(s->ssl);
 	return name == NULL || (SSL_set_tlsext_host_name(s->ssl, name) == 1 && SSL_set1_host(s->ssl, name) == 1);

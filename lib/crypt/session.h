@@ -44,7 +44,8 @@ struct tls_session {
 };
 
 /* Begins on a connected descriptor (kept, the caller's), which becomes non-blocking. name: in the client role the server's,
- * asked for (SNI) and, if verification is required, demanded in its certificate; else null. */
+ * asked for (SNI) and, if verification is required, demanded in its certificate; in the server role a name that is demanded
+ * in the client's; or null. */
 enum result tls_begin(struct tls_session *s, const struct tls_engine *e, int net_fd, const char *name, struct why *why);
 
 /* The handshake, within so many milliseconds. OK; REFUSED: it failed, *why in an administrator's words; AGAIN: out of

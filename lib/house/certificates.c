@@ -225,11 +225,10 @@ gather(struct gatherer *g, const struct place *p)
 }
 
 static void
-gather_all(struct gatherer *g, const struct control_source *s)
+gather_all(struct gatherer *g, const struct certificates_named *named)
 {
-	struct bytes variables = buf_bytes(&s->items[ITEM_VARIABLES].value),
-		     at = buf_bytes(&s->items[ITEM_RULES].table);
-	struct place p = { BYTES_NONE, variables };
+	struct bytes at = named->rules;
+	struct place p = { .variables = named->variables };
 
 	gather(g, &p);
 	while (at.len >= 8) {
@@ -271,7 +270,7 @@ reopen(int fd, int *rack_fd, struct why *why)
 }
 
 static enum result
-work(struct gatherer *g, const struct instance *in, const struct control_source *source, int ends[2], int made)
+work(struct gatherer *g, const struct instance *in, const struct certificates_named *named, int ends[2], int made)
 {
 	static const struct timeval limit = { WAIT_SECONDS, 0 };
 	struct why *why = g->why, ignored = WHY_NONE; /* what counts is how keyring ends */
@@ -285,12 +284,12 @@ work(struct gatherer *g, const struct instance *in, const struct control_source 
 	g->keyring = channel_of(ends[0], &warden_keyring_protocol, WK_WARDEN, true);
 	g->why = &ignored;
 	g->r = channel_send(&g->keyring, WK_RACK, 0, NULL, BYTES_NONE, &made, g->why);
-	gather_all(g, source);
+	gather_all(g, named);
 	return await(pid, ends[0], why);
 }
 
 enum result
-certificates_gather(const struct instance *in, const struct control_source *source, int *rack_fd, struct why *why)
+certificates_gather(const struct instance *in, const struct certificates_named *named, int *rack_fd, struct why *why)
 {
 	struct gatherer g = { .seen = buf_growing(SEEN_MAX), .why = why };
 	int made = memfd_create("certificates", MFD_CLOEXEC | MFD_ALLOW_SEALING), ends[2] = { -1, -1 };
@@ -300,7 +299,7 @@ certificates_gather(const struct instance *in, const struct control_source *sour
 		return why_errno(why, EXHAUSTED, "making a memory file for certificates");
 	r = channel_pair(ends, why);
 	if (r == OK)
-		r = work(&g, in, source, ends, made);
+		r = work(&g, in, named, ends, made);
 	if (r == OK)
 		r = reopen(made, rack_fd, why);
 	fd_close(&ends[0]);

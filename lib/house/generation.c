@@ -35,6 +35,7 @@ struct start {
 	const struct control_source *source;
 	const struct sockets *sockets;
 	struct generation *g;
+	struct command_ends *ends; /* null: the members have no neighbour that is not one of them */
 	struct parcel parcels[HOUSE_MEMBERS_MAX];
 };
 
@@ -63,28 +64,43 @@ member_index(const struct generation *g, const char *process, size_t *i)
 }
 
 static enum result
-wire_edges(struct start *s, struct why *why)
+keep_end(struct start *s, const char *slot, int fd, struct why *why)
 {
-	size_t from, to;
+	if (s->ends->n == nitems(s->ends->at)) {
+		(void)close(fd);
+		return why_set(why, BROKEN, "%s has too many edges", s->in->service);
+	}
+	s->ends->at[s->ends->n++] = (struct command_end){ slot, fd };
+	return OK;
+}
+
+static enum result
+wire_edge(struct start *s, const struct house_edge *e, struct why *why)
+{
+	bool from_command = s->ends != NULL && strcmp(e->from, s->in->service) == 0;
+	size_t from = 0, to;
 	int pair[2];
 	enum result r;
 
-	for (size_t i = 0; i < house_n_edges; i++) {
-		const struct house_edge *e = &house_edges[i];
+	if (!member_index(s->g, e->to, &to) || (!from_command && !member_index(s->g, e->from, &from)))
+		return OK;
+	if ((r = channel_pair(pair, why)) != OK)
+		return r;
+	r = from_command ? keep_end(s, e->from_slot, pair[0], why) : give(s, from, e->from_slot, pair[0], 0, true, why);
+	if (r == OK)
+		return give(s, to, e->to_slot, pair[1], 0, true, why);
+	(void)close(pair[1]);
+	return r;
+}
 
-		if (!member_index(s->g, e->from, &from) || !member_index(s->g, e->to, &to))
-			continue;
-		if ((r = channel_pair(pair, why)) != OK)
-			return r;
-		r = give(s, from, e->from_slot, pair[0], 0, true, why);
-		if (r == OK)
-			r = give(s, to, e->to_slot, pair[1], 0, true, why);
-		else
-			(void)close(pair[1]);
-		if (r != OK)
-			return r;
-	}
-	return OK;
+static enum result
+wire_edges(struct start *s, struct why *why)
+{
+	enum result r = OK;
+
+	for (size_t i = 0; i < house_n_edges && r == OK; i++)
+		r = wire_edge(s, &house_edges[i], why);
+	return r;
 }
 
 static ino_t
@@ -197,7 +213,7 @@ fill_parcels(struct start *s, struct why *why)
 {
 	enum result r;
 
-	if ((r = wire_edges(s, why)) != OK || (r = wire_doors(s, why)) != OK)
+	if ((r = wire_edges(s, why)) != OK || (s->sockets != NULL && (r = wire_doors(s, why)) != OK))
 		return r;
 	for (size_t m = 0; m < s->g->n; m++) {
 		const struct privileges *p = house_privileges(s->g->members[m].process);
@@ -240,12 +256,6 @@ place_gifts(struct parcel *p)
 	return true;
 }
 
-static const char *
-root_of(const struct instance *in, const struct privileges *p)
-{
-	return p->root == EMPTY_ROOT ? in->empty : p->root == GIVEN_ROOT ? instance_given_root(in, p) : NULL;
-}
-
 static void
 list_own_ids(const struct generation *g, const struct instance *in, char *text, size_t size)
 {
@@ -268,7 +278,7 @@ become(struct start *s, size_t m)
 {
 	const struct member *member = &s->g->members[m];
 	const struct privileges *p = house_privileges(member->process);
-	const char *root = root_of(s->in, p);
+	const char *root = instance_root(s->in, p);
 	char path[512], uid[16], gid[16], ids[512];
 	char *argv[16];
 	size_t n = 0;
@@ -347,15 +357,52 @@ generation_start_helper(
 static enum result
 give_certificates(struct start *s, struct why *why)
 {
+	struct certificates_named named = { .variables = buf_bytes(&s->source->items[ITEM_VARIABLES].value),
+		.rules = buf_bytes(&s->source->items[ITEM_RULES].table) };
 	enum result r;
 	size_t m;
 	int fd;
 
 	if (!member_index(s->g, "tls", &m))
 		return OK;
-	if ((r = certificates_gather(s->in, s->source, &fd, why)) != OK)
+	if ((r = certificates_gather(s->in, &named, &fd, why)) != OK)
 		return r;
 	return give(s, m, "certificates", fd, 0, true, why);
+}
+
+static enum result
+start_members(struct start *s, struct why *why)
+{
+	enum result r = OK;
+
+	for (size_t i = 0; i < s->g->n && r == OK; i++)
+		r = start_member(s, i, why);
+	return r;
+}
+
+static enum result
+find_members(struct start *s, struct why *why)
+{
+	const char *names[HOUSE_MEMBERS_MAX];
+	enum result r = OK;
+
+	s->g->n = house_members(s->in->service, names);
+	for (size_t i = 0; i < s->g->n && r == OK; i++) {
+		s->g->members[i] = (struct member){ .process = names[i] };
+		r = instance_owner(s->in, house_privileges(names[i])->user, &s->g->members[i].owner, why);
+	}
+	return r;
+}
+
+static enum result
+finish(struct start *s, enum result r, struct why *why)
+{
+	if (r == OK)
+		r = start_members(s, why);
+	drop_parcels(s);
+	if (r != OK)
+		generation_signal(s->g, SIGKILL);
+	return r;
 }
 
 enum result
@@ -363,84 +410,27 @@ generation_start(struct generation *g, const struct instance *in, const struct c
     const struct sockets *sockets, struct why *why)
 {
 	static struct start s;
-	const char *names[HOUSE_MEMBERS_MAX];
-	enum result r = OK;
+	enum result r;
 
 	s = (struct start){ .in = in, .source = source, .sockets = sockets, .g = g };
-	g->n = house_members(in->service, names);
-	for (size_t i = 0; i < g->n && r == OK; i++) {
-		g->members[i] = (struct member){ .process = names[i] };
-		r = instance_owner(in, house_privileges(names[i])->user, &g->members[i].owner, why);
-	}
-	if (r == OK)
-		r = fill_parcels(&s, why);
-	if (r == OK)
+	if ((r = find_members(&s, why)) == OK && (r = fill_parcels(&s, why)) == OK)
 		r = give_certificates(&s, why);
-	for (size_t i = 0; i < g->n && r == OK; i++)
-		r = start_member(&s, i, why);
-	drop_parcels(&s);
-	if (r != OK)
-		generation_signal(g, SIGKILL);
-	return r;
-}
-
-void
-generation_signal(const struct generation *g, int signal)
-{
-	for (size_t i = 0; i < g->n; i++)
-		if (g->members[i].pid > 0)
-			(void)kill(-g->members[i].pid, signal);
-}
-
-void
-generation_retire(const struct generation *g)
-{
-	for (size_t i = 0; i < g->n; i++)
-		if (g->members[i].pid > 0 && strcmp(g->members[i].process, "listen") == 0)
-			(void)kill(g->members[i].pid, SIGTERM);
-}
-
-struct member *
-generation_find(struct generation *g, pid_t pid)
-{
-	for (size_t i = 0; i < g->n; i++)
-		if (g->members[i].pid == pid)
-			return &g->members[i];
-	return NULL;
-}
-
-bool
-generation_runs(const struct generation *g)
-{
-	for (size_t i = 0; i < g->n; i++)
-		if (g->members[i].pid > 0)
-			return true;
-	return false;
+	return finish(&s, r, why);
 }
 
 enum result
-generation_write_pids(const struct generation *g, const struct instance *in, struct why *why)
+generation_start_for_command(
+    struct generation *g, const struct instance *in, int rack_fd, struct command_ends *ends, struct why *why)
 {
-	char path[512], new[520];
-	FILE *f;
-	bool bad;
+	static struct start s;
+	enum result r;
+	size_t m;
 
-	(void)snprintf(path, sizeof path, "%s/%s.pids", in->run, in->service);
-	(void)snprintf(new, sizeof new, "%s.new", path);
-	f = fopen(new, "we");
-	if (f == NULL)
-		return why_errno(why, BROKEN, "writing %s", new);
-	bad = fprintf(f, "warden %d 0 0 %u -\n", (int)getpid(), g->number) < 0;
-	for (size_t i = 0; i < g->n; i++) {
-		const struct member *m = &g->members[i];
-		const char *root = root_of(in, house_privileges(m->process));
-
-		if (m->pid > 0)
-			bad |= fprintf(f, "%s %d %u %u %u %s\n", m->process, (int)m->pid, m->owner.uid, m->owner.gid,
-				   g->number, root == NULL ? "-" : root) < 0;
-	}
-	bad |= fclose(f) != 0;
-	if (bad || rename(new, path) != 0)
-		return why_errno(why, BROKEN, "writing %s", path);
-	return OK;
+	s = (struct start){ .in = in, .g = g, .ends = ends };
+	ends->n = 0;
+	if ((r = find_members(&s, why)) == OK && (r = fill_parcels(&s, why)) == OK && member_index(g, "tls", &m))
+		r = give(&s, m, "certificates", rack_fd, 0, false, why);
+	if ((r = finish(&s, r, why)) != OK)
+		command_ends_close(ends);
+	return r;
 }

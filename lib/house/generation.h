@@ -27,6 +27,22 @@ struct generation {
 enum result generation_start(struct generation *g, const struct instance *in, const struct control_source *source,
     const struct sockets *sockets, struct why *why);
 
+/* For a command that is itself a neighbour of its helpers: its ends of the channels, by slot. */
+struct command_ends {
+	struct command_end {
+		const char *slot;
+		int fd;
+	} at[4];
+	size_t n;
+};
+
+/* Starts the helpers of the command in->service, wired as the graph says; rack_fd (the caller's) has the certificates.
+ * On success the ends are the caller's to close, on failure nothing runs on. */
+enum result generation_start_for_command(
+    struct generation *g, const struct instance *in, int rack_fd, struct command_ends *ends, struct why *why);
+void command_ends_close(struct command_ends *ends);
+int command_end(const struct command_ends *ends, const char *slot); /* -1: there is none */
+
 /* Starts a process that is no member, with `fd` (the caller's) as its slot of that name. Its end is the caller's to await. */
 enum result generation_start_helper(
     const struct instance *in, const char *process, const char *slot, int fd, pid_t *pid, struct why *why);

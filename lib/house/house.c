@@ -20,6 +20,7 @@ static const struct {
 	const char *service, *process;
 } members_of[] = {
 #define MEMBER(service, process) { #service, #process },
+#define HELPER(command, process) { #command, #process },
 #include "census.def"
 };
 

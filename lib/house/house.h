@@ -24,7 +24,8 @@ extern const size_t house_n_doorways;
 /* The privileges of a process; null if there is none of that name. */
 const struct privileges *house_privileges(const char *process);
 
-/* The processes of a service, in the order of their start; returns how many, 0 if there is no such service. */
+/* The processes of a service, or helpers of a command, in the order of their start; returns how many, 0 if there is no such
+ * service. */
 size_t house_members(const char *service, const char *members[HOUSE_MEMBERS_MAX]);
 bool house_may_overlap(const char *service);
 

@@ -62,6 +62,10 @@ instance_owner(const struct instance *in, const char *user, struct owner *owner,
 	*owner = (struct owner){ 0, 0 };
 	if (strcmp(user, "root") == 0)
 		return OK;
+	if (strcmp(user, "tls") == 0 && in->engine.uid != 0) {
+		*owner = in->engine;
+		return OK;
+	}
 	(void)snprintf(name, sizeof name, "%s/uids", in->control);
 	fd = open(name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd >= 0) {
@@ -105,6 +109,12 @@ const char *
 instance_given_root(const struct instance *in, const struct privileges *p)
 {
 	return strcmp(p->user, "key") == 0 ? in->keys : in->queue;
+}
+
+const char *
+instance_root(const struct instance *in, const struct privileges *p)
+{
+	return p->root == EMPTY_ROOT ? in->empty : p->root == GIVEN_ROOT ? instance_given_root(in, p) : NULL;
 }
 
 enum result

@@ -6,20 +6,22 @@
 
 #include <sys/types.h>
 
+struct owner {
+	uid_t uid;
+	gid_t gid;
+};
+
 struct instance {
 	const char *control; /* directories, absolute */
 	const char *run;
 	const char *queue;
 	const char *libexec;
 	const char *service;
-	const char *empty; /* root of processes that have no files */
-	bool lenient;      /* the control item: a kernel without landlock will do */
-	const char *keys;  /* of the service, RUN/SERVICE.keys: written by keyring, read by keyload */
-};
-
-struct owner {
-	uid_t uid;
-	gid_t gid;
+	const char *empty;   /* root of processes that have no files */
+	bool lenient;        /* the control item: a kernel without landlock will do */
+	const char *keys;    /* of the service, RUN/SERVICE.keys: written by keyring, read by keyload */
+	const char *label;   /* of a command: takes the place of the service in names of files; else null */
+	struct owner engine; /* of a command: who `tls` runs as; uid 0: its user */
 };
 
 /* Who a process runs as, by the name in its privileges: from the control file `uids` (lines NAME:UID:GID) if there is
@@ -32,3 +34,6 @@ enum result instance_prepare(const struct instance *in, struct why *why);
 
 /* The directory that a process of GIVEN_ROOT is for: the queue, or the service's keys. */
 const char *instance_given_root(const struct instance *in, const struct privileges *p);
+
+/* The root directory of a process; null if that is the host's. */
+const char *instance_root(const struct instance *in, const struct privileges *p);

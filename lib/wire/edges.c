@@ -17,6 +17,7 @@
 #include "wire/send_remote.h"
 #include "wire/send_remote_door.h"
 #include "wire/smtpd_policy.h"
+#include "wire/sslserver_ucspitls.h"
 #include "wire/tls_facts.h"
 #include "wire/tls_keyload.h"
 #include "wire/warden_keyring.h"
@@ -35,6 +36,7 @@ WIRE_DEFINE(send_lspawn, SEND_LSPAWN, "send", "lspawn")
 WIRE_DEFINE(send_remote, SEND_REMOTE, "send", "remote")
 WIRE_DEFINE(send_remote_door, SEND_REMOTE_DOOR, "send", "remote")
 WIRE_DEFINE(smtpd_policy, SMTPD_POLICY, "smtpd", "policy")
+WIRE_DEFINE(sslserver_ucspitls, SSLSERVER_UCSPITLS, "sslserver", "ucspitls")
 WIRE_DEFINE(policy_keyload, POLICY_KEYLOAD, "policy", "keyload")
 WIRE_DEFINE(policy_tls, POLICY_TLS, "policy", "tls")
 WIRE_DEFINE(tls_facts, TLS_FACTS, "tls", "policy")

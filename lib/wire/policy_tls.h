@@ -24,9 +24,11 @@ struct pt_session {
 	struct pt_engine engine;
 	uint32_t handshake_ms;
 	uint32_t idle_ms;
+	uint32_t variables; /* 1: all that is known is wanted, as TF_VARIABLES */
 };
 /* tail: application protocol (ALPN); certificate files (fields in the field); CA file; file of CAs whose names are sent; CRL
- * file; cipher list; server name (client role). "" is none.
+ * file; cipher list; the peer's name (client role: asked for and, where it
+ * verifies, demanded; server role: demanded in the client's certificate). "" is none.
  * fds: the connection; the engine's end of the plaintext; its channel to the signer; its channel for facts */
 
 #define PT_N_FIELDS 7

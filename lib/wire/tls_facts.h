@@ -20,9 +20,13 @@ struct tf_facts {
  * common name; e-mail addresses of a verified certificate (fields in the field) */
 
 #define TF_N_FIELDS 8
+#define TF_PIECE 8000
+#define TF_VARIABLES_MAX (64u << 10) /* octets of all pieces */
 
 /*	message		body			tail fds sender	 how often */
 #define TLS_FACTS(M) \
+	M(TF_VARIABLES, struct wire_nothing, TF_PIECE, 0, TF_TLS, \
+	    ANY) /* before the facts, if asked for; tail: a piece of the list NAME=value, zero octet (crypt/variables.h) */ \
 	M(TF_FACTS, struct tf_facts, 4096, 0, TF_TLS, ONCE) \
 	M(TF_FAILED, struct wire_nothing, WHY_MAX, 0, TF_TLS, ONCE) /* no handshake; tail: text */
 WIRE_PROTOCOL(tls_facts, TLS_FACTS)

@@ -15,6 +15,7 @@ LIB = {
     "store": {"base", "sys", "wire", "control", "store"},
     "crypt": {"base", "sys", "wire", "control", "crypt"},
     "house": {"base", "sys", "wire", "control", "house"},
+    "ucspi": {"base", "sys", "wire", "control", "ucspi"},
 }
 PLAN = {"census.def", "graph.def"}
 SCHEMA = "../../control/schema.def"  # the one table that is also an administrator's

@@ -26,6 +26,7 @@ const size_t plan_n_processes = nitems(plan_processes);
 
 const struct plan_member plan_members[] = {
 #define MEMBER(service, process) { #service, #process },
+#define HELPER(command, process) { #command, #process },
 #include "census.def"
 };
 const size_t plan_n_members = nitems(plan_members);

@@ -1,0 +1,11 @@
+/* For a command that starts somebody else's program. */
+#pragma once
+
+#include "base/result.h"
+
+#include <sys/types.h>
+
+/* Becomes uid and gid, with that group alone, and checks that root can't be regained. A process that is not root stays who it
+ * is, and is refused another uid. Nothing else is given up: the program that follows is not ours. uid 0: only the groups
+ * change. */
+enum result process_become(uid_t uid, gid_t gid, struct why *why);
