@@ -11,8 +11,7 @@ struct process {
 	const struct privileges *may;
 	const char *service; /* "smtpd", "send": for the log */
 	const char *root;    /* directory to become the root; null for HOST_ROOT */
-	const char
-	    *below; /* GIVEN_HOME: directory below root where it is to stand, made if it is not there; else null */
+	const char *below;   /* GIVEN_HOME: where to stand, below root; made if it is not there. Else null */
 	uid_t uid;
 	gid_t gid;
 	const char *own_ids; /* uids of the house, with commas between: what lspawn never becomes; else null */

@@ -1,4 +1,5 @@
-/* What passes between an SMTP session and `policy`. The session turns bytes into these requests; policy decides.
+/* What passes between a session of a front end (smtpd; pop3d before the login) and `policy`. The session turns bytes into these
+ * requests; policy decides.
  * One request at a time: the next may be sent when the answer to the last has come. SP_RESET has no answer. */
 #pragma once
 
@@ -26,14 +27,41 @@ enum sp_welcome_flag {
 struct sp_welcome {
 	uint64_t max_octets; /* of a message; 0: no limit */
 	uint32_t max_recipients;
-	uint32_t idle_seconds;    /* without any octet from the peer */
-	uint32_t session_seconds; /* in all */
-	uint32_t max_errors;      /* replies of 5xx before 421 */
-	uint32_t max_hops;        /* Received fields */
-	uint32_t flags;           /* enum sp_welcome_flag */
-	uint16_t code;            /* of the greeting: 220, or a refusal's */
-	uint16_t spare[3];
+	uint32_t idle_seconds;      /* without any octet from the peer */
+	uint32_t session_seconds;   /* in all */
+	uint32_t max_errors;        /* replies of 5xx before 421 */
+	uint32_t max_hops;          /* Received fields */
+	uint32_t flags;             /* enum sp_welcome_flag */
+	uint16_t code;              /* of the greeting: 220, or a refusal's */
+	uint16_t mechanisms;        /* of AUTH that are offered in plain text: 1 << enum sp_mechanism, or-ed */
+	uint16_t secure_mechanisms; /* the same within TLS */
+	uint16_t spare;
 }; /* tail: name of this host; greeting's or refusal's text */
+
+enum sp_mechanism {
+	SP_PLAIN, /* USER and PASS of POP3 come as this */
+	SP_LOGIN,
+	SP_CRAM_MD5,
+	SP_SCRAM_SHA_256,
+	SP_SCRAM_SHA_256_PLUS,
+	SP_EXTERNAL,
+	SP_APOP, /* RFC 1939 7: its one response is the name, a blank and the digest; the challenge is in the greeting */
+	SP_N_MECHANISMS
+};
+
+#define SP_SASL_MAX 3000 /* octets of a line of an exchange, in base64, without its end */
+#define SP_AHEAD_MAX 4096
+
+struct sp_auth {
+	uint8_t mechanism; /* enum sp_mechanism, one that is offered */
+	uint8_t initial;   /* 1: the tail is the initial response, which may be empty */
+	uint8_t spare[6];
+};
+
+struct sp_box {
+	uint8_t utf8; /* 1: the client said UTF8 (RFC 6856) */
+	uint8_t spare[7];
+};
 
 enum sp_helo { SP_NO_HELO, SP_HELO, SP_EHLO };
 enum sp_body { SP_BODY_7BIT, SP_BODY_8BITMIME };
@@ -97,6 +125,14 @@ struct sp_content {
 	    ONCE) /* fd: the connection. SP_TLS_PLAIN, or SP_ANSWER that refuses */ \
 	M(SP_TLS_PLAIN, struct wire_nothing, 0, 1, SP_POLICY, \
 	    ONCE) /* fd: what is said from now on, in plain text; all before it is forgotten */ \
+	M(SP_AUTH, struct sp_auth, SP_SASL_MAX, 0, SP_SMTPD, \
+	    ANY) /* tail: the initial response, base64 as said. SP_CHALLENGE, or SP_ANSWER that ends it: 235, or a refusal */ \
+	M(SP_SASL, struct wire_nothing, SP_SASL_MAX, 0, SP_SMTPD, \
+	    ANY) /* tail: the response to a challenge, base64 as said; "*" cancels. As SP_AUTH */ \
+	M(SP_CHALLENGE, struct wire_nothing, SP_SASL_MAX, 0, SP_POLICY, ANY) /* tail: base64. SP_SASL comes next */ \
+	M(SP_BOX, struct sp_box, SP_AHEAD_MAX, 2, SP_SMTPD, \
+	    ONCE) /* POP3, after 235: the user's own process is to go on. fds: the connection; this channel's own end, so that \
+		   * policy sees when that process has ended. tail: octets read behind the login. No answer: the session ends */ \
 	M(SP_ANSWER, struct sp_answer, SP_TEXT_MAX, 0, SP_POLICY, ANY) \
 	M(SP_CONTENT, struct sp_content, 0, 1, SP_POLICY, ANY) /* fd: append the content to it */
 WIRE_PROTOCOL(smtpd_policy, SMTPD_POLICY)
