@@ -170,6 +170,7 @@ shake(struct session *s, const struct demand *d, int *plain_fd, struct why *why)
 		.dane = d->dane,
 		.vouched = h->vouched,
 		.host = bytes_of_string(d->dane ? h->base : h->name),
+		.known_as = d->dane ? bytes_of_string(h->name) : BYTES_NONE,
 		.destination = order->destination,
 		.tlsa = buf_bytes(&d->tlsa),
 		.ca = order->ca,

@@ -18,27 +18,77 @@
 
 #define GRACE_MS 5000 /* for the engine's own limit to come first */
 
+/* ---- what is demanded ---- */
+
+static enum pt_demand
+demand_of(const struct secure_wish *w)
+{
+	static const enum pt_demand demands[] = { [RM_TLS_NEVER] = PT_ANY,
+		[RM_TLS_OPPORTUNISTIC] = PT_ANY,
+		[RM_TLS_CERTIFICATE] = PT_SHOWN,
+		[RM_TLS_MANDATORY] = PT_ANY,
+		[RM_TLS_CA] = PT_CHAIN,
+		[RM_TLS_WILDCARD] = PT_WILDCARD,
+		[RM_TLS_NAME] = PT_NAME,
+		[RM_TLS_PIN] = PT_PIN };
+
+	if (w->dane)
+		return PT_DANE;
+	return w->tls < nitems(demands) ? demands[w->tls] : PT_NAME;
+}
+
+static bool
+needs_cas(enum pt_demand d)
+{
+	return d == PT_CHAIN || d == PT_WILDCARD || d == PT_NAME;
+}
+
 static struct pt_session
 session_of(const struct secure_wish *w)
 {
 	struct pt_session p = { .engine.role = PT_CLIENT,
 		.engine.depth = w->depth,
-		.engine.verify = w->tls >= RM_TLS_CA ? PT_VERIFY_REQUIRED : PT_VERIFY_NONE,
+		.demand = (uint8_t)demand_of(w),
 		.handshake_ms = w->handshake_ms,
 		.idle_ms = w->idle_ms };
 
+	p.engine.verify = (uint8_t)(p.demand == PT_ANY ? PT_VERIFY_NONE
+		: p.demand == PT_SHOWN                 ? PT_VERIFY_OPTIONAL
+						       : PT_VERIFY_REQUIRED);
+	if (p.demand == PT_PIN && w->pin.len <= sizeof p.pin) {
+		memcpy(p.pin, w->pin.at, w->pin.len);
+		p.pin_len = (uint8_t)w->pin.len;
+	}
 	(void)snprintf(p.conn, sizeof p.conn, "%s", w->conn);
 	return p;
 }
 
+/* ---- and how it is said ---- */
+
 static void
-put_certificate(struct buf *tail, struct bytes certificate)
+put_one(struct buf *tail, struct bytes one)
 {
 	uint8_t room[1100];
 	struct buf list = BUF_OVER(room);
 
-	if (certificate.len > 0)
-		wire_put(&list, certificate);
+	if (one.len > 0)
+		wire_put(&list, one);
+	wire_put(tail, buf_bytes(&list));
+}
+
+/* The names that the certificate may have: the host's where it is vouched for, and the destination's. */
+static void
+put_names(struct buf *tail, const struct secure_wish *w)
+{
+	uint8_t room[800];
+	struct buf list = BUF_OVER(room);
+
+	if (w->dane || w->vouched) {
+		wire_put(&list, w->host);
+		if (w->known_as.len > 0)
+			wire_put(&list, w->known_as);
+	}
+	wire_put(&list, w->destination);
 	wire_put(tail, buf_bytes(&list));
 }
 
@@ -47,19 +97,30 @@ hand_over(const struct secure_wish *w, const int fds[4], struct why *why)
 {
 	struct channel door = channel_of(REMOTE_TLS_FD, &policy_tls_protocol, PT_POLICY, true);
 	struct pt_session p = session_of(w);
-	uint8_t room[6144];
+	uint8_t room[7680];
 	struct buf tail = BUF_OVER(room);
+	struct bytes ca = w->ca.len > 0 ? w->ca : BYTES(PT_SYSTEM_CA);
 
 	wire_put(&tail, BYTES("smtp"));
-	put_certificate(&tail, w->certificate);
-	wire_put(&tail, w->ca);
+	put_one(&tail, w->certificate);
+	wire_put(&tail, needs_cas((enum pt_demand)p.demand) ? ca : BYTES_NONE);
 	wire_put(&tail, BYTES_NONE);
 	wire_put(&tail, BYTES_NONE);
 	wire_put(&tail, w->ciphers);
 	wire_put(&tail, w->host);
+	put_names(&tail, w);
+	wire_put(&tail, w->dane ? w->tlsa : BYTES_NONE);
 	if (tail.failed)
 		return why_set(why, EXHAUSTED, "too much to tell the TLS engine");
 	return channel_send(&door, PT_SESSION, 0, &p, buf_bytes(&tail), fds, why);
+}
+
+/* ---- what came of it ---- */
+
+static void
+copy_text(char *into, size_t size, struct bytes from)
+{
+	(void)snprintf(into, size, "%.*s", (int)from.len, (const char *)from.at);
 }
 
 static void
@@ -69,8 +130,10 @@ take_facts(const struct wire_message *m, struct secure_found *f)
 
 	if (!wire_take_all(m->tail, fields, TF_N_FIELDS))
 		return;
-	(void)snprintf(f->protocol, sizeof f->protocol, "%.*s", (int)fields[0].len, (const char *)fields[0].at);
-	(void)snprintf(f->cipher, sizeof f->cipher, "%.*s", (int)fields[1].len, (const char *)fields[1].at);
+	copy_text(f->protocol, sizeof f->protocol, fields[0]);
+	copy_text(f->cipher, sizeof f->cipher, fields[1]);
+	copy_text(f->how, sizeof f->how, fields[8]);
+	copy_text(f->name, sizeof f->name, fields[9]);
 }
 
 static enum result

@@ -7,13 +7,15 @@
 
 struct secure_wish {
 	const char *conn;
-	enum rm_tls tls;   /* what is demanded */
-	bool dane;         /* `tlsa` decides, whatever is demanded */
-	bool vouched;      /* the host's name counts in the certificate; else only the destination's */
-	struct bytes host; /* asked for (SNI) */
+	enum rm_tls tls;       /* what is demanded */
+	bool dane;             /* `tlsa` decides, whatever is demanded */
+	bool vouched;          /* the host's name counts in the certificate; else only the destination's */
+	struct bytes host;     /* asked for (SNI) */
+	struct bytes known_as; /* another name of it, which leads there by CNAMEs; or empty */
 	struct bytes destination;
 	struct bytes tlsa; /* fields: usage, selector, matching type, data */
-	struct bytes ca, ciphers, certificate;
+	struct bytes ca;   /* empty: the system's */
+	struct bytes ciphers, certificate;
 	struct bytes pin;
 	uint8_t depth;
 	int signer; /* the engine's end of a channel to a signer; -1: none. The caller's to close */
@@ -22,7 +24,8 @@ struct secure_wish {
 
 struct secure_found {
 	char protocol[16], cipher[64];
-	char how[64]; /* how the peer was verified: "dane-ee", "dane-ta", "ca", "name", "pin"; "" if it was not */
+	char how[16];   /* how the peer was verified: "dane-ee", "dane-ta", "ca", "ca+name", "pin"; "" if it was not */
+	char name[256]; /* in its certificate, of those that were asked for; "" if none was */
 };
 
 /* Hands the connection (net_fd, the caller's to close) to an engine and waits for the handshake. OK: *plain_fd, the

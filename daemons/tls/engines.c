@@ -3,6 +3,8 @@
  * Never keeps more than a fixed number; what cannot be made is remembered, so that it is not tried at each connection. */
 #include "tls/engines.h"
 
+#include <string.h>
+
 static enum result
 text_of(const struct engines *all, struct bytes file, struct bytes *text, struct why *why)
 {
@@ -11,6 +13,21 @@ text_of(const struct engines *all, struct bytes file, struct bytes *text, struct
 		return OK;
 	return why_set(
 	    why, ABSENT, "%.*s could not be read when the service started", (int)file.len, (const char *)file.at);
+}
+
+/* One with the same CAs, whose store can be shared: the host's takes some megabytes and milliseconds. */
+static const struct tls_engine *
+like(const struct engines *all, const struct pt_engine *p, const struct bytes fields[PT_N_FIELDS])
+{
+	struct bytes theirs[PT_N_ENGINE_FIELDS];
+
+	for (size_t i = 0; i < all->n; i++)
+		if (all->kept[i].engine != NULL && all->kept[i].options.role == PT_CLIENT && p->role == PT_CLIENT &&
+		    wire_take_all(buf_bytes(&all->kept[i].fields), theirs, PT_N_ENGINE_FIELDS) &&
+		    bytes_equal(theirs[2], fields[2]) && bytes_equal(theirs[3], fields[3]) &&
+		    bytes_equal(theirs[4], fields[4]))
+			return all->kept[i].engine;
+	return NULL;
 }
 
 static enum result
@@ -26,6 +43,7 @@ make(struct engines *all, const struct pt_engine *p, const struct bytes fields[P
 		.certificates = fields[1],
 		.ciphers = fields[5],
 		.by_name = p->by_name != 0,
+		.trusts_like = like(all, p, fields),
 		.rack = &all->rack };
 	enum result r;
 
@@ -57,19 +75,36 @@ is_for(const struct kept *k, const struct pt_engine *p, struct bytes fields)
 	    k->options.by_name == p->by_name && bytes_equal(buf_bytes(&k->fields), fields);
 }
 
+/* The tail's fields; *options: those that engines are told apart by. */
+static bool
+take_fields(const struct wire_message *m, struct bytes fields[PT_N_FIELDS], struct bytes *options, struct wanted *w)
+{
+	const struct pt_session *p = m->body;
+	struct bytes own[PT_N_FIELDS + PT_N_DEMAND_FIELDS] = { BYTES_NONE };
+	size_t len = 0;
+
+	if (!wire_take_all(m->tail, own, PT_N_FIELDS + (p->demand != PT_BY_ENGINE ? PT_N_DEMAND_FIELDS : 0)))
+		return false;
+	memcpy(fields, own, PT_N_FIELDS * sizeof *fields);
+	for (size_t i = 0; i < PT_N_ENGINE_FIELDS; i++)
+		len += 2 + fields[i].len;
+	*options = bytes_first(m->tail, len);
+	*w = (struct wanted){
+		.server = own[PT_N_ENGINE_FIELDS], .names = own[PT_N_FIELDS], .tlsa = own[PT_N_FIELDS + 1]
+	};
+	return true;
+}
+
 enum result
-engines_get(
-    struct engines *all, const struct wire_message *m, struct tls_engine **e, struct bytes *name, struct why *why)
+engines_get(struct engines *all, const struct wire_message *m, struct tls_engine **e, struct wanted *w, struct why *why)
 {
 	const struct pt_session *p = m->body;
 	struct bytes fields[PT_N_FIELDS], options;
 	struct kept *k = NULL;
 	enum result r = OK;
 
-	if (!wire_take_all(m->tail, fields, PT_N_FIELDS))
+	if (!take_fields(m, fields, &options, w))
 		return why_set(why, MALFORMED, "a session without its fields");
-	*name = fields[PT_N_FIELDS - 1];
-	options = bytes_first(m->tail, m->tail.len - name->len - 2);
 	for (size_t i = 0; i < all->n && k == NULL; i++)
 		if (is_for(&all->kept[i], &p->engine, options))
 			k = &all->kept[i];

@@ -2,7 +2,7 @@
  * forked afterwards. */
 #pragma once
 
-#include "crypt/engine.h"
+#include "crypt/session.h"
 #include "wire/policy_tls.h"
 
 #define ENGINES_MAX 32
@@ -20,6 +20,11 @@ struct engines {
 	uint64_t uses;
 };
 
-/* The engine for the message; *name is the server name in it. Not OK: it can't be made, with the reason. */
+/* What is of one session alone, as in PT_SESSION; empty where it is not said. */
+struct wanted {
+	struct bytes server, names, tlsa;
+};
+
+/* The engine for the message, and the rest of what it says. Not OK: it can't be made, with the reason. */
 enum result engines_get(
-    struct engines *all, const struct wire_message *m, struct tls_engine **e, struct bytes *name, struct why *why);
+    struct engines *all, const struct wire_message *m, struct tls_engine **e, struct wanted *w, struct why *why);

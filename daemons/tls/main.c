@@ -11,6 +11,7 @@
 #include "tls/privileges.h"
 #include "tls/session.h"
 #include "wire/channel.h"
+#include "wire/tls_facts.h"
 
 #include <signal.h>
 #include <string.h>
@@ -21,18 +22,26 @@
 #define SESSIONS_MAX 100000    /* policy counts them */
 
 __attribute__((noreturn)) static void
-serve(const struct wire_message *m, const struct tls_engine *e, struct bytes name)
+serve(const struct wire_message *m, const struct tls_engine *e, const struct wanted *w)
 {
-	char text[256] = "";
 	struct pt_session p;
 
 	(void)close(TLS_DOOR_FD);
 	arena_fresh(FRESH);
 	memcpy(&p, m->body, sizeof p);
 	p.conn[ID_LEN] = '\0';
-	if (name.len < sizeof text)
-		memcpy(text, name.at, name.len);
-	session_serve(e, &p, text, m->fds);
+	session_serve(e, &p, w, m->fds);
+}
+
+/* Whoever waits for the handshake is told that there will be none. */
+static void
+tell_failure(int fd, const struct why *failure)
+{
+	struct channel c = channel_of(fd, &tls_facts_protocol, TF_TLS, false);
+	struct why why = WHY_NONE;
+
+	if (channel_send(&c, TF_FAILED, 0, NULL, bytes_of_string(failure->text), NULL, &why) != OK)
+		log_why("tls-facts", BROKEN, &why);
 }
 
 static void
@@ -42,12 +51,12 @@ begin(struct zygote *z, struct engines *all, const struct wire_message *m)
 	struct why why = WHY_NONE;
 	struct tls_engine *e;
 	struct log_line l;
-	struct bytes name;
+	struct wanted w;
 	bool child = false;
-	enum result r = engines_get(all, m, &e, &name, &why);
+	enum result r = engines_get(all, m, &e, &w, &why);
 
 	if (r == OK && (r = zygote_fork(z, &child, &why)) == OK && child)
-		serve(m, e, name);
+		serve(m, e, &w);
 	if (r == OK)
 		return;
 	log_begin(&l, SEVERITY_ERROR, "tls-failed");
@@ -55,6 +64,7 @@ begin(struct zygote *z, struct engines *all, const struct wire_message *m)
 	log_text(&l, "result", result_meaning(r)->name);
 	log_text(&l, "why", why.text);
 	log_end(&l);
+	tell_failure(m->fds[3], &why);
 }
 
 static enum result

@@ -93,6 +93,8 @@ tell_policy(int fd, const struct tls_facts *f, struct why *why)
 	wire_put_string(&tail, f->subject);
 	wire_put_string(&tail, f->common_name);
 	wire_put(&tail, buf_bytes(&f->emails));
+	wire_put_string(&tail, f->proof);
+	wire_put_string(&tail, f->matched);
 	if (tail.failed)
 		return why_set(why, EXHAUSTED, "the peer's certificate says too much");
 	return channel_send(&c, TF_FACTS, 0, &body, buf_bytes(&tail), NULL, why);
@@ -125,15 +127,48 @@ tell_failure(int fd, const struct why *failure)
 		return; /* policy has ended the session already */
 }
 
+static enum tls_demand
+demand_of(const struct pt_session *p)
+{
+	static const enum tls_demand demands[] = { [PT_BY_ENGINE] = TLS_BY_ENGINE,
+		[PT_ANY] = TLS_ANY,
+		[PT_SHOWN] = TLS_SHOWN,
+		[PT_CHAIN] = TLS_CHAIN,
+		[PT_WILDCARD] = TLS_WILDCARD,
+		[PT_NAME] = TLS_NAME,
+		[PT_PIN] = TLS_PIN,
+		[PT_DANE] = TLS_DANE };
+
+	return p->demand < nitems(demands) ? demands[p->demand] : TLS_NAME;
+}
+
 static enum result
-shake(struct tls_session *s, const struct tls_engine *e, const struct pt_session *p, const char *name, const int fds[4],
+begin(struct tls_session *s, const struct tls_engine *e, const struct pt_session *p, const struct wanted *w, int net_fd,
     struct why *why)
+{
+	struct tls_target target = { .demand = demand_of(p),
+		.names = w->names,
+		.tlsa = w->tlsa,
+		.pin = bytes_of(p->pin, p->pin_len <= PT_PIN_MAX ? p->pin_len : 0) };
+	char name[TLS_NAME_MAX + 1] = "";
+	enum result r;
+
+	if (w->server.len < sizeof name)
+		memcpy(name, w->server.at, w->server.len);
+	r = tls_begin(s, e, net_fd, name[0] == '\0' ? NULL : name, why);
+	if (r == OK && p->engine.role == PT_CLIENT)
+		r = tls_aim(s, &target, why);
+	return r;
+}
+
+static enum result
+shake(struct tls_session *s, const struct tls_engine *e, const struct pt_session *p, const struct wanted *w,
+    const int fds[4], struct why *why)
 {
 	static struct tls_facts facts;
 	enum result r;
 
-	if ((r = tls_begin(s, e, fds[NET], name[0] == '\0' ? NULL : name, why)) != OK ||
-	    (r = tls_handshake(s, p->handshake_ms, why)) != OK)
+	if ((r = begin(s, e, p, w, fds[NET], why)) != OK || (r = tls_handshake(s, p->handshake_ms, why)) != OK)
 		return r;
 	if (p->variables != 0 && (r = tell_variables(fds[FACTS], s, why)) != OK)
 		return r;
@@ -142,7 +177,7 @@ shake(struct tls_session *s, const struct tls_engine *e, const struct pt_session
 }
 
 void
-session_serve(const struct tls_engine *e, const struct pt_session *p, const char *name, const int fds[4])
+session_serve(const struct tls_engine *e, const struct pt_session *p, const struct wanted *w, const int fds[4])
 {
 	static struct tls_session s;
 	struct why why = WHY_NONE;
@@ -150,7 +185,7 @@ session_serve(const struct tls_engine *e, const struct pt_session *p, const char
 	enum result r;
 
 	provider_set_signer(ask_signer, &signer);
-	r = shake(&s, e, p, name, fds, &why);
+	r = shake(&s, e, p, w, fds, &why);
 	(void)close(fds[SIGNER]); /* no second signature */
 	if (r != OK) {
 		log_end_of("tls-failed", p, &s, &why);

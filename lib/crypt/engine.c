@@ -5,7 +5,9 @@
 
 #include <openssl/err.h>
 #include <openssl/x509_vfy.h>
+#include <openssl/x509v3.h>
 #include <openssl/pem.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +15,9 @@
 	"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-" \
 	"POLY1305:" \
 	"ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384"
+/* Where nothing is verified any encryption is more than none (RFC 7435); what has no certificate at all comes last. */
+#define WIDE CIPHERS ":ECDHE+AES:DHE+AESGCM:DHE+CHACHA20:DHE+AES:RSA+AESGCM:RSA+AES"
+#define WIDEST WIDE ":ADH+AES"
 #define DEPTH 4
 #define CERTIFICATES_MAX (64L << 10) /* octets of a peer's chain */
 
@@ -98,27 +103,63 @@ trust(struct tls_engine *e, struct bytes pem, bool names, struct why *why)
 	return r == OK && n == 0 ? why_set(why, MALFORMED, "a CA file without a certificate") : r;
 }
 
+/* Adds those in the text. *n: how many. */
 static enum result
-take_crls(struct tls_engine *e, struct bytes pem, struct why *why)
+take_crls(struct tls_engine *e, struct bytes pem, unsigned *n, struct why *why)
 {
 	X509_STORE *store = SSL_CTX_get_cert_store(e->ctx);
 	BIO *in = BIO_new_mem_buf(pem.at, (int)pem.len);
 	enum result r = OK;
-	unsigned n = 0;
 	X509_CRL *c;
+
+	*n = 0;
 
 	while (r == OK && in != NULL && (c = PEM_read_bio_X509_CRL(in, NULL, NULL, NULL)) != NULL) {
 		if (X509_STORE_add_crl(store, c) != 1)
 			r = why_set(why, MALFORMED, "a revocation list can't be taken: %s", openssl_says());
 		X509_CRL_free(c);
-		n++;
+		(*n)++;
 	}
 	BIO_free(in);
 	ERR_clear_error();
-	if (r == OK && n == 0)
-		return why_set(why, MALFORMED, "a CRL file without a revocation list");
-	if (r == OK)
+	if (r == OK && *n > 0)
 		(void)X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK);
+	return r;
+}
+
+/* What the first verification would do is done: sessions, which are forked, share it. */
+static void
+ready_store(X509_STORE *store)
+{
+	STACK_OF(X509_OBJECT) *all = X509_STORE_get0_objects(store);
+
+	for (int i = 0; i < sk_X509_OBJECT_num(all); i++) {
+		X509 *c = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(all, i));
+
+		if (c != NULL)
+			(void)X509_check_purpose(c, -1, 0);
+	}
+	sk_X509_OBJECT_sort(all);
+}
+
+static enum result
+fill_store(struct tls_engine *e, const struct tls_options *o, struct why *why)
+{
+	bool sends_names = o->role == TLS_SERVER;
+	enum result r = OK;
+	unsigned n = 0;
+
+	if (o->ca.len > 0 && (r = trust(e, o->ca, o->ca_names.len == 0 && sends_names, why)) != OK)
+		return r;
+	if (o->ca_names.len > 0 && (r = trust(e, o->ca_names, sends_names, why)) != OK)
+		return r;
+	if (o->crl.len > 0 && (r = take_crls(e, o->crl, &n, why)) == OK && n == 0)
+		return why_set(why, MALFORMED, "a CRL file without a revocation list");
+	if (r == OK && n == 0 && o->role == TLS_CLIENT && o->ca.len > 0) {
+		r = take_crls(e, o->ca, &n, why);
+		e->crl_if_there = n > 0;
+	}
+	ready_store(SSL_CTX_get_cert_store(e->ctx));
 	return r;
 }
 
@@ -138,12 +179,16 @@ set_trust(struct tls_engine *e, const struct tls_options *o, struct why *why)
 	    (o->role == TLS_SERVER && o->verify == TLS_VERIFY_REQUIRED ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0);
 	enum result r;
 
-	if (o->ca.len > 0 && (r = trust(e, o->ca, o->ca_names.len == 0 && o->role == TLS_SERVER, why)) != OK)
+	if (o->trusts_like != NULL) {
+		SSL_CTX_set1_cert_store(e->ctx, SSL_CTX_get_cert_store(o->trusts_like->ctx));
+		e->crl_if_there = o->trusts_like->crl_if_there;
+	} else if ((r = fill_store(e, o, why)) != OK)
 		return r;
-	if (o->ca_names.len > 0 && (r = trust(e, o->ca_names, o->role == TLS_SERVER, why)) != OK)
-		return r;
-	if (o->crl.len > 0 && (r = take_crls(e, o->crl, why)) != OK)
-		return r;
+	if (o->role == TLS_CLIENT) {
+		SSL_CTX_set_cert_verify_callback(e->ctx, target_check, NULL);
+		if (SSL_CTX_dane_enable(e->ctx) != 1)
+			return why_set(why, EXHAUSTED, "no memory for DANE");
+	}
 	if (o->verify == TLS_VERIFY_NONE && o->role == TLS_SERVER)
 		return OK;
 	e->demands = o->verify == TLS_VERIFY_REQUIRED;
@@ -154,11 +199,23 @@ set_trust(struct tls_engine *e, const struct tls_options *o, struct why *why)
 
 /* ---- contexts ---- */
 
-static enum result
-set_versions(struct tls_engine *e, struct bytes ciphers, struct why *why)
+static const char *
+usual_ciphers(const struct tls_options *o)
 {
-	char text[1024] = CIPHERS;
+	if (o->role == TLS_SERVER || o->verify == TLS_VERIFY_REQUIRED)
+		return CIPHERS;
+	return o->verify == TLS_VERIFY_NONE ? WIDEST : WIDE;
+}
 
+static enum result
+set_versions(struct tls_engine *e, const struct tls_options *o, struct why *why)
+{
+	struct bytes ciphers = o->ciphers;
+	char text[1024];
+
+	(void)snprintf(text, sizeof text, "%s", usual_ciphers(o));
+	if (o->role == TLS_CLIENT && o->verify == TLS_VERIFY_NONE)
+		SSL_CTX_set_security_level(e->ctx, 0); /* of keys that nothing is proven with */
 	if (ciphers.len >= sizeof text)
 		return why_set(why, MALFORMED, "a cipher list of %zu octets", ciphers.len);
 	if (ciphers.len > 0) {
@@ -206,7 +263,7 @@ engine_open(struct tls_engine **out, const struct tls_options *o, struct why *wh
 	e->rack = o->rack;
 	e->by_name = o->by_name;
 	set_habits(e->ctx);
-	if ((r = set_versions(e, o->ciphers, why)) != OK || (r = set_protocol(e, o->protocol, why)) != OK ||
+	if ((r = set_versions(e, o, why)) != OK || (r = set_protocol(e, o->protocol, why)) != OK ||
 	    (r = set_trust(e, o, why)) != OK || (r = identities_prepare(e, o->certificates, why)) != OK) {
 		engine_close(e);
 		return r;

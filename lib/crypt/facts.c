@@ -50,8 +50,9 @@ collect_emails(struct tls_facts *f, X509 *peer)
 }
 
 static void
-look_at_peer(struct tls_facts *f, const SSL *ssl)
+look_at_peer(struct tls_facts *f, const struct tls_session *s)
 {
+	const SSL *ssl = s->ssl;
 	X509 *peer = SSL_get0_peer_certificate(ssl);
 	long result = SSL_get_verify_result(ssl);
 	const ASN1_STRING *cn;
@@ -64,7 +65,8 @@ look_at_peer(struct tls_facts *f, const SSL *ssl)
 	if (peer == NULL)
 		return;
 	if (result != X509_V_OK)
-		(void)snprintf(f->verify, sizeof f->verify, "%s", X509_verify_cert_error_string(result));
+		(void)snprintf(f->verify, sizeof f->verify, "%s",
+		    s->fault[0] != '\0' ? s->fault : X509_verify_cert_error_string(result));
 	(void)X509_digest(peer, EVP_sha256(), f->fingerprint, NULL);
 	if ((out = BIO_new(BIO_s_mem())) != NULL &&
 	    X509_NAME_print_ex(out, X509_get_subject_name(peer), 0, XN_FLAG_RFC2253) > 0 &&
@@ -113,6 +115,8 @@ tls_facts(const struct tls_session *s, struct tls_facts *f)
 		copy_clean(f->server_name, sizeof f->server_name, name, strlen(name));
 	SSL_get0_alpn_selected(s->ssl, &alpn, &alpn_len);
 	copy_clean(f->application, sizeof f->application, alpn, alpn_len);
-	look_at_peer(f, s->ssl);
+	f->proof = s->proof;
+	copy_clean(f->matched, sizeof f->matched, s->matched, strlen(s->matched));
+	look_at_peer(f, s);
 	look_at_own(f, s);
 }

@@ -21,6 +21,7 @@ struct tls_engine {
 	const struct rack *rack;
 	enum tls_role role;
 	bool by_name, demands;
+	bool crl_if_there;    /* revocation lists came with the CAs: those of other issuers may be missing */
 	uint8_t protocol[33]; /* ALPN: length and name */
 	unsigned protocol_len;
 	struct identity identities[IDENTITIES_MAX];
@@ -32,6 +33,11 @@ enum result identity_load(struct identity *i, const struct rack *rack, struct by
 void identity_free(struct identity *i);
 bool identity_use(SSL *ssl, const struct identity *i);
 enum result identities_prepare(struct tls_engine *e, struct bytes files, struct why *why);
+
+/* target.c: verification in the client role, and what can be told only after the handshake. */
+int target_check(X509_STORE_CTX *c, void *context);
+bool target_is_address(const char *name);
+enum result target_settle(struct tls_session *s, struct why *why);
 
 /* reasons.c: the failure that OpenSSL has queued, in words. */
 enum result failure_why(const struct tls_session *s, int ssl_error, struct why *why);

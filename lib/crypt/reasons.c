@@ -70,6 +70,9 @@ failure_why(const struct tls_session *s, int ssl_error, struct why *why)
 		return why_set(why, BROKEN, "no signature: %s", provider_failure());
 	if (ERR_GET_LIB(e) == ERR_LIB_SSL && ERR_GET_REASON(e) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
 		return why_set(why, ABSENT, "the peer hung up");
+	if (ERR_GET_LIB(e) == ERR_LIB_SSL && ERR_GET_REASON(e) == SSL_R_CERTIFICATE_VERIFY_FAILED &&
+	    s->fault[0] != '\0')
+		return why_set(why, REFUSED, "%s", s->fault);
 	if (ERR_GET_LIB(e) == ERR_LIB_SSL && ERR_GET_REASON(e) == SSL_R_CERTIFICATE_VERIFY_FAILED)
 		return why_set(why, REFUSED, "the peer's certificate does not verify: %s",
 		    X509_verify_cert_error_string(SSL_get_verify_result(s->ssl)));

@@ -19,13 +19,15 @@ aim(struct tls_session *s, const char *name)
 		return name == NULL || SSL_set1_host(s->ssl, name) == 1;
 	}
 	SSL_set_connect_state(s->ssl);
+	if (name != NULL && target_is_address(name)) /* RFC 6066 3: no address is asked for as a name */
+		return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(s->ssl), name) == 1;
 	return name == NULL || (SSL_set_tlsext_host_name(s->ssl, name) == 1 && SSL_set1_host(s->ssl, name) == 1);
 }
 
 enum result
 tls_begin(struct tls_session *s, const struct tls_engine *e, int net_fd, const char *name, struct why *why)
 {
-	*s = (struct tls_session){ .engine = e, .net_fd = net_fd };
+	*s = (struct tls_session){ .engine = e, .net_fd = net_fd, .proof = "" };
 	if (fd_set_nonblocking(net_fd, true) != OK)
 		return why_errno(why, BROKEN, "preparing a connection for TLS");
 	s->ssl = SSL_new(e->ctx);
@@ -48,7 +50,7 @@ tls_handshake(struct tls_session *s, unsigned ms, struct why *why)
 		errno = 0;
 		done = SSL_do_handshake(s->ssl);
 		if (done == 1)
-			return OK;
+			return target_settle(s, why);
 		error = SSL_get_error(s->ssl, done);
 		if (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE)
 			return failure_why(s, error, why);

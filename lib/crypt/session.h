@@ -11,13 +11,38 @@
 /* What became of the peer's certificate. */
 enum tls_peer { TLS_PEER_NONE, TLS_PEER_UNVERIFIED, TLS_PEER_VERIFIED };
 
+/* What the server must prove to a client. */
+enum tls_demand {
+	TLS_BY_ENGINE, /* what the engine's options say */
+	TLS_ANY,       /* nothing: any certificate will do, or none */
+	TLS_SHOWN,     /* nothing, but it shows a certificate */
+	TLS_CHAIN,     /* its certificate verifies */
+	TLS_WILDCARD,  /* and has one of the names, or a wildcard as the left-most label for one (RFC 6125 6.4.3) */
+	TLS_NAME,      /* and has one of the names in full */
+	TLS_PIN,       /* its certificate has the fingerprint; who issued it and until when does not matter */
+	TLS_DANE,      /* it matches a TLSA record (RFC 7672); if none of them can be used, nothing */
+};
+
+#define TLS_TLSA_MAX 32 /* records of a host that are looked at */
+
+struct tls_target {
+	enum tls_demand demand;
+	struct bytes
+	    names; /* fields: DNS names (A-labels) and addresses, literals or plain, that the certificate may have: as
+			     * dNSName, or as common name if it has no dNSName, or as iPAddress */
+	struct bytes pin; /* SHA-1, SHA-224, SHA-256 or SHA-512 of the certificate, told apart by the length */
+	struct bytes
+	    tlsa; /* fields: usage, selector, matching type, data (RFC 6698 2.1). Usages 2 and 3 can be used; names
+			     * count for 2 only, dates and CAs for neither (3) */
+};
+
 struct tls_facts {
 	const char *protocol; /* "TLSv1.3" */
 	const char *cipher;   /* as RFC 8446, RFC 5289 name it */
 	const char *group;    /* of the key exchange; "" if not known */
 	unsigned bits;
 	enum tls_peer peer;
-	char verify[128];                   /* why it is unverified */
+	char verify[160];                   /* why it is unverified */
 	char server_name[TLS_NAME_MAX + 1]; /* asked for; "" if none was */
 	char application[32];               /* ALPN agreed on; "" if none */
 	char subject[TLS_SUBJECT_MAX];      /* RFC 2253 form */
@@ -26,6 +51,9 @@ struct tls_facts {
 	uint8_t own_spki[SPKI_LEN]; /* of the certificate shown; zeros if none */
 	struct buf emails;          /* of a verified certificate: rfc822Name and emailAddress, each a field */
 	uint8_t emails_room[TLS_EMAILS_MAX];
+	const char *proof; /* of a target: "dane-ee", "dane-ta", "ca", "ca+name", "pin"; "" if nothing was proven */
+	char matched[TLS_NAME_MAX +
+	    1]; /* the name in the certificate that is one of the target's; "" if none was asked for */
 };
 
 struct tls_alert {
@@ -41,12 +69,20 @@ struct tls_session {
 	unsigned n_alerts;
 	bool closed_well;     /* the peer said close_notify */
 	uint64_t n_in, n_out; /* octets of plaintext */
+	struct tls_target target;
+	const char *proof;
+	char matched[TLS_NAME_MAX + 1];
+	char fault[160]; /* why the target was not met, or nothing proven; "" if OpenSSL's reason says it */
 };
 
 /* Begins on a connected descriptor (kept, the caller's), which becomes non-blocking. name: in the client role the server's,
  * asked for (SNI) and, if verification is required, demanded in its certificate; in the server role a name that is demanded
  * in the client's; or null. */
 enum result tls_begin(struct tls_session *s, const struct tls_engine *e, int net_fd, const char *name, struct why *why);
+
+/* In the client role, before the handshake: demands other proof than the engine does. What t shows must stay until the
+ * handshake is done. TLS_WILDCARD, TLS_NAME and TLS_CHAIN need an engine with CAs. MALFORMED: a pin that can be none, or no usable name where one is demanded. */
+enum result tls_aim(struct tls_session *s, const struct tls_target *t, struct why *why);
 
 /* The handshake, within so many milliseconds. OK; REFUSED: it failed, *why in an administrator's words; AGAIN: out of
  * time; ABSENT: the peer hung up. */

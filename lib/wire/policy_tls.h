@@ -19,20 +19,32 @@ struct pt_engine {
 	uint8_t by_name; /* 1: the server name asked for may choose another certificate */
 };
 
+/* What the server must prove, in the client role (crypt/session.h has the meaning of each). */
+enum pt_demand { PT_BY_ENGINE, PT_ANY, PT_SHOWN, PT_CHAIN, PT_WILDCARD, PT_NAME, PT_PIN, PT_DANE };
+
+#define PT_PIN_MAX 64
+#define PT_SYSTEM_CA "system" /* in place of a CA file: the store of the host */
+
 struct pt_session {
 	char conn[ID_LEN + 1];
 	struct pt_engine engine;
 	uint32_t handshake_ms;
 	uint32_t idle_ms;
 	uint32_t variables; /* 1: all that is known is wanted, as TF_VARIABLES */
+	uint8_t demand;     /* enum pt_demand: of this server alone */
+	uint8_t pin_len;    /* PT_PIN: 20, 28, 32 or 64 octets */
+	uint8_t pin[PT_PIN_MAX];
 };
 /* tail: application protocol (ALPN); certificate files (fields in the field); CA file; file of CAs whose names are sent; CRL
- * file; cipher list; the peer's name (client role: asked for and, where it
- * verifies, demanded; server role: demanded in the client's certificate). "" is none.
+ * file; cipher list; the peer's name (client role: asked for and, where the engine verifies, demanded; server role: demanded
+ * in the client's certificate). "" is none. If demand is not PT_BY_ENGINE two more: names that the server's certificate
+ * may have (fields in the field); TLSA records (fields: usage, selector, matching type, data).
  * fds: the connection; the engine's end of the plaintext; its channel to the signer; its channel for facts */
 
+#define PT_N_ENGINE_FIELDS 6 /* the first: with them engines are told apart */
 #define PT_N_FIELDS 7
+#define PT_N_DEMAND_FIELDS 2
 
 /*	message		body			tail fds sender	 how often */
-#define POLICY_TLS(M) M(PT_SESSION, struct pt_session, 6144, 4, PT_POLICY, ANY)
+#define POLICY_TLS(M) M(PT_SESSION, struct pt_session, 7680, 4, PT_POLICY, ANY)
 WIRE_PROTOCOL(policy_tls, POLICY_TLS)

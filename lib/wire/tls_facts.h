@@ -17,9 +17,10 @@ struct tf_facts {
 	uint8_t fingerprint[32]; /* SHA-256 of the peer's certificate; zeros if it has none */
 };
 /* tail: protocol version; cipher; key exchange group; server name asked for; why the certificate is not verified; subject;
- * common name; e-mail addresses of a verified certificate (fields in the field) */
+ * common name; e-mail addresses of a verified certificate (fields in the field); client role: how the server was verified
+ * ("dane-ee", "dane-ta", "ca", "ca+name", "pin", "" if it was not); the name in its certificate that was asked for */
 
-#define TF_N_FIELDS 8
+#define TF_N_FIELDS 10
 #define TF_PIECE 8000
 #define TF_VARIABLES_MAX (64u << 10) /* octets of all pieces */
 
