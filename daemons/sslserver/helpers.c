@@ -130,7 +130,7 @@ gather(struct helpers *h, int *rack_fd, struct why *why)
 		buf_clear(&rules);
 		*why = WHY_NONE;
 	}
-	named = (struct certificates_named){ buf_bytes(&variables), buf_bytes(&rules) };
+	named = (struct certificates_named){ .variables = buf_bytes(&variables), .rules = buf_bytes(&rules) };
 	r = variables.failed ? why_set(why, EXHAUSTED, "the TLS variables are too long")
 			     : certificates_gather(&h->in, &named, rack_fd, why);
 	buf_free(&variables);

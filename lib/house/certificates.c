@@ -9,6 +9,7 @@
 #include "sys/log.h"
 #include "house/generation.h"
 #include "wire/channel.h"
+#include "wire/policy_tls.h"
 #include "wire/warden_keyring.h"
 
 #include <dirent.h>
@@ -224,12 +225,79 @@ gather(struct gatherer *g, const struct place *p)
 		each_file(g, value, file_in_directory);
 }
 
+/* ---- of a client ---- */
+
+/* Where distributions keep the store as one file. */
+static void
+system_cas(struct gatherer *g)
+{
+	static const char *const files[] = { "/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
+		"/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem" };
+
+	for (size_t i = 0; i < nitems(files); i++)
+		if (access(files[i], R_OK) == 0) {
+			file(g, BYTES(PT_SYSTEM_CA), bytes_of_string(files[i]));
+			return;
+		}
+	log_simple(SEVERITY_WARNING, "no-system-cas", "why", "this host has no store of CAs where one is expected");
+}
+
+/* A memory file to read it from, or -1. */
+static int
+passphrase_file(struct bytes passphrase)
+{
+	int fd = memfd_create("passphrase", MFD_CLOEXEC);
+
+	if (fd >= 0 && fd_write_all(fd, passphrase) != OK)
+		fd_close(&fd);
+	return fd;
+}
+
+static void
+pair_with_passphrase(struct gatherer *g, struct bytes certificate, struct bytes key, struct bytes passphrase)
+{
+	struct wk_pair body = { .by_name = 0 };
+	int fds[3] = { open_file(certificate, ""), open_file(key, ""), passphrase_file(passphrase) };
+
+	if (fds[0] < 0 || fds[1] < 0 || fds[2] < 0)
+		hand_over(g, WK_MISSING, &body, certificate, NULL);
+	else
+		hand_over(g, WK_LOCKED_PAIR, &body, certificate, fds);
+	for (unsigned i = 0; i < 3; i++)
+		fd_close(&fds[i]);
+}
+
+static void
+gather_for_client(struct gatherer *g, const struct certificates_named *named)
+{
+	struct bytes rest, one, key, passphrase;
+
+	if (named->system_cas)
+		system_cas(g);
+	for (rest = named->cas; wire_take(&rest, &one);)
+		if (is_new(g, 'f', one)) {
+			if (one.len > 0 && one.at[one.len - 1] == '/')
+				each_file(g, one, file_in_directory);
+			else
+				file(g, one, one);
+		}
+	for (rest = named->pairs; wire_take(&rest, &one) && wire_take(&rest, &key) && wire_take(&rest, &passphrase);) {
+		if (!is_new(g, 'p', one))
+			continue;
+		if (passphrase.len > 0)
+			pair_with_passphrase(g, one, key.len > 0 ? key : one, passphrase);
+		else
+			pair(g, one, key.len > 0 ? key : one, BYTES_NONE, false);
+	}
+}
+
 static void
 gather_all(struct gatherer *g, const struct certificates_named *named)
 {
 	struct bytes at = named->rules;
 	struct place p = { .variables = named->variables };
 
+	gather_for_client(g, named);
 	gather(g, &p);
 	while (at.len >= 8) {
 		size_t key_len = le32_get(at.at), data_len = le32_get(at.at + 4);

@@ -363,6 +363,7 @@ give_certificates(struct start *s, struct why *why)
 	size_t m;
 	int fd;
 
+	named.system_cas = member_index(s->g, "remote", &m);
 	if (!member_index(s->g, "tls", &m))
 		return OK;
 	if ((r = certificates_gather(s->in, &named, &fd, why)) != OK)
