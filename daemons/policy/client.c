@@ -36,6 +36,12 @@ apply_variables(struct client *c)
 	if (client_variable(c, "MAXRECIPIENTS", &value) && bytes_to_number(value, UINT32_MAX, &n) && n > 0 &&
 	    n < c->max_recipients)
 		c->max_recipients = (uint32_t)n;
+	if (client_variable(c, "TARPITCOUNT", &value) && bytes_to_number(value, 100000, &n))
+		c->tarpit_count = (uint32_t)n;
+	if (client_variable(c, "TARPITDELAY", &value) && bytes_to_number(value, TARPIT_NOTORIOUS, &n))
+		c->tarpit_seconds = (uint32_t)n;
+	if (client_variable(c, "GREETDELAY", &value) && bytes_to_number(value, GREET_SECONDS_MAX, &n))
+		c->greet_seconds = (uint16_t)n;
 	if (client_variable(c, "HELOCHECK", &value))
 		c->helo_check = value.at == NULL ? BYTES("") : value;
 }

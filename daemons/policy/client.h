@@ -5,14 +5,34 @@
 #include "wire/listen_policy.h"
 
 #define CLIENT_NAME_MAX 48
+#define GREET_SECONDS_MAX 300
+#define TARPIT_NOTORIOUS 999 /* as TARPITDELAY: no delay, but no DATA either after too many bad recipients */
 
 struct session_tls;
+
+/* What is known of the peer's name. */
+enum host_known { HOST_NOT_ASKED, HOST_NONE, HOST_FAILED, HOST_FOUND };
+
+/* What DNS said of a name; of several answers the greatest counts. */
+enum finding {
+	FINDING_NONE,    /* nobody asked */
+	FINDING_BAD,     /* it is not there */
+	FINDING_NULL_MX, /* takes no mail (RFC 7505) */
+	FINDING_FAILED,
+	FINDING_GOOD,
+};
+
+struct findings {
+	enum finding sender, helo;
+};
 
 struct client {
 	struct lp_peer peer;
 	char name[CLIENT_NAME_MAX]; /* address as text; "local" for a program of this host */
 	struct bytes host;          /* reverse name; at null while nobody has looked it up */
-	struct bytes rule;          /* data of its rule */
+	enum host_known host_known;
+	struct bytes user; /* whom it proved to be; at null: nobody */
+	struct bytes rule; /* data of its rule */
 	const struct settings *settings;
 	bool is_local_program;
 	bool relays;
@@ -21,7 +41,10 @@ struct client {
 	uint64_t max_octets;       /* 0: no limit */
 	uint32_t max_recipients;
 	bool excused_bare_lf;
-	const struct session_tls *tls; /* null while the session is in plain text */
+	uint16_t greet_seconds;                /* GREETDELAY */
+	uint32_t tarpit_count, tarpit_seconds; /* TARPITCOUNT, TARPITDELAY; 0: none */
+	struct findings found;                 /* of the envelope in progress */
+	const struct session_tls *tls;         /* null while the session is in plain text */
 };
 
 /* Finds the client's rule and what it grants; host: its confirmed name, at null if there is none. OK; REFUSED: the rules deny the connection; BROKEN: they can't be read. */

@@ -4,6 +4,8 @@
 #include "policy/decide.h"
 
 #include "control/patterns.h"
+#include "control/rules.h"
+#include "control/senders.h"
 #include "control/users.h"
 #include "net/domain.h"
 #include "net/mailbox.h"
@@ -38,6 +40,35 @@ unreadable(const struct asked *a)
 }
 
 static bool
+no_dns(const struct asked *a, const char *reason)
+{
+	return settle(a, REFUSAL(451, 4, 4, 3, "DNS temporary failure, try again later", reason), NULL);
+}
+
+/* HELOCHECK="=", "A" and "M": the name against DNS. */
+static bool
+check_helo_name(const struct asked *a)
+{
+	const struct client *c = a->c;
+
+	if (bytes_equal(c->helo_check, BYTES("="))) {
+		if (c->host_known == HOST_FAILED)
+			return no_dns(a, "no answer about the peer's name");
+		if (c->host.at == NULL ? c->host_known == HOST_NONE : !bytes_equal_nocase(c->host, a->e->helo))
+			return settle(a,
+			    REFUSAL(
+				550, 5, 7, 1, "sorry, HELO/EHLO does not fit your host name", "helo is not the host"),
+			    "REPLY_HELO");
+	}
+	if (c->found.helo == FINDING_FAILED)
+		return no_dns(a, "no answer about the helo");
+	if (c->found.helo != FINDING_BAD)
+		return false;
+	return settle(
+	    a, REFUSAL(550, 5, 7, 1, "sorry, your HELO/EHLO name must exist in DNS", "helo not in DNS"), "REPLY_HELO");
+}
+
+static bool
 check_helo(const struct asked *a)
 {
 	struct bytes how = a->c->helo_check;
@@ -56,12 +87,30 @@ check_helo(const struct asked *a)
 		a->r->form = v.form;
 		return true;
 	}
-	if (bytes_equal(how, BYTES("=")) && v.says != VERDICT_EXEMPT && a->c->host.at != NULL &&
-	    !bytes_equal_nocase(a->c->host, a->e->helo))
+	return v.says != VERDICT_EXEMPT && check_helo_name(a);
+}
+
+/* MFDNSCHECK */
+static bool
+check_sender_exists(const struct asked *a)
+{
+	if (a->c->relays)
+		return false;
+	switch (a->c->found.sender) {
+	case FINDING_BAD:
 		return settle(a,
-		    REFUSAL(550, 5, 7, 1, "sorry, HELO/EHLO does not fit your host name", "helo is not the host"),
-		    "REPLY_HELO");
-	return false;
+		    REFUSAL(553, 5, 1, 8, "sorry, your envelope sender must exist", "sender's domain not in DNS"),
+		    "REPLY_SENDEREXIST");
+	case FINDING_NULL_MX: /* RFC 7505 4.2 */
+		return settle(a,
+		    REFUSAL(
+			550, 5, 7, 27, "sorry, your envelope sender's domain takes no mail", "sender has a null MX"),
+		    "REPLY_SENDEREXIST");
+	case FINDING_FAILED:
+		return no_dns(a, "no answer about the sender");
+	default:
+		return false;
+	}
 }
 
 static struct bytes
@@ -70,18 +119,61 @@ domain_of(struct bytes address)
 	return bytes_skip(address, bytes_find_last(address, '@') + 1);
 }
 
+/* Whether mail for the domain is taken from anybody. OK, ABSENT, BROKEN. */
+static enum result
+is_ours(const struct control *control, struct bytes domain)
+{
+	enum result r = control_find_domain(control, ITEM_RCPTHOSTS, domain);
+
+	return r == ABSENT ? control_find_domain(control, ITEM_MORERCPTHOSTS, domain) : r;
+}
+
+/* LOCALMFCHECK="!": what the rule for this client or user lets it send as. */
+static enum result
+sender_has_rule(const struct asked *a)
+{
+	const struct client *c = a->c;
+	size_t len = c->peer.family == LP_IPV4 ? 4 : c->peer.family == LP_IPV6 ? 16 : 0;
+	struct rules_query q = { c->peer.remote, len, c->host, c->user };
+	struct bytes senders;
+	enum result r = senders_find(c->settings->control, &q, &senders);
+
+	return r != OK ? r : senders_have(senders, a->e->reverse) ? OK : ABSENT;
+}
+
+/* LOCALMFCHECK: as whom those who may relay may send; "?" was looked at with the certificate. */
+static bool
+check_local_sender(const struct asked *a)
+{
+	struct bytes how, domain = domain_of(a->e->reverse);
+	enum result r;
+
+	if (!a->c->relays || a->e->reverse.len == 0 || !client_variable(a->c, "LOCALMFCHECK", &how) ||
+	    bytes_equal(how, BYTES("?")))
+		return false;
+	if (bytes_equal(how, BYTES("!")))
+		r = sender_has_rule(a);
+	else if (bytes_equal(how, BYTES("=")))
+		r = a->c->user.at != NULL && bytes_equal_nocase(a->c->user, a->e->reverse) ? OK : ABSENT;
+	else
+		r = how.len > 0 && bytes_equal_nocase(how, domain) ? OK : is_ours(a->c->settings->control, domain);
+	if (r == OK)
+		return false;
+	if (r != ABSENT)
+		return unreadable(a);
+	return settle(a,
+	    REFUSAL(553, 5, 7, 1, "sorry, invalid sender address specified", "not an address of the client's"),
+	    "REPLY_SENDERINVALID");
+}
+
 static bool
 check_relaying(const struct asked *a)
 {
-	const struct control *control = a->c->settings->control;
-	struct bytes domain = domain_of(a->address);
 	enum result r;
 
 	if (a->c->relays || a->bare)
 		return false;
-	r = control_find_domain(control, ITEM_RCPTHOSTS, domain);
-	if (r == ABSENT)
-		r = control_find_domain(control, ITEM_MORERCPTHOSTS, domain);
+	r = is_ours(a->c->settings->control, domain_of(a->address));
 	if (r == OK)
 		return false;
 	if (r != ABSENT)
@@ -149,6 +241,8 @@ check_number(const struct asked *a)
 /* Cheap ones first would be another order; this is s/qmail's, which the log and administrators expect. */
 static bool (*const checks[])(const struct asked *a) = {
 	check_helo,
+	check_sender_exists,
+	check_local_sender,
 	check_relaying,
 	check_mailbox,
 	check_sender,

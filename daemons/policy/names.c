@@ -1,40 +1,88 @@
-/* Names of peers, by way of resolve.
- * Trusts resolve for what DNS says; a name only as far as it was confirmed by its addresses.
- * Never keeps a session waiting once resolve is gone: it goes on without a name. */
+/* The line to resolve: which session asked what.
+ * Trusts resolve for what DNS says; a name of a peer only as far as it was confirmed by its addresses.
+ * Never keeps a session waiting once resolve is gone or silent: what was asked has failed then. */
+#include "policy/names.h"
+
+#include "policy/checks.h"
 #include "policy/policy.h"
 #include "policy/privileges.h"
 
 #include "net/domain.h"
 #include "sys/log.h"
-#include "wire/client_resolve.h"
 
 #include <string.h>
 #include <sys/socket.h>
 
 #define QUESTIONS_WAITING 4096
+#define PATIENCE_MS 15000 /* resolve itself gives up after 10 s */
+
+/* a reference: session, turn, question */
+#define QUESTION_BITS 6
+#define TURN_BITS 9
+#define TURN_MASK ((1u << TURN_BITS) - 1)
+static_assert(QUESTIONS_MAX == 1 << QUESTION_BITS && (int)N_QUESTIONS <= QUESTIONS_MAX, "questions in a reference");
+static_assert((1u << (32 - QUESTION_BITS - TURN_BITS)) > 100000, "sessions in a reference: concurrencyincoming");
+
+static uint32_t
+ref_of(const struct policy *p, const struct session *s, unsigned q)
+{
+	return (uint32_t)(s - p->sessions) << (TURN_BITS + QUESTION_BITS) | (s->ask_turn & TURN_MASK) << QUESTION_BITS |
+	    q;
+}
+
+static void
+peer_named(struct policy *p, struct session *s, const struct rs_answer *a, struct bytes tail)
+{
+	enum host_known known = a->outcome == RS_FAILED || a->outcome == RS_BOGUS ? HOST_FAILED : HOST_NONE;
+	struct bytes name;
+
+	if (a->outcome != RS_FOUND || !wire_take(&tail, &name) || !wire_take(&tail, &name) ||
+	    name.len > sizeof s->host || !domain_is_valid(name, false)) {
+		session_named(p, s, BYTES_NONE, known);
+		return;
+	}
+	memcpy(s->host, name.at, name.len);
+	s->host_len = (uint8_t)name.len;
+	session_named(p, s, bytes_of(s->host, s->host_len), HOST_FOUND);
+}
+
+static void
+settle(struct policy *p, struct session *s, unsigned q, const struct rs_answer *a, struct bytes tail)
+{
+	s->awaited &= ~QUESTION(q);
+	if (q == ASK_PEER_NAME)
+		peer_named(p, s, a, tail);
+	else
+		checks_answered(p, s, (enum question)q, a, tail);
+}
 
 static enum result
 answered(struct port *port, struct wire_message *m, struct why *why)
 {
 	struct policy *p = policy_of_loop(port->loop);
-	const struct rs_answer *a = m->body;
-	struct bytes tail = m->tail, name;
+	uint32_t slot = m->ref >> (TURN_BITS + QUESTION_BITS);
+	unsigned q = m->ref & (QUESTIONS_MAX - 1);
 	struct session *s;
 
-	if (m->ref >> 8 >= p->n_used)
+	if (p->names.n_asked == 0 || slot >= p->n_used)
 		return why_set(why, MALFORMED, "resolve answered what was not asked");
-	s = &p->sessions[m->ref >> 8];
-	if (!s->used || !s->naming || s->name_turn != (uint8_t)m->ref)
-		return OK; /* its session has ended meanwhile */
-	if (a->outcome != RS_FOUND || !wire_take(&tail, &name) || !wire_take(&tail, &name) ||
-	    name.len > sizeof s->host || !domain_is_valid(name, false)) {
-		session_named(p, s, BYTES_NONE);
-		return OK;
-	}
-	memcpy(s->host, name.at, name.len);
-	s->host_len = (uint8_t)name.len;
-	session_named(p, s, bytes_of(s->host, s->host_len));
+	p->names.n_asked--;
+	s = &p->sessions[slot];
+	if (s->used && (s->awaited & QUESTION(q)) && ref_of(p, s, q) == m->ref)
+		settle(p, s, q, m->body, m->tail); /* else its session has ended, or has gone on */
 	return OK;
+}
+
+static void
+fail_all(struct policy *p, struct session *s)
+{
+	static const struct rs_answer failed = { .outcome = RS_FAILED };
+	uint64_t awaited = s->awaited;
+
+	names_forget(s);
+	for (unsigned q = 0; q < QUESTIONS_MAX && s->used; q++)
+		if (awaited & QUESTION(q))
+			settle(p, s, q, &failed, BYTES_NONE);
 }
 
 static void
@@ -43,9 +91,10 @@ ended(struct port *port, enum result r, struct why *why)
 	struct policy *p = policy_of_loop(port->loop);
 
 	log_why("resolve-gone", r, why);
+	p->names.n_asked = 0;
 	for (uint32_t i = 0; i < p->n_used; i++)
-		if (p->sessions[i].used && p->sessions[i].naming)
-			session_named(p, &p->sessions[i], BYTES_NONE);
+		if (p->sessions[i].used && p->sessions[i].awaited != 0)
+			fail_all(p, &p->sessions[i]);
 }
 
 static const struct port_events name_events = { answered, ended };
@@ -64,7 +113,8 @@ void
 names_open(struct policy *p)
 {
 	p->names.port.channel.fd = -1;
-	p->names.wanted = control_number(p->settings.control, ITEM_PEERNAMES) != 0 && is_doorway(POLICY_RESOLVE_FD);
+	p->names.wanted = is_doorway(POLICY_RESOLVE_FD);
+	p->names.peers = control_number(p->settings.control, ITEM_PEERNAMES) != 0;
 }
 
 static bool
@@ -77,25 +127,70 @@ is_open(struct policy *p)
 	if (port_is_open(&p->names.port))
 		return true;
 	r = door_open(POLICY_RESOLVE_FD, &client_resolve_protocol, false, &c, &why);
-	if (r == OK && (r = port_open(&p->names.port, &p->loop, c, &name_events, QUESTIONS_WAITING, &why)) == OK)
+	if (r == OK && (r = port_open(&p->names.port, &p->loop, c, &name_events, QUESTIONS_WAITING, &why)) == OK) {
+		p->names.n_asked = 0;
 		return true;
+	}
 	log_why("resolve", r, &why);
 	if (r == ABSENT)
 		p->names.wanted = false; /* until warden connects the doorway again, with the next generation */
 	return false;
 }
 
-bool
-names_ask(struct policy *p, struct session *s)
+static bool
+ask(struct policy *p, struct session *s, unsigned q, uint16_t type, const void *body, struct bytes tail)
 {
-	struct rs_peer ask = { .family = s->client.peer.family };
 	struct why why = WHY_NONE;
-	uint32_t ref;
 
-	if (!p->names.wanted || s->client.is_local_program || !is_open(p))
+	if (!p->names.wanted || !is_open(p) || p->names.n_asked >= RS_IN_FLIGHT ||
+	    port_send(&p->names.port, type, ref_of(p, s, q), body, tail, NULL, &why) != OK)
 		return false;
-	memcpy(ask.address, s->client.peer.remote, sizeof ask.address);
-	ref = (uint32_t)(s - p->sessions) << 8 | ++s->name_turn;
-	s->naming = port_send(&p->names.port, RS_PEER, ref, &ask, BYTES_NONE, NULL, &why) == OK;
+	p->names.n_asked++;
+	if (s->awaited == 0)
+		s->asked_since_ms = p->loop.now;
+	s->awaited |= QUESTION(q);
+	return true;
+}
+
+bool
+names_ask_peer(struct policy *p, struct session *s)
+{
+	struct rs_peer body = { .family = s->client.peer.family };
+
+	if (!p->names.peers || s->client.is_local_program)
+		return false;
+	memcpy(body.address, s->client.peer.remote, sizeof body.address);
+	s->naming = ask(p, s, ASK_PEER_NAME, RS_PEER, &body, BYTES_NONE);
 	return s->naming;
+}
+
+bool
+names_ask(struct policy *p, struct session *s, enum question q, enum rs_type type, struct bytes name)
+{
+	struct rs_ask body = { .type = (uint16_t)type };
+	uint8_t room[DOMAIN_MAX + 2];
+	struct buf tail = BUF_OVER(room);
+
+	wire_put(&tail, name);
+	return !tail.failed && ask(p, s, q, RS_ASK, &body, buf_bytes(&tail));
+}
+
+void
+names_forget(struct session *s)
+{
+	s->awaited = 0;
+	s->ask_turn++;
+}
+
+void
+names_sweep(struct policy *p)
+{
+	for (uint32_t i = 0; i < p->n_used; i++) {
+		struct session *s = &p->sessions[i];
+
+		if (!s->used || s->awaited == 0 || p->loop.now - s->asked_since_ms < PATIENCE_MS)
+			continue;
+		log_simple(SEVERITY_ERROR, "resolve-silent", "conn", s->client.peer.conn);
+		fail_all(p, s);
+	}
 }

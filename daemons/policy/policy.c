@@ -3,6 +3,7 @@
  * Never ends because of a session or of queue; only when listen is gone and nothing is left to do. */
 #include "policy/policy.h"
 
+#include "policy/names.h"
 #include "policy/privileges.h"
 #include "sys/clock.h"
 #include "sys/log.h"
@@ -30,6 +31,7 @@ static void
 sweep(struct loop *loop, struct timer *t)
 {
 	transactions_sweep(policy_of_loop(loop));
+	names_sweep(policy_of_loop(loop));
 	(void)loop_at(loop, t, clock_ms() + SWEEP_MS);
 }
 

@@ -5,6 +5,7 @@
 #include "policy/envelope.h"
 #include "policy/reply.h"
 #include "policy/starttls.h"
+#include "sys/log.h"
 #include "wire/policy_queue.h"
 #include "wire/door.h"
 #include "wire/port.h"
@@ -12,10 +13,19 @@
 /* What a session is about to do. */
 enum stage {
 	STAGE_IDLE,       /* no transaction */
+	STAGE_CHECKING,   /* a recipient is looked into; the session waits */
 	STAGE_ENVELOPE,   /* a recipient was accepted */
 	STAGE_OPENING,    /* queue was asked for a descriptor; the session waits */
 	STAGE_WRITING,    /* the session has the descriptor */
 	STAGE_COMMITTING, /* queue was asked to keep the message; the session waits */
+};
+
+/* A recipient while it is looked into. */
+struct pending {
+	bool first; /* brought MAIL along */
+	uint8_t notify;
+	uint16_t path_len, orcpt_len;
+	uint8_t path[SP_PATH_MAX], orcpt[SP_ORCPT_MAX];
 };
 
 struct session {
@@ -31,10 +41,15 @@ struct session {
 	struct client client;
 	struct envelope envelope;
 	struct session_tls tls;
-	bool naming;       /* waits for its peer's name; nothing was said to it yet */
-	uint8_t name_turn; /* tells late answers from the one that is waited for */
+	bool naming; /* waits for its peer's name; nothing was said to it yet */
 	uint8_t host_len;
 	uint8_t host[255];
+	struct pending pending;
+	uint64_t asked_since_ms;
+	uint64_t awaited;        /* questions to resolve, a bit each (names.h) */
+	uint16_t ask_turn;       /* tells late answers from those that are waited for */
+	struct timer tarpit;     /* runs while a recipient is held back */
+	uint32_t n_asked, n_bad; /* recipients of the session, and how many were refused */
 };
 
 /* The conversation with queue: opened when first needed, and anew after it broke. */
@@ -46,7 +61,9 @@ struct queue_line {
 /* The conversation with resolve, if that service runs. */
 struct name_line {
 	struct port port;
-	bool wanted; /* the item peernames, and there is a doorway */
+	bool wanted;      /* there is a doorway */
+	bool peers;       /* the item peernames */
+	uint32_t n_asked; /* and not answered */
 };
 
 #define POLICY_ENDED_MAX 64
@@ -79,11 +96,11 @@ void session_answer(struct policy *p, struct session *s, const struct reply *r);
 void session_after_commit(struct policy *p, struct session *s, const struct reply *r, const char *id);
 void session_end(struct policy *p, struct session *s);
 
-void session_named(struct policy *p, struct session *s, struct bytes host); /* at null: it has no name */
+void session_named(struct policy *p, struct session *s, struct bytes host, enum host_known known);
 
-/* names.c: names of peers. */
-void names_open(struct policy *p);
-bool names_ask(struct policy *p, struct session *s); /* true: session_named() will be called */
+/* Answers a recipient or what else was asked; a refusal is logged. */
+void session_decide(struct policy *p, struct session *s, const struct reply *r, struct bytes recipient);
+void session_log(struct log_line *l, const struct session *s); /* which connection */
 
 /* transaction.c: the part of a session that queue has. */
 void transaction_open(struct policy *p, struct session *s);

@@ -2,7 +2,7 @@
  * Trusts listen for who is connected; nothing that a front end says beyond its form, which is checked here: a request out of
  * turn or out of bounds ends that session and no other.
  * Never allocates a session's memory while running, never answers twice. */
-#include "policy/decide.h"
+#include "policy/checks.h"
 #include "policy/policy.h"
 
 #include "base/id.h"
@@ -19,8 +19,8 @@
 
 /* ---- the log ---- */
 
-static void
-log_client(struct log_line *l, const struct session *s)
+void
+session_log(struct log_line *l, const struct session *s)
 {
 	log_text(l, "conn", s->client.peer.conn);
 	log_text(l, "peer", s->client.name);
@@ -33,7 +33,7 @@ log_refusal(const struct session *s, const struct reply *r, struct bytes recipie
 	struct log_line l;
 
 	log_begin(&l, SEVERITY_INFO, "refuse");
-	log_client(&l, s);
+	session_log(&l, s);
 	log_number(&l, "code", r->answer.code);
 	log_text(&l, "why", r->reason);
 	if (r->form > ' ')
@@ -53,7 +53,7 @@ log_accept(const struct session *s, const char *id)
 
 	log_begin(&l, SEVERITY_INFO, "accept");
 	log_text(&l, "msg", id);
-	log_client(&l, s);
+	session_log(&l, s);
 	log_bytes(&l, "helo", s->envelope.helo);
 	log_bytes(&l, "from", s->envelope.reverse);
 	if (only.at != NULL)
@@ -78,7 +78,7 @@ log_session(const struct policy *p, const struct session *s)
 	struct log_line l;
 
 	log_begin(&l, SEVERITY_INFO, "session");
-	log_client(&l, s);
+	session_log(&l, s);
 	starttls_log(s, &l);
 	log_number(&l, "accepted", s->n_accepted);
 	log_number(&l, "refused", s->n_refused);
@@ -101,8 +101,8 @@ session_answer(struct policy *p, struct session *s, const struct reply *r)
 		session_end(p, s);
 }
 
-static void
-answer_decision(struct policy *p, struct session *s, const struct reply *r, struct bytes recipient)
+void
+session_decide(struct policy *p, struct session *s, const struct reply *r, struct bytes recipient)
 {
 	if (r->reason != NULL) {
 		s->n_refused++;
@@ -128,81 +128,19 @@ session_after_commit(struct policy *p, struct session *s, const struct reply *r,
 
 /* ---- requests ---- */
 
-static bool
-is_clean(struct bytes field, size_t max)
-{
-	if (field.len > max)
-		return false;
-	for (size_t i = 0; i < field.len; i++)
-		if (field.at[i] < 0x20 || field.at[i] == 0x7f)
-			return false;
-	return true;
-}
-
-/* A front end taken over could leave out STARTTLS, or name any sender. */
-static void
-check_tls(const struct session *s, struct bytes reverse, struct reply *r)
-{
-	struct bytes how;
-
-	if (s->tls.wish == TLS_REQUIRED && s->tls.state != TLS_SECURE)
-		*r = REFUSAL(530, 5, 7, 0, "must issue a STARTTLS command first", "no tls");
-	else if (s->client.tls != NULL && s->client.relays && reverse.len > 0 &&
-	    client_variable(&s->client, "LOCALMFCHECK", &how) && bytes_equal(how, BYTES("?")) &&
-	    !starttls_has_email(&s->tls, reverse))
-		*r = REFUSAL(553, 5, 7, 1, "sorry, the sender is not one of your certificate's addresses",
-		    "not the certificate's address");
-}
-
-static bool
-rcpt_is_sound(const struct sp_rcpt *rcpt, const struct bytes fields[2])
-{
-	return is_clean(fields[0], SP_PATH_MAX) && is_clean(fields[1], SP_ORCPT_MAX) && rcpt->notify <= 15 &&
-	    (!(rcpt->notify & SP_NOTIFY_NEVER) || rcpt->notify == SP_NOTIFY_NEVER);
-}
-
-static enum result
-on_begin(struct policy *p, struct session *s, const struct wire_message *m, struct why *why)
-{
-	const struct sp_begin *begin = m->body;
-	const struct sp_mail *mail = &begin->mail;
-	struct bytes fields[5];
-	struct reply r;
-
-	if (!wire_take_all(m->tail, fields, 5) || !is_clean(fields[0], SP_HELO_MAX) ||
-	    !is_clean(fields[1], SP_PATH_MAX) || !is_clean(fields[2], SP_ENVID_MAX) || mail->helo > SP_EHLO ||
-	    mail->body > SP_BODY_8BITMIME || mail->ret > SP_RET_HDRS || !rcpt_is_sound(&begin->rcpt, fields + 3))
-		return why_set(why, MALFORMED, "SP_BEGIN with fields that can't be");
-	r = decide_mail(&s->client, mail, fields, &s->envelope);
-	if (r.answer.code == 250)
-		check_tls(s, fields[1], &r);
-	if (r.answer.code == 250)
-		r = decide_rcpt(&s->client, &begin->rcpt, fields + 3, &s->envelope);
-	s->stage = r.answer.code == 250 ? STAGE_ENVELOPE : STAGE_IDLE;
-	answer_decision(p, s, &r, fields[3]);
-	return OK;
-}
-
-static enum result
-on_rcpt(struct policy *p, struct session *s, const struct wire_message *m, struct why *why)
-{
-	const struct sp_rcpt *rcpt = m->body;
-	struct bytes fields[2];
-	struct reply r;
-
-	if (!wire_take_all(m->tail, fields, 2) || !rcpt_is_sound(rcpt, fields))
-		return why_set(why, MALFORMED, "SP_RCPT with fields that can't be");
-	r = decide_rcpt(&s->client, rcpt, fields, &s->envelope);
-	answer_decision(p, s, &r, fields[0]);
-	return OK;
-}
-
 static enum result
 on_data(struct policy *p, struct session *s, const struct wire_message *m, struct why *why)
 {
+	const struct client *c = &s->client;
+	struct reply r = REFUSAL(503, 5, 7, 1, "sorry, too many of your recipients were refused", "tarpit: notorious");
+
 	(void)m;
 	(void)why;
-	transaction_open(p, s);
+	if (c->tarpit_seconds == TARPIT_NOTORIOUS && !c->relays && c->tarpit_count > 0 && s->n_bad >= c->tarpit_count) {
+		r.answer.close = 1;
+		session_decide(p, s, &r, BYTES_NONE);
+	} else
+		transaction_open(p, s);
 	return OK;
 }
 
@@ -235,6 +173,18 @@ on_reset(struct policy *p, struct session *s, const struct wire_message *m, stru
 }
 
 static enum result
+on_early(struct policy *p, struct session *s, const struct wire_message *m, struct why *why)
+{
+	struct reply r = REFUSAL(554, 5, 5, 0, "you must wait for the greeting", "spoke before the greeting");
+
+	(void)m;
+	(void)why;
+	r.answer.close = 1;
+	session_decide(p, s, &r, BYTES_NONE);
+	return OK;
+}
+
+static enum result
 on_tls_start(struct policy *p, struct session *s, const struct wire_message *m, struct why *why)
 {
 	struct wire_message own = *m; /* the descriptor stays the port's to close */
@@ -248,8 +198,9 @@ static const struct {
 	unsigned when;
 	enum result (*handle)(struct policy *p, struct session *s, const struct wire_message *m, struct why *why);
 } turns[] = {
-	[SP_BEGIN] = { WHILE(IDLE), on_begin },
-	[SP_RCPT] = { WHILE(ENVELOPE), on_rcpt },
+	[SP_EARLY] = { WHILE(IDLE), on_early },
+	[SP_BEGIN] = { WHILE(IDLE), checks_on_begin },
+	[SP_RCPT] = { WHILE(ENVELOPE), checks_on_rcpt },
 	[SP_DATA] = { WHILE(ENVELOPE), on_data },
 	[SP_COMMIT] = { WHILE(WRITING), on_commit },
 	[SP_TLS_START] = { WHILE(IDLE), on_tls_start },
@@ -279,7 +230,7 @@ session_ended(struct port *port, enum result r, struct why *why)
 
 	if (r != ABSENT) {
 		log_begin(&l, SEVERITY_ERROR, "session-broken");
-		log_client(&l, s);
+		session_log(&l, s);
 		log_text(&l, "from", "smtpd");
 		log_text(&l, "result", result_meaning(r)->name);
 		log_text(&l, "why", why->text);
@@ -329,6 +280,7 @@ session_end(struct policy *p, struct session *s)
 		return;
 	port_close(&s->port);
 	starttls_end(s);
+	checks_end(p, s);
 	if (s->stage == STAGE_COMMITTING) { /* queue may keep it; whether it did is to be logged */
 		s->abandoned = true;
 		return;
@@ -365,6 +317,9 @@ take_session(struct policy *p)
 	s->n_accepted = s->n_refused = 0;
 	s->began_ms = p->loop.now;
 	s->naming = false;
+	s->awaited = 0;
+	s->ask_turn++;
+	s->n_asked = s->n_bad = 0;
 	return s;
 }
 
@@ -385,6 +340,7 @@ welcome(struct session *s, const struct settings *set, enum result met, struct w
 		.session_seconds = set->session_seconds,
 		.max_errors = set->max_errors,
 		.max_hops = set->max_hops,
+		.greet_seconds = met == OK ? s->client.greet_seconds : 0,
 		.code = 220 };
 	uint8_t room[1024];
 	struct buf tail = BUF_OVER(room);
@@ -416,7 +372,7 @@ log_denied(struct session *s, enum result met)
 
 	s->n_refused++;
 	log_begin(&l, met == REFUSED ? SEVERITY_INFO : SEVERITY_ERROR, "refuse-connection");
-	log_client(&l, s);
+	session_log(&l, s);
 	log_text(&l, "why", met == REFUSED ? "denied by the rules" : "rules not readable");
 	log_end(&l);
 }
@@ -438,12 +394,14 @@ greet(struct policy *p, struct session *s, enum result met)
 }
 
 void
-session_named(struct policy *p, struct session *s, struct bytes host)
+session_named(struct policy *p, struct session *s, struct bytes host, enum host_known known)
 {
 	struct lp_peer peer = s->client.peer;
+	enum result met = client_meet(&s->client, &p->settings, &peer, host);
 
+	s->client.host_known = known;
 	s->naming = false;
-	greet(p, s, client_meet(&s->client, &p->settings, &peer, host));
+	greet(p, s, met);
 }
 
 enum result
@@ -474,7 +432,7 @@ sessions_from_listen(struct port *port, struct wire_message *m, struct why *why)
 	m->fds[0] = -1;
 	s->port.in_turns = true;
 	starttls_meet(p, s); /* as far as is known; a name may change it */
-	if (!names_ask(p, s))
+	if (!names_ask_peer(p, s))
 		greet(p, s, met);
 	return OK;
 }

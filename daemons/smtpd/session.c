@@ -8,6 +8,7 @@
 #include "sys/clock.h"
 #include "sys/log.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -335,6 +336,30 @@ set_time_limits(const struct session *s)
 	(void)setsockopt(s->fd, SOL_SOCKET, SO_SNDTIMEO, &idle, sizeof idle);
 }
 
+/* A peer that has something to say before it was greeted is no mail server's client. False: the session is over. */
+static bool
+hold_greeting(struct session *s)
+{
+	struct timeval wait = { (time_t)s->may.greet_seconds, 0 };
+	uint8_t octet;
+	ssize_t n;
+	bool ignored;
+
+	if (s->may.greet_seconds == 0 || (s->may.flags & SP_REFUSED))
+		return true;
+	(void)setsockopt(s->fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
+	do
+		n = recv(s->fd, &octet, 1, MSG_PEEK);
+	while (n < 0 && errno == EINTR);
+	set_time_limits(s);
+	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+		return true;
+	if (n > 0)
+		(void)session_ask(s, SP_EARLY, NULL, BYTES_NONE, &ignored);
+	s->over = true;
+	return false;
+}
+
 static bool
 be_welcomed(struct session *s)
 {
@@ -356,6 +381,8 @@ be_welcomed(struct session *s)
 		s->over = true; /* nothing is said in the clear here */
 		return true;
 	}
+	if (!hold_greeting(s))
+		return true;
 	session_add(s, "%u %.*s\r\n", s->may.code, (int)fields[1].len, (const char *)fields[1].at);
 	if (s->may.flags & SP_REFUSED) {
 		session_flush(s);

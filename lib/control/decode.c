@@ -6,7 +6,7 @@
 #include "control/control.h"
 #include "control/format.h"
 #include "control/patterns.h"
-#include "control/rules.h"
+#include "control/senders.h"
 
 #include "base/le.h"
 
@@ -444,6 +444,7 @@ static const struct {
 	[KIND_MAILBOXES] = { decode_mailboxes, false },
 	[KIND_RULES] = { decode_rules, false },
 	[KIND_VARIABLES] = { decode_variables, false },
+	[KIND_SENDERS] = { decode_senders, false },
 	[KIND_PATTERNS] = { decode_patterns, false },
 	[KIND_LINES] = { decode_text_line, false },
 	[KIND_NETWORKS] = { decode_networks, false },

@@ -36,6 +36,7 @@ static const struct {
 	{ ITEM_USERS_ASSIGN, "users/cdb" },
 	{ ITEM_VIRTUALUSERS, "virtualusers.cdb" },
 	{ ITEM_RULES, "rules.cdb" },
+	{ ITEM_MAILFROMRULES, "mailfromrules.cdb" },
 };
 
 const char *

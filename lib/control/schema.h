@@ -20,6 +20,7 @@ enum control_kind {
 	KIND_ASSIGN,         /* qmail's users/assign; or users/cdb */
 	KIND_RULES,          /* tcprules; or its cdb */
 	KIND_VARIABLES,      /* NAME=value */
+	KIND_SENDERS,        /* key&sender,sender; or its cdb */
 	KIND_PATTERNS,       /* lines for control/patterns.h */
 	KIND_LINES,          /* lines of printable text */
 	KIND_NETWORKS,       /* addresses, with /bits */

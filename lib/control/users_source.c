@@ -5,6 +5,7 @@
 #include "control/control.h"
 #include "control/decode.h"
 #include "control/rules.h"
+#include "control/senders.h"
 #include "sys/fd.h"
 
 #include <cdb.h>
@@ -223,6 +224,10 @@ take_record(struct decoder *d, struct bytes key, struct bytes data)
 	if (d->item == ITEM_RULES) {
 		decoder_put(d, key, data);
 		return rules_data_is_valid(data);
+	}
+	if (d->item == ITEM_MAILFROMRULES) {
+		decode_senders_record(d, key, data);
+		return true;
 	}
 	if (d->item != ITEM_USERS_ASSIGN) {
 		decoder_put_lower(d, key, BYTES_NONE);

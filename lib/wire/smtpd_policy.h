@@ -35,8 +35,8 @@ struct sp_welcome {
 	uint16_t code;              /* of the greeting: 220, or a refusal's */
 	uint16_t mechanisms;        /* of AUTH that are offered in plain text: 1 << enum sp_mechanism, or-ed */
 	uint16_t secure_mechanisms; /* the same within TLS */
-	uint16_t spare;
-}; /* tail: name of this host; greeting's or refusal's text */
+	uint16_t greet_seconds;     /* to wait before it is said; a peer that speaks meanwhile is told of by SP_EARLY */
+};                                  /* tail: name of this host; greeting's or refusal's text */
 
 enum sp_mechanism {
 	SP_PLAIN, /* USER and PASS of POP3 come as this */
@@ -116,6 +116,7 @@ struct sp_content {
 /*	message		body			tail fds sender	 how often */
 #define SMTPD_POLICY(M) \
 	M(SP_WELCOME, struct sp_welcome, 1024, 0, SP_POLICY, ONCE) \
+	M(SP_EARLY, struct wire_nothing, 0, 0, SP_SMTPD, ONCE) /* spoken to before the greeting. SP_ANSWER */ \
 	M(SP_BEGIN, struct sp_begin, SP_BEGIN_TAIL_MAX, 0, SP_SMTPD, ANY)            /* SP_ANSWER */ \
 	M(SP_RCPT, struct sp_rcpt, SP_PATH_MAX + SP_ORCPT_MAX + 4, 0, SP_SMTPD, ANY) /* SP_ANSWER */ \
 	M(SP_DATA, struct wire_nothing, 0, 0, SP_SMTPD, ANY)  /* SP_CONTENT, or SP_ANSWER that refuses */ \

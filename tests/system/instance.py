@@ -137,6 +137,10 @@ class Instance:
             return Session(family, self.path("run/inject.socket"), timeout)
         return Session(family, ("127.0.0.1", self.port), timeout)
 
+    def connect_from(self, address, timeout=10):
+        """From another loopback address."""
+        return Session(socket.AF_INET, ("127.0.0.1", self.port), timeout, source=address)
+
     def mailbox(self, user="alice"):
         new = self.path(f"mail/{user}/Maildir/new")
         return sorted(os.path.join(new, n) for n in os.listdir(new)) if os.path.isdir(new) else []
@@ -175,8 +179,10 @@ class Instance:
 class Session:
     """A hand-typed SMTP session: what is sent is sent as it is."""
 
-    def __init__(self, family, address, timeout):
+    def __init__(self, family, address, timeout, source=None):
         self.socket = socket.socket(family, socket.SOCK_STREAM)
+        if source is not None:
+            self.socket.bind((source, 0))
         self.socket.settimeout(timeout)
         self.socket.connect(address)
         if family != socket.AF_UNIX:

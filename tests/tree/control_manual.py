@@ -21,6 +21,7 @@ KIND = {
     "MAILBOXES": "local@domain:maildir, one a line",
     "ASSIGN": "assignments, one a line",
     "RULES": "connection rules, one a line",
+    "SENDERS": "key&sender,sender, one a line",
     "VARIABLES": "NAME=value, one a line",
     "LINES": "lines of text",
     "PATTERNS": "patterns, one a line",

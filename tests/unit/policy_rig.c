@@ -17,15 +17,16 @@
 
 struct control_dir rig_dir;
 pid_t rig_child;
-struct channel listen_end, queue_end;
-static int door;
-struct wire_buffer rig_buffer, queue_buffer;
+struct channel listen_end, queue_end, resolve_end;
+bool rig_resolves;
+static int door, resolve_door;
+struct wire_buffer rig_buffer, queue_buffer, resolve_buffer;
 static uint32_t n_peers;
 
 static const struct timeval patience = { 5, 0 };
 
 static void
-run_policy(int listen_fd, int queue_fd)
+run_policy(int listen_fd, int queue_fd, int resolve_fd)
 {
 	static struct policy policy;
 	struct control control;
@@ -41,11 +42,15 @@ run_policy(int listen_fd, int queue_fd)
 	(void)dup2(listen_fd, 100);
 	(void)dup2(queue_fd, 101);
 	(void)dup2(control.fd, 102);
+	if (rig_resolves)
+		(void)dup2(resolve_fd, 103);
 	if (getenv("POLICY_TEST_LOG") == NULL)
 		(void)dup2(null, 2);
 	(void)close_range(3, 99, 0);
 	(void)dup2(100, POLICY_LISTEN_FD);
 	(void)dup2(101, POLICY_QUEUE_FD);
+	if (rig_resolves)
+		(void)dup2(103, POLICY_RESOLVE_FD);
 	(void)close_range(100, 101, 0);
 	settings = settings_of(&control, "smtpd");
 	r = policy_run(&policy, &settings, &why);
@@ -55,23 +60,28 @@ run_policy(int listen_fd, int queue_fd)
 void
 rig_start(void)
 {
-	int pair[2], doors[2];
+	int pair[2], doors[2], names[2];
 	struct why why = WHY_NONE;
 
 	assert_int_equal(channel_pair(pair, &why), OK);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, doors), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, names), 0);
 	rig_child = fork();
 	assert_true(rig_child >= 0);
 	if (rig_child == 0) {
 		(void)close(pair[0]);
 		(void)close(doors[0]);
-		run_policy(pair[1], doors[1]);
+		(void)close(names[0]);
+		run_policy(pair[1], doors[1], names[1]);
 	}
 	(void)close(pair[1]);
 	(void)close(doors[1]);
+	(void)close(names[1]);
 	assert_int_equal(setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
 	listen_end = channel_of(pair[0], &listen_policy_protocol, LP_LISTEN, true);
 	door = doors[0];
+	resolve_door = names[0];
+	resolve_end.fd = -1;
 	queue_end.fd = -1;
 	n_peers = 0;
 }
@@ -80,6 +90,7 @@ int
 rig_set_up(void **state)
 {
 	(void)state;
+	rig_resolves = false;
 	dir_make(&rig_dir);
 	dir_put(&rig_dir, "locals", "local.example\nmx.example.org\n");
 	dir_put(&rig_dir, "localiphost", "local.example\n");
@@ -106,7 +117,9 @@ rig_tear_down(void **state)
 	(void)state;
 	channel_close(&listen_end);
 	channel_close(&queue_end);
+	channel_close(&resolve_end);
 	(void)close(door);
+	(void)close(resolve_door);
 	(void)kill(rig_child, SIGKILL);
 	(void)waitpid(rig_child, &status, 0);
 	dir_remove(&rig_dir);
@@ -212,23 +225,8 @@ rig_mail_utf8(struct channel *c, const char *from)
 void
 rcpt(struct channel *c, const char *to, unsigned code, const char *enhanced)
 {
-	struct sp_begin begin = { .mail = kept[c->fd].mail };
-	uint8_t room[SP_BEGIN_TAIL_MAX];
-	struct buf tail = BUF_OVER(room);
-
-	if (!kept[c->fd].begun) {
-		wire_put_string(&tail, kept[c->fd].helo);
-		wire_put_string(&tail, kept[c->fd].from);
-		wire_put_string(&tail, "");
-	}
-	wire_put_string(&tail, to);
-	wire_put_string(&tail, "");
-	if (kept[c->fd].begun)
-		rig_say(c, SP_RCPT, &begin.rcpt, buf_bytes(&tail));
-	else
-		rig_say(c, SP_BEGIN, &begin, buf_bytes(&tail));
-	expect_answer(c, code, enhanced);
-	kept[c->fd].begun = kept[c->fd].begun || code == 250;
+	rcpt_say(c, to);
+	rcpt_hear(c, code, enhanced);
 }
 
 struct channel
@@ -252,26 +250,91 @@ begin_mail(const uint8_t address[4], const char *from)
 	return c;
 }
 
-void
-take_door(void)
+static void
+take(int fd, const struct wire_protocol *protocol, struct channel *end)
 {
 	struct channel handed;
 	struct why why = WHY_NONE;
 
-	assert_int_equal(setsockopt(door, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
 	for (int i = 0; i < 500; i++) {
-		enum result r = door_take(door, &policy_queue_protocol, &handed, &why);
+		enum result r = door_take(fd, protocol, &handed, &why);
 
 		if (r == OK) {
 			assert_int_equal(setsockopt(handed.fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
-			queue_end = handed;
-			queue_end.waits = true;
+			*end = handed;
+			end->waits = true;
 			return;
 		}
 		assert_int_equal(r, AGAIN);
 		(void)usleep(10000);
 	}
 	fail_msg("nobody came to the door");
+}
+
+void
+take_door(void)
+{
+	take(door, &policy_queue_protocol, &queue_end);
+}
+
+uint32_t
+resolve_asked(uint16_t type, const char *name)
+{
+	struct wire_message m;
+	struct why why = WHY_NONE;
+	struct bytes asked;
+
+	if (resolve_end.fd < 0)
+		take(resolve_door, &client_resolve_protocol, &resolve_end);
+	assert_int_equal(channel_receive(&resolve_end, &resolve_buffer, &m, &why), OK);
+	assert_int_equal(m.type, RS_ASK);
+	assert_int_equal(((const struct rs_ask *)m.body)->type, type);
+	assert_true(wire_take_all(m.tail, &asked, 1));
+	if (!bytes_equal(asked, bytes_of_string(name)))
+		fail_msg("asked about %.*s, not %s", (int)asked.len, (const char *)asked.at, name);
+	return m.ref;
+}
+
+void
+resolve_says(uint32_t ref, enum rs_outcome outcome, struct bytes record)
+{
+	struct rs_answer a = { .outcome = (uint8_t)outcome, .n = record.at != NULL };
+	uint8_t room[600];
+	struct buf tail = BUF_OVER(room);
+	struct why why = WHY_NONE;
+
+	wire_put_string(&tail, "");
+	if (record.at != NULL)
+		wire_put(&tail, record);
+	assert_int_equal(channel_send(&resolve_end, RS_ANSWER, ref, &a, buf_bytes(&tail), NULL, &why), OK);
+}
+
+void
+rcpt_say(struct channel *c, const char *to)
+{
+	struct sp_begin begin = { .mail = kept[c->fd].mail };
+	uint8_t room[SP_BEGIN_TAIL_MAX];
+	struct buf tail = BUF_OVER(room);
+
+	if (!kept[c->fd].begun) {
+		wire_put_string(&tail, kept[c->fd].helo);
+		wire_put_string(&tail, kept[c->fd].from);
+		wire_put_string(&tail, "");
+	}
+	wire_put_string(&tail, to);
+	wire_put_string(&tail, "");
+	if (kept[c->fd].begun)
+		rig_say(c, SP_RCPT, &begin.rcpt, buf_bytes(&tail));
+	else
+		rig_say(c, SP_BEGIN, &begin, buf_bytes(&tail));
+}
+
+void
+rcpt_hear(struct channel *c, unsigned code, const char *enhanced)
+{
+	expect_answer(c, code, enhanced);
+	kept[c->fd].begun = kept[c->fd].begun || code == 250;
 }
 
 struct wire_message

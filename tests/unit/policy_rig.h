@@ -4,6 +4,7 @@
 #include "unit.h"
 
 #include "control_dir.h"
+#include "wire/client_resolve.h"
 #include "wire/door.h"
 #include "wire/listen_policy.h"
 #include "wire/policy_queue.h"
@@ -13,7 +14,8 @@
 
 extern struct control_dir rig_dir;
 extern pid_t rig_child;
-extern struct channel listen_end, queue_end;
+extern struct channel listen_end, queue_end, resolve_end;
+extern bool rig_resolves; /* set before rig_start: there is a doorway to resolve, which is the test, too */
 extern struct wire_buffer rig_buffer, queue_buffer;
 
 /* Peers and what the rig's rules make of them. */
@@ -30,6 +32,10 @@ void rig_say(struct channel *c, uint16_t type, const void *body, struct bytes ta
 void rig_mail(struct channel *c, const char *helo, const char *from, uint64_t octets); /* kept until the first rcpt */
 void rig_mail_utf8(struct channel *c, const char *from);
 void rcpt(struct channel *c, const char *to, unsigned code, const char *enhanced);
+void rcpt_say(struct channel *c, const char *to); /* and what is answered: */
+void rcpt_hear(struct channel *c, unsigned code, const char *enhanced);
+uint32_t resolve_asked(uint16_t type, const char *name); /* the next question; its reference */
+void resolve_says(uint32_t ref, enum rs_outcome outcome, struct bytes record);
 struct channel rig_begin(const uint8_t address[4]);
 struct channel begin_mail(const uint8_t address[4], const char *from);
 void take_door(void);

@@ -1,0 +1,98 @@
+"""Checks of a sender, a HELO name and of who guesses or hurries: against a name server of the test's own."""
+import os
+import time
+
+import pytest
+from dns import Server
+from instance import Instance, wait_for
+
+RECORDS = {  # not below .test, of which libunbound knows itself that it is empty
+    ("good.example.net", "MX"): ["10 mx.good.example.net"],
+    ("plain.example.net", "A"): ["192.0.2.7"],
+    ("nomail.example.net", "MX"): ["0 ."],
+    ("silent.example.net", "MX"): None,
+    ("helo.example.net", "A"): ["192.0.2.8"],
+}
+RULES = [
+    '127.0.0.3:allow,HELOCHECK="A"',
+    '127.0.0.4:allow,GREETDELAY="2"',
+    '127.0.0.5:allow,TARPITCOUNT="2",TARPITDELAY="2"',
+    '127.0.0.6:allow',
+    ':allow,MFDNSCHECK=""',
+]
+
+
+@pytest.fixture(scope="module")
+def mx():
+    server = Server(RECORDS)
+    items = {"resolve/forwarders": f"127.0.0.1@{server.port}", "trustanchor": "", "smtpd/rules": RULES, "peernames": "no"}
+    with Instance(items, services=("send", "resolve", "smtpd")) as i:
+        def has_doorway():  # smtpd may have started before resolve: then it is started anew
+            return os.path.exists(f"/proc/{i.pids('smtpd')['policy']}/fd/8")
+        wait_for(has_doorway, what="a doorway to resolve")
+        wait_for(lambda: rcpt(i, "127.0.0.1", "a@good.example.net").startswith("250"), 20, "an answer about a sender")
+        yield i
+        assert "session-broken" not in i.log()
+    server.close()
+
+
+def begin(mx, address, sender="a@good.example.net", helo="peer.test", timeout=40):
+    s = mx.connect_from(address, timeout)
+    assert s.reply()[0] == 220
+    assert s.say(f"EHLO {helo}")[0] == 250
+    assert s.say(f"MAIL FROM:<{sender}>")[0] == 250
+    return s
+
+
+def rcpt(mx, address, sender, helo="peer.test", to="alice@example.test"):
+    try:
+        with begin(mx, address, sender, helo) as s:
+            return " ".join(s.say(f"RCPT TO:<{to}>")[1].decode().split()[:2])
+    except (OSError, AssertionError):  # a generation that is being replaced
+        return ""
+
+
+@pytest.mark.parametrize("sender,reply", [("a@good.example.net", "250 2.1.5"), ("a@plain.example.net", "250 2.1.5"), ("", "250 2.1.5"),
+                                          ("a@gone.example.net", "553 5.1.8"), ("a@nomail.example.net", "550 5.7.27")])
+def test_a_sender_must_exist(mx, sender, reply):
+    assert rcpt(mx, "127.0.0.1", sender) == reply
+
+
+def test_a_domain_whose_servers_are_silent_is_put_off_and_holds_up_nobody(mx):
+    with begin(mx, "127.0.0.1", "a@silent.example.net") as slow:
+        slow.send(b"RCPT TO:<alice@example.test>\r\n")
+        began = time.monotonic()
+        for _ in range(5):
+            assert rcpt(mx, "127.0.0.1", "a@good.example.net") == "250 2.1.5"
+        assert time.monotonic() - began < 8  # the other one takes ten
+        assert slow.reply()[1].startswith(b"451 4.4.3")
+
+
+@pytest.mark.parametrize("helo,reply", [("helo.example.net", "250 2.1.5"), ("gone.example.net", "550 5.7.1"), ("[127.0.0.3]", "250 2.1.5")])
+def test_a_helo_name_must_exist(mx, helo, reply):
+    assert rcpt(mx, "127.0.0.3", "a@good.example.net", helo) == reply
+
+
+def test_who_speaks_before_the_greeting_is_refused(mx):
+    with mx.connect_from("127.0.0.4") as s:
+        s.send(b"EHLO hasty.test\r\n")
+        assert s.reply()[1].startswith(b"554 5.5.0")
+        assert s.is_over()
+    wait_for(lambda: "spoke before the greeting" in mx.log("smtpd"), what="the line about it")
+
+
+def test_who_waits_is_greeted(mx):
+    began = time.monotonic()
+    with mx.connect_from("127.0.0.4", 20) as s:
+        assert s.reply()[0] == 220
+        assert time.monotonic() - began >= 1.9
+        assert s.say("EHLO patient.test")[0] == 250
+
+
+def test_who_guesses_is_slowed_down(mx):
+    with begin(mx, "127.0.0.5") as s:
+        assert s.say("RCPT TO:<one@example.test>")[0] == 550
+        began = time.monotonic()
+        assert s.say("RCPT TO:<two@example.test>")[0] == 550
+        assert time.monotonic() - began >= 1.9
+        assert s.say("RCPT TO:<alice@example.test>")[1].startswith(b"452 4.5.3")
