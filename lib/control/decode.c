@@ -32,9 +32,8 @@ has_control_octets(struct bytes text)
 	return false;
 }
 
-/* a name: labels of letters, digits, - _ and octets above 127 */
-static bool
-is_domain(struct bytes text)
+bool
+decoder_is_domain(struct bytes text)
 {
 	struct bytes rest = text, label;
 
@@ -154,9 +153,8 @@ put_number(struct decoder *d, uint64_t n)
 	buf_add(d->value, bytes_of(octets, sizeof octets));
 }
 
-/* A key whose last part is a domain, with that in the form that is looked up: U-labels as A-labels (RFC 5890). */
-static struct bytes
-ascii_key(struct decoder *d, struct bytes key, struct bytes domain, uint8_t room[CONTROL_KEY_MAX])
+struct bytes
+decoder_ascii_key(struct decoder *d, struct bytes key, struct bytes domain, uint8_t room[CONTROL_KEY_MAX])
 {
 	struct buf ascii = buf_over(room, CONTROL_KEY_MAX);
 	uint8_t *label = NULL;
@@ -210,7 +208,7 @@ decode_bool(struct decoder *d, struct bytes line)
 static void
 decode_domain(struct decoder *d, struct bytes line)
 {
-	if (!is_domain(line))
+	if (!decoder_is_domain(line))
 		decoder_expected(d, "a domain");
 	buf_add(d->value, line);
 }
@@ -267,10 +265,10 @@ decode_domains(struct decoder *d, struct bytes line)
 	struct bytes name = line.at[0] == '.' ? bytes_skip(line, 1) : line;
 	uint8_t room[CONTROL_KEY_MAX];
 
-	if (!is_domain(name))
+	if (!decoder_is_domain(name))
 		decoder_expected(d, "a domain, or a dot and a domain");
 	else
-		decoder_put_lower(d, ascii_key(d, line, name, room), BYTES_NONE);
+		decoder_put_lower(d, decoder_ascii_key(d, line, name, room), BYTES_NONE);
 }
 
 static void
@@ -284,12 +282,12 @@ decode_virtualdomains(struct decoder *d, struct bytes line)
 	domain = at < key.len ? bytes_skip(key, at + 1) : key;
 	if (at == key.len && domain.len > 0 && domain.at[0] == '.')
 		domain = bytes_skip(domain, 1);
-	if (colon == line.len || (key.len > 0 && (!is_domain(domain) || at == 0)))
+	if (colon == line.len || (key.len > 0 && (!decoder_is_domain(domain) || at == 0)))
 		decoder_expected(d, "domain:user, .suffix:user, local@domain:user or :user");
 	else if (bytes_find(user, '/') < user.len || bytes_find(user, '@') < user.len)
 		decoder_expected(d, "the name of a user of this host behind the colon");
 	else
-		decoder_put_lower(d, ascii_key(d, key, domain, room), user);
+		decoder_put_lower(d, decoder_ascii_key(d, key, domain, room), user);
 }
 
 static void
@@ -301,13 +299,13 @@ decode_mailboxes(struct decoder *d, struct bytes line)
 	uint8_t room[1100], key_room[CONTROL_KEY_MAX];
 	struct buf maildir = BUF_OVER(room);
 
-	if (colon == line.len || at == address.len || !is_domain(bytes_skip(address, at + 1)) ||
+	if (colon == line.len || at == address.len || !decoder_is_domain(bytes_skip(address, at + 1)) ||
 	    bytes_find(address, '/') < address.len)
 		decoder_expected(d, "local@domain:maildir or @domain:maildir");
 	else if (!put_maildir(&maildir, bytes_skip(line, colon + 1)))
 		decoder_expected(d, "a Maildir below virtualuser's home behind the colon, without ..");
 	else {
-		address = ascii_key(d, address, bytes_skip(address, at + 1), key_room);
+		address = decoder_ascii_key(d, address, bytes_skip(address, at + 1), key_room);
 		decoder_put_lower(d, address, buf_bytes(&maildir));
 		decoder_put_once(d, bytes_skip(address, at + 1)); /* the domain itself, to tell ours from others' */
 	}
@@ -363,9 +361,8 @@ decode_text_line(struct decoder *d, struct bytes line)
 		decoder_put_line(d, line);
 }
 
-/* 4 or 16; 0 if it is no address. */
-static size_t
-parse_address(struct bytes text, uint8_t address[16])
+size_t
+decoder_parse_address(struct bytes text, uint8_t address[16])
 {
 	char s[INET6_ADDRSTRLEN];
 
@@ -385,7 +382,7 @@ decode_networks(struct decoder *d, struct bytes line)
 	uint8_t network[CONTROL_NETWORK_HEAD + 16];
 	uint64_t n_bits = 0;
 
-	len = parse_address(bytes_first(line, slash), network + CONTROL_NETWORK_HEAD);
+	len = decoder_parse_address(bytes_first(line, slash), network + CONTROL_NETWORK_HEAD);
 	if (len == 0 || (slash < line.len && !bytes_to_number(bytes_skip(line, slash + 1), len * 8, &n_bits))) {
 		decoder_expected(d, "an address or a network such as 192.0.2.0/24 or 2001:db8::/32");
 		return;
@@ -407,7 +404,7 @@ decode_endpoint(struct decoder *d, struct bytes line)
 
 	address = bytes_first(line, colon);
 	bracketed = address.len > 2 && address.at[0] == '[' && address.at[address.len - 1] == ']';
-	len = parse_address(
+	len = decoder_parse_address(
 	    bracketed ? bytes_first(bytes_skip(address, 1), address.len - 2) : address, room + CONTROL_ENDPOINT_HEAD);
 	if (path.at != NULL) {
 		if (path.len < 2 || path.len > 107 || path.at[0] != '/')
@@ -449,6 +446,11 @@ static const struct {
 	[KIND_LINES] = { decode_text_line, false },
 	[KIND_NETWORKS] = { decode_networks, false },
 	[KIND_ENDPOINTS] = { decode_endpoint, false },
+	[KIND_ROUTES] = { decode_route, false },
+	[KIND_SENDERROUTES] = { decode_sender_route, false },
+	[KIND_DOMAINIPS] = { decode_domain_ip, false },
+	[KIND_DOMAINCERTS] = { decode_domain_certificate, false },
+	[KIND_TLSDESTINATIONS] = { decode_tls_destination, false },
 };
 
 static void

@@ -1,6 +1,7 @@
 /* Inside control sources: from a file's text to the sealed form. */
 #pragma once
 
+#include "control/control.h"
 #include "control/source.h"
 
 struct decoder {
@@ -32,9 +33,25 @@ void decoder_put_lower(struct decoder *d, struct bytes key, struct bytes data);
 void decoder_put_once(struct decoder *d, struct bytes key);  /* no data, and no warning if it is there already */
 void decoder_put_line(struct decoder *d, struct bytes line); /* to the value, as a list */
 
+/* A name: labels of letters, digits, - _ and octets above 127. */
+bool decoder_is_domain(struct bytes text);
+
+/* A key whose last part is a domain, with that in the form that is looked up: U-labels as A-labels (RFC 5890). */
+struct bytes decoder_ascii_key(struct decoder *d, struct bytes key, struct bytes domain, uint8_t room[CONTROL_KEY_MAX]);
+
+/* Octets of the address: 4 or 16; 0 if it is none. */
+size_t decoder_parse_address(struct bytes text, uint8_t address[16]);
+
 void decode_text(struct decoder *d);                         /* by the kind of the item */
 void decode_assign(struct decoder *d);                       /* users/assign */
 void decode_compiled(struct decoder *d, struct bytes image); /* a cdb */
+
+/* decode_routes.c, decode_tls.c: one line each */
+void decode_route(struct decoder *d, struct bytes line);
+void decode_sender_route(struct decoder *d, struct bytes line);
+void decode_domain_ip(struct decoder *d, struct bytes line);
+void decode_domain_certificate(struct decoder *d, struct bytes line);
+void decode_tls_destination(struct decoder *d, struct bytes line);
 
 /* users_source.c: the records of users. */
 enum result users_add_system(struct control_source *s, struct why *why);

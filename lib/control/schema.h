@@ -25,6 +25,11 @@ enum control_kind {
 	KIND_LINES,          /* lines of printable text */
 	KIND_NETWORKS,       /* addresses, with /bits */
 	KIND_ENDPOINTS,      /* where to listen */
+	KIND_ROUTES,         /* smtproutes, qmtproutes */
+	KIND_SENDERROUTES,   /* authsenders */
+	KIND_DOMAINIPS,
+	KIND_DOMAINCERTS,
+	KIND_TLSDESTINATIONS,
 	N_CONTROL_KINDS
 };
 

@@ -44,8 +44,10 @@ put_item(struct cdb_make *made, enum control_item item, const struct control_dat
 {
 	const uint8_t value_key[2] = { (uint8_t)item, CONTROL_VALUE }, table_key[2] = { (uint8_t)item, CONTROL_TABLE };
 	struct bytes at = buf_bytes(&data->table);
+	bool is_secret = control_schema[item].kind ==
+	    KIND_DOMAINCERTS; /* passphrases of keys: warden reads them as text */
 
-	if (put(made, bytes_of(value_key, 2), BYTES_NONE, buf_bytes(&data->value)) != 0)
+	if (put(made, bytes_of(value_key, 2), BYTES_NONE, is_secret ? BYTES_NONE : buf_bytes(&data->value)) != 0)
 		return -1;
 	while (at.len > 0) {
 		size_t key_len = le32_get(at.at), data_len = le32_get(at.at + 4);

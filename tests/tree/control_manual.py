@@ -27,6 +27,11 @@ KIND = {
     "PATTERNS": "patterns, one a line",
     "NETWORKS": "networks, one a line",
     "ENDPOINTS": "addresses, one a line",
+    "ROUTES": "routes, one a line",
+    "SENDERROUTES": "routes by sender, one a line",
+    "DOMAINIPS": "addresses by sender, one a line",
+    "DOMAINCERTS": "certificates by sender, one a line",
+    "TLSDESTINATIONS": "TLS policies, one a line",
 }
 ITEM = re.compile(r'^ITEM\((\w+), "([^"]*)", KIND_(\w+), (\d+), (\d+), (NULL|"[^"]*"), ([A-Z_ |]+), "([^"]*)"\)$')
 GROUP = re.compile(r"^/\* ([^*]+) \*/$")

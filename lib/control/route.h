@@ -1,0 +1,30 @@
+/* Where mail for other hosts goes: authsenders, qmtproutes, smtproutes, domainips, domaincerts. What is found shows the
+ * configuration. */
+#pragma once
+
+#include "control/control.h"
+
+struct route {
+	struct bytes relay;          /* a name or an address without brackets; empty: the domain's MX hosts */
+	uint16_t port;               /* 0: that of the protocol */
+	struct bytes user, password; /* empty: none */
+	bool without_tls;            /* they may be said without TLS */
+	bool qmtp;
+};
+
+/* sender: the reverse-path without brackets, empty for reports; domain: the recipient's, lower case, as A-labels. In this
+ * order: authsenders by the whole address, its @domain, each .suffix, nothing; for reports `!@` of qmtproutes and
+ * smtproutes; for the domain, each .suffix and nothing: qmtproutes, then smtproutes. OK, also if there is none (relay
+ * empty); BROKEN: a table can't be read. */
+enum result route_find(const struct control *c, struct bytes sender, struct bytes domain, struct route *r);
+
+struct local_side {
+	struct bytes address; /* as text; empty: any */
+	struct bytes helo;    /* empty: helohost */
+};
+
+/* domainips: by the sender's domain, each .suffix, then `*`. OK, also if there is no line; BROKEN. */
+enum result route_local_side(const struct control *c, struct bytes sender, struct local_side *l);
+
+/* domaincerts, in the same order: the certificate's file; empty if there is none. OK; BROKEN. */
+enum result route_certificate(const struct control *c, struct bytes sender, struct bytes *certificate);
