@@ -26,7 +26,7 @@ serve(const struct wire_message *m)
 	(void)close(KEYLOAD_DOOR_FD);
 	memcpy(&who, m->body, sizeof who);
 	who.conn[ID_LEN] = '\0';
-	signing_run(m->fds[0], &who);
+	signing_run(m->fds[0], &who, m->tail);
 }
 
 static enum result

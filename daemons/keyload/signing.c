@@ -24,6 +24,7 @@ struct signing {
 	uint8_t key_file[KEY_FILE_MAX];
 	size_t key_len;
 	const struct pk_signer *who;
+	struct bytes certificate; /* whose key alone may be used; or empty */
 	int fd;
 };
 
@@ -46,6 +47,31 @@ receive_ask(struct signing *s, struct why *why)
 	if (n <= 0)
 		return ABSENT; /* the handshake failed before a signature, or the session was another's */
 	return wire_decode(&tls_keyload_protocol, TK_TLS, bytes_of(s->packet.octets, (size_t)n), 0, &s->ask, why);
+}
+
+/* Whether the key asked for is that of the certificate that the signer was bought for. */
+static enum result
+check_binding(struct signing *s, struct why *why)
+{
+	const struct tk_ask *ask = s->ask.body;
+	char path[RECORD_NAME_LEN + 2] = "/";
+	uint8_t spki[SPKI_LEN] = { 0 };
+	ssize_t n;
+	int fd;
+
+	if (s->certificate.len == 0)
+		return OK;
+	signer_record_name(s->certificate, path + 1);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return why_errno(why, result_of_errno(errno), "there is no key for %.*s", (int)s->certificate.len,
+		    (const char *)s->certificate.at);
+	n = read(fd, spki, sizeof spki);
+	(void)close(fd);
+	if (n == (ssize_t)sizeof spki && memcmp(spki, ask->spki, sizeof spki) == 0)
+		return OK;
+	return why_set(why, REFUSED, "another certificate was shown than %.*s", (int)s->certificate.len,
+	    (const char *)s->certificate.at);
 }
 
 static enum result
@@ -125,14 +151,15 @@ prepare(struct signing *s, struct why *why)
 	enum signing_form form;
 
 	if ((r = signing_text_check(purpose_of(s), s->ask.tail, &form, why)) != OK ||
-	    (r = arena_lock(ARENA_NEED, why)) != OK || (r = secret_lock(s->key_file, sizeof s->key_file, why)) != OK ||
-	    (r = read_key(s, why)) != OK || (r = signer_seed(why)) != OK || (r = fd_set_nonblocking(s->fd, true)) != OK)
+	    (r = check_binding(s, why)) != OK || (r = arena_lock(ARENA_NEED, why)) != OK ||
+	    (r = secret_lock(s->key_file, sizeof s->key_file, why)) != OK || (r = read_key(s, why)) != OK ||
+	    (r = signer_seed(why)) != OK || (r = fd_set_nonblocking(s->fd, true)) != OK)
 		return r;
 	return process_narrow(why);
 }
 
 void
-signing_run(int channel_fd, const struct pk_signer *who)
+signing_run(int channel_fd, const struct pk_signer *who, struct bytes certificate)
 {
 	static struct signing s;
 	uint8_t room[SIGNATURE_MAX];
@@ -141,6 +168,7 @@ signing_run(int channel_fd, const struct pk_signer *who)
 	enum result r;
 
 	s.who = who;
+	s.certificate = certificate;
 	s.fd = channel_fd;
 	r = receive_ask(&s, &why);
 	if (r == OK && (r = prepare(&s, &why)) == OK)

@@ -6,4 +6,4 @@
 
 /* In a child: waits on the channel for what is to be signed, reads the key for it, gives up everything but read, write and
  * exit, signs, answers, ends. What is refused is logged with the connection's id. */
-__attribute__((noreturn)) void signing_run(int channel_fd, const struct pk_signer *who);
+__attribute__((noreturn)) void signing_run(int channel_fd, const struct pk_signer *who, struct bytes certificate);

@@ -16,19 +16,7 @@
 #include <unistd.h>
 
 #define RECORD_HEAD (SPKI_LEN + 8) /* and the chain */
-#define RECORD_PREFIX "pair."
 #define NEW_NAME "/new"
-
-/* "/pair." and the hash of the certificate file's name */
-static void
-record_path(struct bytes name, char path[KEY_NAME_LEN + 8])
-{
-	uint8_t hash[SPKI_LEN] = { 0 };
-
-	pair_name_hash(name, hash);
-	memcpy(path, "/" RECORD_PREFIX, sizeof "/" RECORD_PREFIX - 1);
-	signer_key_name(hash, path + sizeof "/" RECORD_PREFIX - 1);
-}
 
 static enum result
 write_file(const char *path, struct bytes a, struct bytes b, struct why *why)
@@ -51,12 +39,12 @@ write_file(const char *path, struct bytes a, struct bytes b, struct why *why)
 enum result
 keep_pair(struct bytes name, const struct pair *p, struct why *why)
 {
-	char key[KEY_NAME_LEN + 2] = "/", record[KEY_NAME_LEN + 8];
+	char key[KEY_NAME_LEN + 2] = "/", record[RECORD_NAME_LEN + 2] = "/";
 	uint8_t head[RECORD_HEAD];
 	enum result r;
 
 	signer_key_name(p->spki, key + 1);
-	record_path(name, record);
+	signer_record_name(name, record + 1);
 	memcpy(head, p->spki, SPKI_LEN);
 	le64_put(head + SPKI_LEN, (uint64_t)p->not_after);
 	/* the key first: a record never names one that is not there */
@@ -91,12 +79,12 @@ read_record(const char *path, uint8_t head[RECORD_HEAD], struct buf *chain)
 enum result
 keep_find(struct bytes name, struct buf *chain, int64_t *not_after)
 {
-	char key[KEY_NAME_LEN + 2] = "/", record[KEY_NAME_LEN + 8];
+	char key[KEY_NAME_LEN + 2] = "/", record[RECORD_NAME_LEN + 2] = "/";
 	uint8_t head[RECORD_HEAD];
 	struct stat st;
 	enum result r;
 
-	record_path(name, record);
+	signer_record_name(name, record + 1);
 	if ((r = read_record(record, head, chain)) != OK)
 		return r;
 	signer_key_name(head, key + 1);

@@ -286,10 +286,3 @@ pair_staple_is_fresh(struct bytes response)
 	ERR_clear_error();
 	return fresh;
 }
-
-void
-pair_name_hash(struct bytes name, uint8_t hash[SPKI_LEN])
-{
-	memset(hash, 0, SPKI_LEN);
-	(void)EVP_Digest(name.at, name.len, hash, NULL, EVP_sha256(), NULL);
-}

@@ -35,6 +35,3 @@ enum result pair_fingerprint(struct bytes chain, uint8_t fingerprint[FINGERPRINT
 
 /* Whether an OCSP response (DER) says something now: its time has come and is not over. */
 bool pair_staple_is_fresh(struct bytes response);
-
-/* SHA-256 of a file's name, for a name that any directory takes. */
-void pair_name_hash(struct bytes name, uint8_t hash[SPKI_LEN]);

@@ -335,3 +335,13 @@ signer_key_name(const uint8_t spki[SPKI_LEN], char name[KEY_NAME_LEN + 1])
 	}
 	name[KEY_NAME_LEN] = '\0';
 }
+
+void
+signer_record_name(struct bytes certificate_file, char name[RECORD_NAME_LEN + 1])
+{
+	uint8_t hash[SPKI_LEN] = { 0 };
+
+	(void)EVP_Digest(certificate_file.at, certificate_file.len, hash, NULL, EVP_sha256(), NULL);
+	memcpy(name, RECORD_PREFIX, sizeof RECORD_PREFIX - 1);
+	signer_key_name(hash, name + sizeof RECORD_PREFIX - 1);
+}

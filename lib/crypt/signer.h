@@ -35,3 +35,8 @@ enum result signer_encode(struct evp_pkey_st *key, const uint8_t spki[SPKI_LEN],
 /* "0123…": the name of a key in the key directory. */
 #define KEY_NAME_LEN (2 * SPKI_LEN)
 void signer_key_name(const uint8_t spki[SPKI_LEN], char name[KEY_NAME_LEN + 1]);
+
+/* "pair.0123…": the name there of the record of a certificate file, which begins with the hash of its public key. */
+#define RECORD_PREFIX "pair."
+#define RECORD_NAME_LEN (sizeof RECORD_PREFIX - 1 + KEY_NAME_LEN)
+void signer_record_name(struct bytes certificate_file, char name[RECORD_NAME_LEN + 1]);

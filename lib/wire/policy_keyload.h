@@ -16,7 +16,11 @@ struct pk_signer {
 	uint32_t wait_ms; /* for the text; then the signer ends */
 };
 
+/* tail: the certificate file whose key alone may be used; "": any of the service's.
+ * fd: the signer's end of its channel to the engine */
+
+#define PK_NAME_MAX 1024
+
 /*	message		body			tail fds sender	 how often */
-#define POLICY_KEYLOAD(M) \
-	M(PK_SIGNER, struct pk_signer, 0, 1, PK_POLICY, ANY) /* fd: the signer's end of its channel to the engine */
+#define POLICY_KEYLOAD(M) M(PK_SIGNER, struct pk_signer, PK_NAME_MAX, 1, PK_POLICY, ANY)
 WIRE_PROTOCOL(policy_keyload, POLICY_KEYLOAD)

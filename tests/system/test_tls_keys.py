@@ -252,12 +252,13 @@ class Keyload:
         self.process.wait(10)
         shutil.rmtree(self.dir)
 
-    def signer(self, role=0, asks=()):
+    def signer(self, role=0, asks=(), certificate=b""):
         """Our end of a new signer's channel, on which `asks` wait already."""
         ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         for a in asks:
             ask(ours, *a)
         body = struct.pack("=12sB3xI", b"0123456789a\0", role, 5000)
+        body += certificate
         self.door.sendmsg([struct.pack("=HHI", PK_SIGNER, len(body), 0) + body],
                           [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [its.fileno()]))])
         its.close()
@@ -336,6 +337,30 @@ def test_another_keys_certificate_and_another_kinds_scheme_are_refused(keyload, 
         ask(signer, spki(certificates, which), scheme, GOOD)
         kind, reason = answer(signer)
         assert kind == TK_REFUSED and words in reason
+
+
+def test_a_signer_bought_for_one_certificate_signs_for_no_other(keyload, certificates):
+    text = GOOD.replace(b"server", b"client")
+    live, other = certificates.path("live.pem").encode(), b"/another.pem"
+    record = keyload.dir + "/keys/pair." + hashlib.sha256(other).hexdigest()
+    with open(record, "wb") as f:
+        f.write(spki(certificates, "two") + b"\0" * 8)
+    os.chown(record, keyload.uid, keyload.uid)
+    signer = keyload.signer(role=1, certificate=live)
+    ask(signer, spki(certificates, "one"), 0x0804, text)
+    assert answer(signer)[0] == TK_SIGNATURE
+    for bought, words in ((other, b"another certificate was shown"), (live + b"x", b"there is no key for"), (b"../" + live, b"there is no key for")):
+        signer = keyload.signer(role=1, certificate=bought)
+        ask(signer, spki(certificates, "one"), 0x0804, text)
+        kind, reason = answer(signer)
+        assert kind == TK_REFUSED and words in reason
+
+
+def test_a_role_signs_only_its_own_texts(keyload, certificates):
+    signer = keyload.signer(role=1)
+    ask(signer, spki(certificates, "one"), 0x0804, GOOD)
+    kind, reason = answer(signer)
+    assert kind == TK_REFUSED and b"nothing that a TLS client signs" in reason
 
 
 def test_one_connection_buys_one_signature(keyload, certificates):
