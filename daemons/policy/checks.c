@@ -55,8 +55,10 @@ judge(struct policy *p, struct session *s)
 {
 	struct sp_rcpt rcpt = { .notify = s->pending.notify };
 	struct bytes fields[2] = { pending_path(s), bytes_of(s->pending.orcpt, s->pending.orcpt_len) };
-	struct reply r = decide_rcpt(&s->client, &rcpt, fields, &s->envelope);
+	struct reply r;
 
+	dnslists_settle(p, s);
+	r = decide_rcpt(&s->client, &rcpt, fields, &s->envelope);
 	answer(p, s, &r);
 }
 
@@ -148,7 +150,7 @@ look_into(struct policy *p, struct session *s)
 			ask_helo(p, s);
 		}
 	}
-	if (s->awaited == 0)
+	if (s->awaited == 0 || s->client.relays)
 		judge(p, s);
 }
 
@@ -199,7 +201,9 @@ sender_mx_came(struct policy *p, struct session *s, const struct rs_answer *a, s
 void
 checks_answered(struct policy *p, struct session *s, enum question q, const struct rs_answer *a, struct bytes tail)
 {
-	if (q == ASK_SENDER_MX)
+	if (q >= ASK_LIST_A)
+		dnslists_answered(p, s, q, a, tail);
+	else if (q == ASK_SENDER_MX)
 		sender_mx_came(p, s, a, tail);
 	else if (q == ASK_SENDER_A || q == ASK_SENDER_AAAA)
 		add_finding(&s->client.found.sender, finding_of(a));

@@ -22,6 +22,20 @@ enum finding {
 	FINDING_GOOD,
 };
 
+enum listing {
+	LISTING_NONE,
+	LISTING_HERE,   /* the rule says so: RBLSMTPD */
+	LISTING_LISTED, /* a list has it */
+	LISTING_SILENT, /* a list was silent, and that counts */
+};
+
+/* What is against the peer's address. */
+struct listed {
+	enum listing how;
+	bool for_good;      /* refused with 553, not 451 */
+	struct bytes words; /* why */
+};
+
 struct findings {
 	enum finding sender, helo;
 };
@@ -43,8 +57,9 @@ struct client {
 	bool excused_bare_lf;
 	uint16_t greet_seconds;                /* GREETDELAY */
 	uint32_t tarpit_count, tarpit_seconds; /* TARPITCOUNT, TARPITDELAY; 0: none */
-	struct findings found;                 /* of the envelope in progress */
-	const struct session_tls *tls;         /* null while the session is in plain text */
+	struct listed listed;
+	struct findings found;         /* of the envelope in progress */
+	const struct session_tls *tls; /* null while the session is in plain text */
 };
 
 /* Finds the client's rule and what it grants; host: its confirmed name, at null if there is none. OK; REFUSED: the rules deny the connection; BROKEN: they can't be read. */

@@ -90,6 +90,25 @@ check_helo(const struct asked *a)
 	return v.says != VERDICT_EXEMPT && check_helo_name(a);
 }
 
+/* RBLSMTPD and the DNS lists. */
+static bool
+check_lists(const struct asked *a)
+{
+	const struct listed *l = &a->c->listed;
+	struct reply r = REFUSAL(451, 4, 7, 1, "your address is refused:", "in a DNS list");
+
+	if (a->c->relays || l->how == LISTING_NONE)
+		return false;
+	if (l->how == LISTING_SILENT)
+		return no_dns(a, "a DNS list is silent");
+	if (l->for_good)
+		r = REFUSAL(553, 5, 7, 1, "your address is refused:", "in a DNS list");
+	if (l->how == LISTING_HERE)
+		r.reason = "RBLSMTPD";
+	r.custom = l->words;
+	return settle(a, r, NULL);
+}
+
 /* MFDNSCHECK */
 static bool
 check_sender_exists(const struct asked *a)
@@ -240,6 +259,7 @@ check_number(const struct asked *a)
 
 /* Cheap ones first would be another order; this is s/qmail's, which the log and administrators expect. */
 static bool (*const checks[])(const struct asked *a) = {
+	check_lists,
 	check_helo,
 	check_sender_exists,
 	check_local_sender,

@@ -23,6 +23,8 @@
 static_assert(QUESTIONS_MAX == 1 << QUESTION_BITS && (int)N_QUESTIONS <= QUESTIONS_MAX, "questions in a reference");
 static_assert((1u << (32 - QUESTION_BITS - TURN_BITS)) > 100000, "sessions in a reference: concurrencyincoming");
 
+#define TEST_SLOT ((1u << (32 - QUESTION_BITS - TURN_BITS)) - 1)
+
 static uint32_t
 ref_of(const struct policy *p, const struct session *s, unsigned q)
 {
@@ -64,9 +66,13 @@ answered(struct port *port, struct wire_message *m, struct why *why)
 	unsigned q = m->ref & (QUESTIONS_MAX - 1);
 	struct session *s;
 
-	if (p->names.n_asked == 0 || slot >= p->n_used)
+	if (p->names.n_asked == 0 || (slot >= p->n_used && slot != TEST_SLOT))
 		return why_set(why, MALFORMED, "resolve answered what was not asked");
 	p->names.n_asked--;
+	if (slot == TEST_SLOT) {
+		dnslists_tested(p, q, m->body, m->tail);
+		return OK;
+	}
 	s = &p->sessions[slot];
 	if (s->used && (s->awaited & QUESTION(q)) && ref_of(p, s, q) == m->ref)
 		settle(p, s, q, m->body, m->tail); /* else its session has ended, or has gone on */
@@ -138,14 +144,22 @@ is_open(struct policy *p)
 }
 
 static bool
-ask(struct policy *p, struct session *s, unsigned q, uint16_t type, const void *body, struct bytes tail)
+put_question(struct policy *p, uint32_t ref, uint16_t type, const void *body, struct bytes tail)
 {
 	struct why why = WHY_NONE;
 
 	if (!p->names.wanted || !is_open(p) || p->names.n_asked >= RS_IN_FLIGHT ||
-	    port_send(&p->names.port, type, ref_of(p, s, q), body, tail, NULL, &why) != OK)
+	    port_send(&p->names.port, type, ref, body, tail, NULL, &why) != OK)
 		return false;
 	p->names.n_asked++;
+	return true;
+}
+
+static bool
+ask(struct policy *p, struct session *s, unsigned q, uint16_t type, const void *body, struct bytes tail)
+{
+	if (!put_question(p, ref_of(p, s, q), type, body, tail))
+		return false;
 	if (s->awaited == 0)
 		s->asked_since_ms = p->loop.now;
 	s->awaited |= QUESTION(q);
@@ -173,6 +187,18 @@ names_ask(struct policy *p, struct session *s, enum question q, enum rs_type typ
 
 	wire_put(&tail, name);
 	return !tail.failed && ask(p, s, q, RS_ASK, &body, buf_bytes(&tail));
+}
+
+bool
+names_ask_test(struct policy *p, unsigned n, struct bytes name)
+{
+	struct rs_ask body = { .type = RS_A };
+	uint8_t room[DOMAIN_MAX + 2];
+	struct buf tail = BUF_OVER(room);
+
+	wire_put(&tail, name);
+	return !tail.failed &&
+	    put_question(p, TEST_SLOT << (TURN_BITS + QUESTION_BITS) | n, RS_ASK, &body, buf_bytes(&tail));
 }
 
 void

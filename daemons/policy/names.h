@@ -18,7 +18,9 @@ enum question {
 	ASK_HELO_A,
 	ASK_HELO_AAAA,
 	ASK_HELO_MX,
-	N_QUESTIONS
+	ASK_LIST_A,                     /* the first of 24 DNS lists */
+	ASK_LIST_TXT = ASK_LIST_A + 24, /* the same */
+	N_QUESTIONS = ASK_LIST_TXT + 24
 };
 #define QUESTIONS_MAX 64 /* a bit each in session.awaited */
 
@@ -31,6 +33,9 @@ bool names_ask_peer(struct policy *p, struct session *s);
 
 /* True: checks_answered() will be called, at the latest after some 20 seconds. False: nobody can be asked. */
 bool names_ask(struct policy *p, struct session *s, enum question q, enum rs_type type, struct bytes name);
+
+/* A question that is no session's: dnslists_tested() is called with n, unless resolve goes away before. */
+bool names_ask_test(struct policy *p, unsigned n, struct bytes name);
 
 /* Forgets all that the session waits for: late answers are not its any more. */
 void names_forget(struct session *s);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "policy/client.h"
+#include "policy/dnslists.h"
 #include "policy/envelope.h"
 #include "policy/reply.h"
 #include "policy/starttls.h"
@@ -44,6 +45,7 @@ struct session {
 	bool naming; /* waits for its peer's name; nothing was said to it yet */
 	uint8_t host_len;
 	uint8_t host[255];
+	struct listings listings;
 	struct pending pending;
 	uint64_t asked_since_ms;
 	uint64_t awaited;        /* questions to resolve, a bit each (names.h) */
@@ -74,6 +76,7 @@ struct policy {
 	struct queue_line queue;
 	struct tls_lines tls;
 	struct name_line names;
+	struct dnslists dnslists;
 	struct settings settings;
 	struct session *sessions; /* settings.max_sessions of them; made once */
 	uint32_t n_sessions, free_session;

@@ -391,6 +391,8 @@ greet(struct policy *p, struct session *s, enum result met)
 		log_why("session", r, &why);
 	if (r != OK)
 		session_end(p, s);
+	else if (met == OK)
+		dnslists_ask(p, s);
 }
 
 void

@@ -4,6 +4,7 @@
 #include "control/decode.h"
 
 #include "control/control.h"
+#include "control/dnslist.h"
 #include "control/format.h"
 #include "control/patterns.h"
 #include "control/senders.h"
@@ -442,6 +443,7 @@ static const struct {
 	[KIND_RULES] = { decode_rules, false },
 	[KIND_VARIABLES] = { decode_variables, false },
 	[KIND_SENDERS] = { decode_senders, false },
+	[KIND_DNSLISTS] = { decode_dnslist, false },
 	[KIND_PATTERNS] = { decode_patterns, false },
 	[KIND_LINES] = { decode_text_line, false },
 	[KIND_NETWORKS] = { decode_networks, false },

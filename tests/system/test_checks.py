@@ -12,12 +12,19 @@ RECORDS = {  # not below .test, of which libunbound knows itself that it is empt
     ("nomail.example.net", "MX"): ["0 ."],
     ("silent.example.net", "MX"): None,
     ("helo.example.net", "A"): ["192.0.2.8"],
+    ("2.0.0.127.bl.example.net", "A"): ["127.0.0.2"],
+    ("20.0.0.127.bl.example.net", "A"): ["127.0.0.4"],
+    ("20.0.0.127.bl.example.net", "TXT"): ["you are in my list"],
+    ("21.0.0.127.bl.example.net", "A"): ["127.0.0.4"],
+    ("21.0.0.127.wl.example.net", "A"): ["127.0.9.1"],
+    ("22.0.0.127.bl.example.net", "A"): None,
 }
 RULES = [
     '127.0.0.3:allow,HELOCHECK="A"',
     '127.0.0.4:allow,GREETDELAY="2"',
     '127.0.0.5:allow,TARPITCOUNT="2",TARPITDELAY="2"',
-    '127.0.0.6:allow',
+    '127.0.0.20:allow,DNSLISTS="b"',
+    '127.0.0.21-22:allow',
     ':allow,MFDNSCHECK=""',
 ]
 
@@ -25,7 +32,8 @@ RULES = [
 @pytest.fixture(scope="module")
 def mx():
     server = Server(RECORDS)
-    items = {"resolve/forwarders": f"127.0.0.1@{server.port}", "trustanchor": "", "smtpd/rules": RULES, "peernames": "no"}
+    items = {"resolve/forwarders": f"127.0.0.1@{server.port}", "trustanchor": "", "smtpd/rules": RULES, "peernames": "no",
+             "smtpd/dnslists": "bl.example.net", "smtpd/dnsallowlists": "wl.example.net=127.0.0.0/16"}
     with Instance(items, services=("send", "resolve", "smtpd")) as i:
         def has_doorway():  # smtpd may have started before resolve: then it is started anew
             return os.path.exists(f"/proc/{i.pids('smtpd')['policy']}/fd/8")
@@ -96,3 +104,21 @@ def test_who_guesses_is_slowed_down(mx):
         assert s.say("RCPT TO:<two@example.test>")[0] == 550
         assert time.monotonic() - began >= 1.9
         assert s.say("RCPT TO:<alice@example.test>")[1].startswith(b"452 4.5.3")
+
+
+def test_who_is_in_a_dns_list_is_refused_with_its_words(mx):
+    with begin(mx, "127.0.0.20") as s:
+        assert s.say("RCPT TO:<alice@example.test>") == (553, b"553 5.7.1 your address is refused: you are in my list")
+    wait_for(lambda: "event=dnslist " in mx.log("smtpd"), what="the line about it")
+
+
+def test_who_is_in_another_list_is_let_in(mx):
+    assert rcpt(mx, "127.0.0.21", "a@good.example.net") == "250 2.1.5"
+
+
+def test_a_list_that_is_silent_costs_its_peer_seconds_and_others_nothing(mx):
+    with begin(mx, "127.0.0.22") as slow:
+        slow.send(b"RCPT TO:<alice@example.test>\r\n")
+        assert rcpt(mx, "127.0.0.21", "a@good.example.net") == "250 2.1.5"
+        assert slow.reply()[0] == 250
+    wait_for(lambda: "dnslist-trouble" in mx.log("smtpd"), what="the line about it")

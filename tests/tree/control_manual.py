@@ -22,6 +22,7 @@ KIND = {
     "ASSIGN": "assignments, one a line",
     "RULES": "connection rules, one a line",
     "SENDERS": "key&sender,sender, one a line",
+    "DNSLISTS": "zones of DNS lists, one a line",
     "VARIABLES": "NAME=value, one a line",
     "LINES": "lines of text",
     "PATTERNS": "patterns, one a line",
