@@ -46,6 +46,8 @@ serve_all(struct channel *door, struct why *why)
 			r = OK;
 			continue;
 		}
+		if (r == ABSENT)
+			return OK; /* nobody is left who could ask */
 		if (r != OK)
 			break;
 		if (zygote_fork(&z, &child, why) != OK) {
@@ -72,6 +74,7 @@ main(int argc, char *argv[])
 	    (r = process_confine(&self, &why)) != OK || (r = signer_warm(&why)) != OK)
 		return process_refuse(&self, r, &why);
 	r = serve_all(&door, &why);
-	log_why("ending", r, &why);
+	if (r != OK)
+		log_why("ending", r, &why);
 	return PROCESS_SPENT;
 }

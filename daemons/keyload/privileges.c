@@ -9,7 +9,7 @@ const struct privileges keyload_privileges = {
 	.user = "key",
 	.capabilities = NO_CAPABILITIES,
 	.root = GIVEN_ROOT, /* the service's key directory, which keyring fills */
-	.paths = { { "/", PATH_READ } },
+	.paths = { { ".", PATH_READ } },
 	.ports = NO_PORTS,
 	.fds = {
 		{ KEYLOAD_DOOR_FD, "door", FD_CHANNEL, 0, false },

@@ -54,14 +54,14 @@ static enum result
 check_binding(struct signing *s, struct why *why)
 {
 	const struct tk_ask *ask = s->ask.body;
-	char path[RECORD_NAME_LEN + 2] = "/";
+	char path[RECORD_NAME_LEN + 1];
 	uint8_t spki[SPKI_LEN] = { 0 };
 	ssize_t n;
 	int fd;
 
 	if (s->certificate.len == 0)
 		return OK;
-	signer_record_name(s->certificate, path + 1);
+	signer_record_name(s->certificate, path);
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return why_errno(why, result_of_errno(errno), "there is no key for %.*s", (int)s->certificate.len,
@@ -78,15 +78,15 @@ static enum result
 read_key(struct signing *s, struct why *why)
 {
 	const struct tk_ask *ask = s->ask.body;
-	char path[KEY_NAME_LEN + 2] = "/";
+	char path[KEY_NAME_LEN + 1];
 	ssize_t n;
 	int fd;
 
-	signer_key_name(ask->spki, path + 1);
+	signer_key_name(ask->spki, path);
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return why_errno(
-		    why, result_of_errno(errno), "there is no key for the certificate shown (%.16s...)", path + 1);
+		    why, result_of_errno(errno), "there is no key for the certificate shown (%.16s...)", path);
 	n = read(fd, s->key_file, sizeof s->key_file);
 	(void)close(fd);
 	if (n <= 0)

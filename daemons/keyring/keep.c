@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #define RECORD_HEAD (SPKI_LEN + 8) /* and the chain */
-#define NEW_NAME "/new"
+#define NEW_NAME "new"
 
 static enum result
 write_file(const char *path, struct bytes a, struct bytes b, struct why *why)
@@ -39,12 +39,12 @@ write_file(const char *path, struct bytes a, struct bytes b, struct why *why)
 enum result
 keep_pair(struct bytes name, const struct pair *p, struct why *why)
 {
-	char key[KEY_NAME_LEN + 2] = "/", record[RECORD_NAME_LEN + 2] = "/";
+	char key[KEY_NAME_LEN + 1], record[RECORD_NAME_LEN + 1];
 	uint8_t head[RECORD_HEAD];
 	enum result r;
 
-	signer_key_name(p->spki, key + 1);
-	signer_record_name(name, record + 1);
+	signer_key_name(p->spki, key);
+	signer_record_name(name, record);
 	memcpy(head, p->spki, SPKI_LEN);
 	le64_put(head + SPKI_LEN, (uint64_t)p->not_after);
 	/* the key first: a record never names one that is not there */
@@ -79,15 +79,15 @@ read_record(const char *path, uint8_t head[RECORD_HEAD], struct buf *chain)
 enum result
 keep_find(struct bytes name, struct buf *chain, int64_t *not_after)
 {
-	char key[KEY_NAME_LEN + 2] = "/", record[RECORD_NAME_LEN + 2] = "/";
+	char key[KEY_NAME_LEN + 1], record[RECORD_NAME_LEN + 1];
 	uint8_t head[RECORD_HEAD];
 	struct stat st;
 	enum result r;
 
-	signer_record_name(name, record + 1);
+	signer_record_name(name, record);
 	if ((r = read_record(record, head, chain)) != OK)
 		return r;
-	signer_key_name(head, key + 1);
+	signer_key_name(head, key);
 	*not_after = (int64_t)le64_get(head + SPKI_LEN);
 	return stat(key, &st) == 0 && chain->len > 0 ? OK : ABSENT;
 }
@@ -97,20 +97,20 @@ keep_find(struct bytes name, struct buf *chain, int64_t *not_after)
 static void
 refresh_key_of(const char *record_name)
 {
-	char key[KEY_NAME_LEN + 2] = "/", path[300];
+	char key[KEY_NAME_LEN + 1], path[300];
 	uint8_t head[RECORD_HEAD];
 
-	(void)snprintf(path, sizeof path, "/%s", record_name);
+	(void)snprintf(path, sizeof path, "%s", record_name);
 	if (read_record(path, head, NULL) != OK)
 		return;
-	signer_key_name(head, key + 1);
+	signer_key_name(head, key);
 	(void)utimensat(AT_FDCWD, key, NULL, AT_SYMLINK_NOFOLLOW);
 }
 
 static void
 each_name(void (*act)(const char *name, uint64_t limit), uint64_t limit, bool records)
 {
-	DIR *d = opendir("/");
+	DIR *d = opendir(".");
 	struct dirent *e;
 
 	while (d != NULL && (e = readdir(d)) != NULL)
@@ -134,7 +134,7 @@ remove_old(const char *name, uint64_t limit)
 	char path[300];
 	struct stat st;
 
-	(void)snprintf(path, sizeof path, "/%s", name);
+	(void)snprintf(path, sizeof path, "%s", name);
 	if (strcmp(path, NEW_NAME) == 0 || (stat(path, &st) == 0 && (uint64_t)st.st_mtime < limit))
 		(void)unlinkat(AT_FDCWD, path, 0);
 }

@@ -9,7 +9,7 @@ const struct privileges keyring_privileges = {
 	.user = "key",
 	.capabilities = NO_CAPABILITIES,
 	.root = GIVEN_ROOT,
-	.paths = { { "/", PATH_READ | PATH_WRITE } },
+	.paths = { { ".", PATH_READ | PATH_WRITE } },
 	.ports = NO_PORTS,
 	.fds = {
 		{ KEYRING_WARDEN_FD, "warden", FD_CHANNEL, 0, false },

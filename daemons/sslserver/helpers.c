@@ -156,6 +156,7 @@ start(struct helpers *h, struct why *why)
 	struct generation new = { .number = h->now.number + 1 };
 	struct command_ends ends = { .n = 0 };
 	enum result r = generation_start_for_command(&new, &h->in, h->rack_fd, &ends, why);
+	mode_t programs;
 
 	if (r != OK)
 		return r;
@@ -163,7 +164,10 @@ start(struct helpers *h, struct why *why)
 	h->ends = ends;
 	h->now = new;
 	h->started = clock_ms();
-	return generation_write_pids(&h->now, &h->in, why);
+	programs = umask(022);
+	r = generation_write_pids(&h->now, &h->in, why);
+	(void)umask(programs);
+	return r;
 }
 
 enum result
@@ -190,7 +194,6 @@ helpers_open(struct helpers **out, const struct server *s, int passphrase_fd, st
 	if (geteuid() != 0)
 		return why_set(why, REFUSED, "it must be started by root: its processes give root up");
 	log_open("sslserver", "sslserver");
-	(void)umask(022);
 	if ((r = find_house(&h, why)) != OK || (r = check_user(&h, why)) != OK ||
 	    (r = instance_prepare(&h.in, why)) != OK)
 		return r;
@@ -217,4 +220,13 @@ int
 helpers_door(const struct helpers *h)
 {
 	return command_end(&h->ends, "ucspitls");
+}
+
+void
+helpers_close(struct helpers *h)
+{
+	char path[512];
+
+	(void)snprintf(path, sizeof path, "%s/%s.pids", h->in.run, h->label);
+	(void)unlink(path);
 }

@@ -17,6 +17,9 @@ enum result helpers_open(struct helpers **h, const struct server *s, int passphr
 /* New certificates, new processes; connections that began keep theirs. If it can't be, what runs goes on. */
 enum result helpers_renew(struct helpers *h, struct why *why);
 
+/* Removes the file that tells who runs. */
+void helpers_close(struct helpers *h);
+
 /* A child ended: if it was needed, others take over. False: it was none of ours. */
 bool helpers_ended(struct helpers *h, pid_t pid, int status);
 

@@ -2,41 +2,16 @@
  * sslserver of ucspi-ssl does.
  * Trusts root's command line, environment, rules and certificates.
  * Never reads from a connection, never has a key: tls, keyload and keyring do that, ucspitls joins them. */
-#include "base/secret.h"
 #include "house/generation.h"
 #include "sslserver/helpers.h"
 #include "sslserver/secure.h"
-#include "ucspi/environment.h"
+#include "ucspi/passphrase.h"
+#include "ucspi/server.h"
 
 #include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #define EXIT_CERTIFICATE 110
 #define EXIT_TROUBLE 111
-#define PASSPHRASE_FD 3
-#define PASSPHRASE_MAX 1024
-
-/* From descriptor 3 until a zero octet, into a memory file that keyring gets: it ends with a line end there. */
-static int
-take_passphrase(void)
-{
-	int fd = memfd_create("passphrase", MFD_CLOEXEC);
-	uint8_t text[PASSPHRASE_MAX];
-	size_t n = 0;
-
-	while (n < sizeof text && read(PASSPHRASE_FD, text + n, 1) == 1 && text[n] != '\0')
-		n++;
-	if (n == sizeof text)
-		say_die(EXIT_TROUBLE, "the passphrase is too long");
-	text[n] = '\n';
-	if (fd < 0 || write(fd, text, n + 1) != (ssize_t)n + 1)
-		say_die(EXIT_TROUBLE, "unable to keep the passphrase");
-	secret_wipe(text, sizeof text);
-	(void)close(PASSPHRASE_FD);
-	return fd;
-}
 
 static void
 renew(struct server *s)
@@ -53,6 +28,12 @@ static void
 replace(struct server *s, pid_t pid, int status)
 {
 	(void)helpers_ended(s->own, pid, status);
+}
+
+static void
+end(struct server *s)
+{
+	helpers_close(s->own);
 }
 
 static bool
@@ -77,7 +58,7 @@ int
 main(int argc, char *argv[])
 {
 	static struct server s = {
-		.hang_up = renew, .ended = replace, .secure = secure_prepare, .begin = secure_begin
+		.hang_up = renew, .ended = replace, .end = end, .secure = secure_prepare, .begin = secure_begin
 	};
 	const char *most = getenv("MAXCONIP");
 	struct why why = WHY_NONE;
@@ -85,8 +66,8 @@ main(int argc, char *argv[])
 	int passphrase;
 
 	server_options_read(&s.o, "sslserver", true, argc, argv);
-	passphrase = s.o.passphrase ? take_passphrase() : -1;
 	say_open("sslserver", s.o.level);
+	passphrase = s.o.passphrase ? passphrase_take() : -1;
 	if (most != NULL && !options_number(most, 100000, &s.per_address))
 		say_die(EXIT_TROUBLE, "MAXCONIP is no number");
 	check(&s);

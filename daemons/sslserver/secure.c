@@ -7,7 +7,7 @@
 #include "sslserver/helpers.h"
 #include "sys/clock.h"
 #include "sys/fd.h"
-#include "ucspi/environment.h"
+#include "ucspi/session.h"
 #include "wire/channel.h"
 #include "wire/sslserver_ucspitls.h"
 
@@ -76,7 +76,7 @@ put_terms(const struct server *s, const struct session *c, enum pt_verify verify
 	wire_put(tail, asks ? variable("CCAFILE") : none);
 	wire_put(tail, asks ? variable("CRLFILE") : none);
 	wire_put(tail, variable("CIPHERS"));
-	wire_put_string(tail, by_host ? c->remote_name : "");
+	wire_put_string(tail, by_host ? c->ends.remote_name : "");
 	if (list.failed || tail->failed)
 		say_die(EXIT_TROUBLE, "the TLS variables are too long");
 }
@@ -99,8 +99,9 @@ ask(const struct server *s, const struct session *c, const int fds[3])
 	struct buf tail = BUF_OVER(room);
 	unsigned depth;
 
-	if (verify == PT_VERIFY_REQUIRED && s->o.client_certificate == 'z' && c->remote_name[0] == '\0')
-		say_die(EXIT_CERTIFICATE, "the client %s has no name to be found in its certificate", c->remote_text);
+	if (verify == PT_VERIFY_REQUIRED && s->o.client_certificate == 'z' && c->ends.remote_name[0] == '\0')
+		say_die(
+		    EXIT_CERTIFICATE, "the client %s has no name to be found in its certificate", c->ends.remote_text);
 	memcpy(may.tls.conn, id.text, sizeof may.tls.conn);
 	if (options_number(getenv("VERIFYDEPTH"), 100, &depth))
 		may.tls.engine.depth = (uint8_t)depth;
@@ -166,23 +167,6 @@ read_list(const struct server *s, struct buf *list)
 }
 
 static void
-take_variables(struct bytes list)
-{
-	struct bytes one;
-	char name[64];
-
-	while (list.len > 0 && bytes_split(&list, '\0', &one) && one.len > 0) {
-		size_t len = bytes_find(one, '=');
-
-		if (!bytes_starts(one, BYTES("SSL_")) || len >= sizeof name || len == one.len)
-			continue;
-		memcpy(name, one.at, len);
-		name[len] = '\0';
-		environment_put(name, (const char *)one.at + len + 1); /* a zero octet is behind each */
-	}
-}
-
-static void
 start_now(const struct server *s, struct session *c)
 {
 	uint8_t command = s->o.variables ? US_VARIABLES : US_COMMAND;
@@ -192,7 +176,7 @@ start_now(const struct server *s, struct session *c)
 		say_die(EXIT_TROUBLE, "unable to start TLS: %s", strerror(errno));
 	if (s->o.variables) {
 		read_list(s, &list);
-		take_variables(buf_bytes(&list));
+		environment_take(buf_bytes(&list));
 	}
 	buf_free(&list);
 	(void)close(control);

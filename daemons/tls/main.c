@@ -83,6 +83,8 @@ serve_all(struct channel *door, struct engines *all, struct why *why)
 			r = OK;
 			continue;
 		}
+		if (r == ABSENT)
+			return OK; /* nobody is left who could ask */
 		if (r != OK)
 			break;
 		begin(&z, all, &m);
@@ -107,6 +109,7 @@ main(int argc, char *argv[])
 	    (r = engine_warm(&why)) != OK || (r = rack_open(&all.rack, TLS_RACK_FD, &why)) != OK)
 		return process_refuse(&self, r, &why);
 	r = serve_all(&door, &all, &why);
-	log_why("ending", r, &why);
+	if (r != OK)
+		log_why("ending", r, &why);
 	return PROCESS_SPENT;
 }

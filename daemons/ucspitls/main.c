@@ -38,6 +38,8 @@ serve_all(struct channel *door, struct why *why)
 			r = OK;
 			continue;
 		}
+		if (r == ABSENT)
+			return OK; /* nobody is left who could ask */
 		if (r != OK)
 			break;
 		if (zygote_fork(&z, &child, why) != OK) {
@@ -62,7 +64,7 @@ main(int argc, char *argv[])
 	if ((r = process_inherit(&self, &why)) != OK || (r = process_confine(&self, &why)) != OK)
 		return process_refuse(&self, r, &why);
 	r = serve_all(&door, &why);
-	if (r != ABSENT || why.text[0] != '\0')
+	if (r != OK)
 		log_why("ending", r, &why);
 	return PROCESS_SPENT;
 }

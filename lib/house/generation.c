@@ -4,10 +4,10 @@
 #include "house/generation.h"
 
 #include "config.h"
+#include "sys/confine_into.h"
 #include "sys/fd.h"
 #include "sys/log.h"
 #include "house/certificates.h"
-#include "house/client_certificates.h"
 #include "wire/channel.h"
 
 #include <errno.h>
@@ -285,6 +285,7 @@ become(struct start *s, size_t m)
 	size_t n = 0;
 	sigset_t none;
 	static char *environment[] = { NULL };
+	struct why why = WHY_NONE;
 
 	(void)snprintf(path, sizeof path, "%s/%s", s->in->libexec, member->process);
 	(void)snprintf(uid, sizeof uid, "%u", member->owner.uid);
@@ -308,12 +309,18 @@ become(struct start *s, size_t m)
 	}
 	if (s->in->lenient)
 		ARGUMENT("--lenient");
+	if (s->in->same_user)
+		ARGUMENT("--same-user");
 #undef ARGUMENT
 	argv[n] = NULL;
 	(void)setpgid(0, 0); /* so that all that it starts can be found */
 	(void)sigemptyset(&none);
 	if (!place_gifts(&s->parcels[m])) {
 		log_simple(SEVERITY_ERROR, "start", "why", strerrordesc_np(errno));
+		_exit(111);
+	}
+	if (s->in->same_user && process_apart(&why) != OK) {
+		log_why("start", BROKEN, &why);
 		_exit(111);
 	}
 	(void)signal(SIGALRM, SIG_IGN); /* send is told to retry by it, perhaps before it can hear */
@@ -360,17 +367,16 @@ give_certificates(struct start *s, struct why *why)
 {
 	struct certificates_named named = { .variables = buf_bytes(&s->source->items[ITEM_VARIABLES].value),
 		.rules = buf_bytes(&s->source->items[ITEM_RULES].table) };
-	struct client_certificates client = { .cas.failed = true };
-	enum result r = OK;
+	enum result r;
 	size_t m;
 	int fd;
 
-	if (member_index(s->g, "remote", &m))
-		r = client_certificates_name(&client, s->source, &named, why);
-	if (r == OK && member_index(s->g, "tls", &m) && (r = certificates_gather(s->in, &named, &fd, why)) == OK)
-		r = give(s, m, "certificates", fd, 0, true, why);
-	client_certificates_forget(&client);
-	return r;
+	named.system_cas = member_index(s->g, "remote", &m);
+	if (!member_index(s->g, "tls", &m))
+		return OK;
+	if ((r = certificates_gather(s->in, &named, &fd, why)) != OK)
+		return r;
+	return give(s, m, "certificates", fd, 0, true, why);
 }
 
 static enum result

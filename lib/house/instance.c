@@ -59,8 +59,8 @@ instance_owner(const struct instance *in, const char *user, struct owner *owner,
 	enum result r;
 	int fd;
 
-	*owner = (struct owner){ 0, 0 };
-	if (strcmp(user, "root") == 0)
+	*owner = (struct owner){ in->same_user ? geteuid() : 0, in->same_user ? getegid() : 0 };
+	if (strcmp(user, "root") == 0 || in->same_user)
 		return OK;
 	if (strcmp(user, "tls") == 0 && in->engine.uid != 0) {
 		*owner = in->engine;

@@ -21,6 +21,7 @@ struct instance {
 	bool lenient;        /* the control item: a kernel without landlock will do */
 	const char *keys;    /* of the service, RUN/SERVICE.keys: written by keyring, read by keyload */
 	const char *label;   /* of a command: takes the place of the service in names of files; else null */
+	bool same_user;      /* of a command: started by somebody who is not root, and all that it starts is his */
 	struct owner engine; /* of a command: who `tls` runs as; uid 0: its user */
 };
 

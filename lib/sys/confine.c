@@ -50,16 +50,27 @@ limit(const struct privileges *may, struct why *why)
 }
 
 static enum result
-bound_capabilities(const struct privileges *may, struct why *why)
+bound_capabilities(const struct process *self, struct why *why)
 {
+	const struct privileges *may = self->may;
+
 	for (unsigned long c = 0; c <= 63; c++) {
 		if (may->capabilities & UINT64_C(1) << c)
 			continue;
-		if (prctl(PR_CAPBSET_DROP, c, 0, 0, 0) != 0 && errno != EINVAL)
+		if (prctl(PR_CAPBSET_DROP, c, 0, 0, 0) != 0 && errno != EINVAL && !self->same_user)
 			return why_errno(why, REFUSED, "dropping capability %lu from the bounding set", c);
 	}
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0)
 		return why_errno(why, REFUSED, "clearing ambient capabilities");
+	return OK;
+}
+
+/* Somebody who is not root may lack the right: then landlock keeps the process in the directory where it stands. */
+static enum result
+change_root_as_anybody(const struct process *self, struct why *why)
+{
+	if (chdir(self->root) != 0 || (chroot(".") != 0 && errno != EPERM))
+		return why_errno(why, REFUSED, "going to %s", self->root);
 	return OK;
 }
 
@@ -72,6 +83,8 @@ change_root(const struct process *self, struct why *why)
 		return chdir("/") == 0 ? OK : why_errno(why, REFUSED, "going to /");
 	if (self->root == NULL)
 		return why_set(why, MALFORMED, "%s was not told its root directory", self->may->process);
+	if (self->same_user)
+		return change_root_as_anybody(self, why);
 	if (chroot(self->root) != 0 || chdir("/") != 0)
 		return why_errno(why, REFUSED, "making %s the root", self->root);
 	return OK;
@@ -119,6 +132,8 @@ change_ids(const struct process *self, struct why *why)
 	}
 	if (self->uid == 0 || self->gid == 0)
 		return why_set(why, REFUSED, "%s must not be root", self->may->process);
+	if (self->same_user)
+		return set_capabilities(0, why) == OK ? check_gone(self, why) : REFUSED;
 	if (setgroups(0, NULL) != 0 || setresgid(self->gid, self->gid, self->gid) != 0 ||
 	    setresuid(self->uid, self->uid, self->uid) != 0)
 		return why_errno(why, REFUSED, "becoming uid %u, gid %u", self->uid, self->gid);
@@ -327,7 +342,7 @@ process_confine(const struct process *self, struct why *why)
 	const struct privileges *may = self->may;
 	enum result r;
 
-	if ((r = limit(may, why)) != OK || (r = bound_capabilities(may, why)) != OK ||
+	if ((r = limit(may, why)) != OK || (r = bound_capabilities(self, why)) != OK ||
 	    (r = change_root(self, why)) != OK || (r = change_ids(self, why)) != OK || (r = go_home(self, why)) != OK ||
 	    (r = close_the_door(may, why)) != OK || (r = lock_land(self, why)) != OK)
 		return r;

@@ -9,3 +9,8 @@
  * is, and is refused another uid. Nothing else is given up: the program that follows is not ours. uid 0: only the groups
  * change. */
 enum result process_become(uid_t uid, gid_t gid, struct why *why);
+
+/* For what somebody who is not root starts for himself: a user namespace of its own, where the process may change its root
+ * directory, and a network namespace without any network. What the kernel does not grant is left: process_confine does
+ * what can be done without. BROKEN: it was granted by half. */
+enum result process_apart(struct why *why);

@@ -42,6 +42,10 @@ process_begin(int argc, char *argv[], const struct privileges *may)
 	for (int i = 1; i < argc; i++) {
 		const char *value = i + 1 < argc ? argv[i + 1] : NULL;
 
+		if (strcmp(argv[i], "--same-user") == 0) {
+			self.same_user = true;
+			continue;
+		}
 		if (strcmp(argv[i], "--lenient") == 0) {
 			self.lenient = true;
 			continue;

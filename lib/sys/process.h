@@ -15,12 +15,13 @@ struct process {
 	uid_t uid;
 	gid_t gid;
 	const char *own_ids; /* uids of the house, with commas between: what lspawn never becomes; else null */
+	bool same_user;      /* --same-user: somebody who is not root started it for himself; it can't become another */
 	bool lenient; /* --lenient: an administrator's control item says that a kernel without landlock will do */
 	int attempt;  /* the breach drill's attempt number; 0: none. Only a drill build has it */
 };
 
-/* Reads the arguments that warden (or lspawn) gives: -n SERVICE -u UID -g GID [-r ROOT] [-b BELOW] [-x UIDS] [--lenient]. Other arguments
- * end the program with its purpose and exit status 100. Opens the log. */
+/* Reads the arguments that warden (or lspawn) gives: -n SERVICE -u UID -g GID [-r ROOT] [-b BELOW] [-x UIDS] [--lenient]
+ * [--same-user]. Other arguments end the program with its purpose and exit status 100. Opens the log. */
 struct process process_begin(int argc, char *argv[], const struct privileges *may);
 
 /* Checks that exactly the descriptors of the table are open, of the right kind; 0 and 1 become /dev/null. Closes all

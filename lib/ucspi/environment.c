@@ -3,10 +3,43 @@
  * Never leaves a variable of another connection: what is not known is removed. */
 #include "ucspi/environment.h"
 
+#include "ucspi/say.h"
+
 #include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+bool
+ends_find(struct ends *e, int connection, bool as_ipv6)
+{
+	struct sockaddr_storage at = { 0 };
+	socklen_t len = sizeof at;
+
+	if (getsockname(connection, (struct sockaddr *)&at, &len) != 0 || !address_from(&at, as_ipv6, &e->local))
+		return false;
+	address_text(&e->local, e->local_text);
+	address_text(&e->remote, e->remote_text);
+	return true;
+}
+
+void
+ends_look_up(struct ends *e, const struct lookup *l, const struct ends_wanted *w)
+{
+	struct buf name = buf_over(e->local_name, sizeof e->local_name);
+
+	if (w->local_name == NULL)
+		lookup_name(l, &e->local, false, e->local_name);
+	else {
+		buf_add_string(&name, w->local_name);
+		if (buf_string(&name) == NULL)
+			e->local_name[0] = '\0';
+	}
+	if (w->remote_name)
+		lookup_name(l, &e->remote, w->certain, e->remote_name);
+	if (w->info)
+		lookup_ident(l, &e->local, &e->remote, e->remote_info);
+}
 
 void
 environment_put(const char *name, const char *value)
@@ -44,7 +77,7 @@ put_port(const char *family, const char *what, unsigned port)
 
 /* set: else all of the family are removed. */
 static void
-put_family(const char *family, const struct session *c, bool set)
+put_family(const char *family, const struct ends *e, bool set)
 {
 	static const char *const names[] = { "LOCALIP", "LOCALPORT", "LOCALHOST", "REMOTEIP", "REMOTEPORT",
 		"REMOTEHOST", "REMOTEINFO" };
@@ -53,25 +86,42 @@ put_family(const char *family, const struct session *c, bool set)
 		put_of(family, names[i], NULL);
 	if (!set)
 		return;
-	put_of(family, "LOCALIP", c->local_text);
-	put_port(family, "LOCALPORT", c->local.port);
-	put_of(family, "LOCALHOST", c->local_name[0] == '\0' ? NULL : c->local_name);
-	put_of(family, "REMOTEIP", c->remote_text);
-	put_port(family, "REMOTEPORT", c->remote.port);
-	put_of(family, "REMOTEHOST", c->remote_name[0] == '\0' ? NULL : c->remote_name);
-	put_of(family, "REMOTEINFO", c->remote_info[0] == '\0' ? NULL : c->remote_info);
+	put_of(family, "LOCALIP", e->local_text);
+	put_port(family, "LOCALPORT", e->local.port);
+	put_of(family, "LOCALHOST", e->local_name[0] == '\0' ? NULL : e->local_name);
+	put_of(family, "REMOTEIP", e->remote_text);
+	put_port(family, "REMOTEPORT", e->remote.port);
+	put_of(family, "REMOTEHOST", e->remote_name[0] == '\0' ? NULL : e->remote_name);
+	put_of(family, "REMOTEINFO", e->remote_info[0] == '\0' ? NULL : e->remote_info);
 }
 
 void
-environment_set(const struct server *s, const struct session *c, bool tls)
+environment_set(const struct ends *e, bool tls, bool tcp)
 {
-	bool tcp = !tls || s->o.tcp_variables, six = c->remote.len == 16;
+	bool six = e->remote.len == 16;
 	char interface[IF_NAMESIZE];
 
-	put_family("TCP", c, tcp);
-	put_family("TCP6", c, tcp && six);
-	put_family("SSL", c, tls);
+	put_family("TCP", e, tcp);
+	put_family("TCP6", e, tcp && six);
+	put_family("SSL", e, tls);
 	environment_put(
-	    "TCP6INTERFACE", tcp && six && c->remote.scope != 0 ? if_indextoname(c->remote.scope, interface) : NULL);
+	    "TCP6INTERFACE", tcp && six && e->remote.scope != 0 ? if_indextoname(e->remote.scope, interface) : NULL);
 	environment_put("PROTO", !tcp ? "SSL" : six ? "TCP6" : "TCP");
+}
+
+void
+environment_take(struct bytes list)
+{
+	struct bytes one;
+	char name[64];
+
+	while (list.len > 0 && bytes_split(&list, '\0', &one) && one.len > 0) {
+		size_t len = bytes_find(one, '=');
+
+		if (!bytes_starts(one, BYTES("SSL_")) || len >= sizeof name || len == one.len)
+			continue;
+		memcpy(name, one.at, len);
+		name[len] = '\0';
+		environment_put(name, (const char *)one.at + len + 1); /* a zero octet is behind each */
+	}
 }

@@ -1,9 +1,30 @@
-/* What the program learns of its connection: sections 1.3 and 1.4 of ucspi-ssl's practice. */
+/* What a program learns of its connection. */
 #pragma once
 
-#include "ucspi/session.h"
+#include "ucspi/lookup.h"
 
-/* PROTO, TCP…, TCP6…, SSL… for the ends of the connection; those that have no value are removed. */
-void environment_set(const struct server *s, const struct session *c, bool tls);
+/* The two ends; a name that is not known is "". */
+struct ends {
+	struct address local, remote;
+	char local_text[ADDRESS_TEXT], remote_text[ADDRESS_TEXT];
+	char local_name[LOOKUP_NAME_MAX + 1], remote_name[LOOKUP_NAME_MAX + 1], remote_info[LOOKUP_NAME_MAX + 1];
+};
+
+/* Takes the local address of a connection whose remote one is known, and puts both in text. as_ipv6: IPv4 addresses are shown
+ * as IPv6. False: the connection has gone. */
+bool ends_find(struct ends *e, int connection, bool as_ipv6);
+
+/* Which of the names are asked for, how. */
+struct ends_wanted {
+	const char *local_name; /* known without asking; else null */
+	bool remote_name, certain, info;
+};
+void ends_look_up(struct ends *e, const struct lookup *l, const struct ends_wanted *w);
+
+/* PROTO, and TCP…, TCP6…, SSL… of the ends; what has no value is removed. tls: those of SSL; tcp: those of TCP. */
+void environment_set(const struct ends *e, bool tls, bool tcp);
 void environment_put(const char *name, const char *value); /* null removes it */
 void environment_number(const char *name, unsigned n);
+
+/* The list of ucspitls: NAME=value, zero octet, …, zero octet; those that begin with SSL_ are put. The zero octets are there. */
+void environment_take(struct bytes list);

@@ -3,7 +3,9 @@
  * Never guesses: a number that is none, or a user that is not there, ends the program. */
 #include "ucspi/options.h"
 
+#include <arpa/inet.h>
 #include <grp.h>
+#include <netdb.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +21,7 @@
 #define IDLE_SECONDS 3600
 #define SECONDS_MAX 1000000
 #define EXIT_USAGE 100
+#define EXIT_TROUBLE 111
 
 __attribute__((noreturn)) static void
 usage(const struct server_options *o, bool tls)
@@ -39,6 +42,20 @@ options_number(const char *text, unsigned max, unsigned *n)
 		return false;
 	*n = (unsigned)number;
 	return true;
+}
+
+uint16_t
+options_port(const char *text)
+{
+	const struct servent *service;
+	unsigned n;
+
+	if (options_number(text, UINT16_MAX, &n))
+		return (uint16_t)n;
+	service = getservbyname(text, "tcp");
+	if (service == NULL)
+		say_die(EXIT_TROUBLE, "unable to figure out port number for %s", text);
+	return ntohs((uint16_t)service->s_port);
 }
 
 bool

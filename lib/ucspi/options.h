@@ -27,4 +27,6 @@ void server_options_read(struct server_options *o, const char *command, bool tls
 /* A user or group by name or number. False: there is none. *gid is that of the user's passwd entry, if there is one. */
 bool options_user(const char *text, uid_t *uid, gid_t *gid);
 bool options_group(const char *text, gid_t *gid);
+/* A TCP port by number or name; ends the program if there is none of that name. */
+uint16_t options_port(const char *text);
 bool options_number(const char *text, unsigned max, unsigned *n);

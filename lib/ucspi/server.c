@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
-#include <netdb.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
@@ -36,20 +35,6 @@ note(int signal)
 }
 
 /* ---- where to listen ---- */
-
-static uint16_t
-port_of(const char *text)
-{
-	const struct servent *service;
-	unsigned n;
-
-	if (options_number(text, UINT16_MAX, &n))
-		return (uint16_t)n;
-	service = getservbyname(text, "tcp");
-	if (service == NULL)
-		say_die(EXIT_TROUBLE, "unable to figure out port number for %s", text);
-	return ntohs((uint16_t)service->s_port);
-}
 
 /* *both: IPv4 comes in by the same socket. */
 static struct address
@@ -93,7 +78,7 @@ server_open(struct server *s)
 
 	s->lookup = lookup_as(s->o.uid, s->o.gid, s->o.ident_seconds);
 	s->here = find_host(s, &both);
-	s->here.port = port_of(s->o.port);
+	s->here.port = options_port(s->o.port);
 	if (s->o.interface != NULL && (s->here.scope = if_nametoindex(s->o.interface)) == 0)
 		say_die(EXIT_TROUBLE, "there is no interface %s", s->o.interface);
 	s->listening = make_socket(&s->here, both);
@@ -101,7 +86,7 @@ server_open(struct server *s)
 	if (bind(s->listening, (const struct sockaddr *)&at, len) != 0)
 		say_die(EXIT_TROUBLE, "unable to bind to: %s port: %s: %s", s->o.host, s->o.port, strerror(errno));
 	len = sizeof at;
-	if (getsockname(s->listening, (struct sockaddr *)&at, &len) != 0 || !address_from(&at, true, &s->here) ||
+	if (getsockname(s->listening, (struct sockaddr *)&at, &len) != 0 || !address_from(&at, false, &s->here) ||
 	    listen(s->listening, (int)s->o.backlog) != 0)
 		say_die(EXIT_TROUBLE, "unable to listen: %s", strerror(errno));
 	s->children = calloc(s->o.concurrency, sizeof *s->children);
@@ -267,6 +252,8 @@ server_run(struct server *s)
 				s->hang_up(s);
 		}
 	}
+	if (s->end != NULL)
+		s->end(s);
 	say_status("status: exiting");
 	_exit(0);
 }

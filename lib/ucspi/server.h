@@ -22,11 +22,12 @@ struct server {
 	unsigned per_address;   /* MAXCONIP; 0: no limit */
 	struct child *children; /* o.concurrency of them */
 	unsigned n;
-	/* What a command does besides, each may be null. hang_up: SIGHUP came. ended: a child that is no session ended.
+	/* What a command does besides, each may be null. hang_up: SIGHUP came. ended: a child that is no session ended. end: before the end.
 	 * secure: in the session's process, with all rights and the rules' variables in the environment, before it becomes the
 	 * program's user. begin: afterwards, last thing before the program; in, out are its descriptors 0 and 1. */
 	void (*hang_up)(struct server *s);
 	void (*ended)(struct server *s, pid_t pid, int status);
+	void (*end)(struct server *s);
 	void (*secure)(struct server *s, struct session *c);
 	void (*begin)(struct server *s, struct session *c);
 	void *own; /* the command's */

@@ -5,7 +5,6 @@
 
 #include "sys/confine_into.h"
 #include "sys/fd.h"
-#include "ucspi/environment.h"
 #include "ucspi/rules_file.h"
 
 #include <errno.h>
@@ -20,44 +19,14 @@
 /* ---- who is there ---- */
 
 static void
-find_ends(const struct server *s, struct session *c)
-{
-	struct sockaddr_storage at = { 0 };
-	socklen_t len = sizeof at;
-
-	if (getsockname(c->connection, (struct sockaddr *)&at, &len) != 0 ||
-	    !address_from(&at, s->o.as_ipv6, &c->local))
-		_exit(EXIT_TROUBLE); /* gone already */
-	address_text(&c->local, c->local_text);
-	address_text(&c->remote, c->remote_text);
-}
-
-static void
 prepare_socket(const struct server *s, const struct session *c)
 {
 	int on = 1;
 
-	if (!s->o.keep_route && c->local.len == 4)
+	if (!s->o.keep_route && c->ends.local.len == 4)
 		(void)setsockopt(c->connection, IPPROTO_IP, IP_OPTIONS, "", 0);
 	if (!s->o.delay)
 		(void)setsockopt(c->connection, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-}
-
-static void
-look_up(const struct server *s, struct session *c)
-{
-	if (s->o.local_name != NULL) {
-		struct buf name = buf_over(c->local_name, sizeof c->local_name);
-
-		buf_add_string(&name, s->o.local_name);
-		if (buf_string(&name) == NULL)
-			c->local_name[0] = '\0';
-	} else
-		lookup_name(&s->lookup, &c->local, false, c->local_name);
-	if (s->o.look_up_name)
-		lookup_name(&s->lookup, &c->remote, s->o.certain_name, c->remote_name);
-	if (s->o.ask_ident)
-		lookup_ident(&s->lookup, &c->local, &c->remote, c->remote_info);
 }
 
 /* ---- rules ---- */
@@ -84,7 +53,7 @@ put_variables(struct session *c, struct bytes data)
 static bool
 is_denied(const struct server *s, struct session *c, const char *file, bool with_names, bool *found)
 {
-	struct rules_query q = { .address = c->remote.octets, .address_len = c->remote.len };
+	struct rules_query q = { .address = c->ends.remote.octets, .address_len = c->ends.remote.len };
 	uint8_t room[RULES_DATA_MAX];
 	struct buf data = BUF_OVER(room);
 	struct why why = WHY_NONE;
@@ -93,10 +62,10 @@ is_denied(const struct server *s, struct session *c, const char *file, bool with
 	*found = false;
 	if (file == NULL)
 		return false;
-	if (with_names && c->remote_name[0] != '\0')
-		q.host = bytes_of_string(c->remote_name);
-	if (with_names && c->remote_info[0] != '\0')
-		q.info = bytes_of_string(c->remote_info);
+	if (with_names && c->ends.remote_name[0] != '\0')
+		q.host = bytes_of_string(c->ends.remote_name);
+	if (with_names && c->ends.remote_info[0] != '\0')
+		q.info = bytes_of_string(c->ends.remote_info);
 	r = rules_file_find(file, s->o.rules_may_lack, &q, &data, &why);
 	if (r == ABSENT)
 		return false;
@@ -123,26 +92,27 @@ say_verdict(const struct session *c, const char *verdict, const char *note)
 	struct buf line = BUF_OVER(room);
 
 	buf_format(&line, "%s %d ", verdict, (int)getpid());
-	say_clean(&line, c->local_name);
-	buf_format(&line, ":%s:%u ", c->local_text, c->local.port);
-	say_clean(&line, c->remote_name);
-	buf_format(&line, ":%s:", c->remote_text);
-	say_clean(&line, c->remote_info);
-	buf_format(&line, ":%u%s", c->remote.port, note);
+	say_clean(&line, c->ends.local_name);
+	buf_format(&line, ":%s:%u ", c->ends.local_text, c->ends.local.port);
+	say_clean(&line, c->ends.remote_name);
+	buf_format(&line, ":%s:", c->ends.remote_text);
+	say_clean(&line, c->ends.remote_info);
+	buf_format(&line, ":%u%s", c->ends.remote.port, note);
 	say_status("%.*s", (int)line.len, (const char *)room);
 }
 
 static void
 ask_rules(const struct server *s, struct session *c)
 {
+	struct ends_wanted wanted = { s->o.local_name, s->o.look_up_name, s->o.certain_name, s->o.ask_ident };
 	bool early, late;
 	bool denied = is_denied(s, c, s->o.early_rules, false, &early);
 
 	if (!denied)
-		look_up(s, c);
+		ends_look_up(&c->ends, &s->lookup, &wanted);
 	if (!denied && !early)
 		denied = is_denied(s, c, s->o.rules, true, &late);
-	environment_set(s, c, s->secure != NULL);
+	environment_set(&c->ends, s->secure != NULL, s->secure == NULL || s->o.tcp_variables);
 	if (!denied && is_one_too_many(c)) {
 		say_verdict(c, "deny", " ip connection limit");
 		_exit(DENIED_STATUS);
@@ -202,10 +172,11 @@ session_run(struct server *s, int connection, const struct address *peer, unsign
 	c = (struct session){ .connection = connection,
 		.in = connection,
 		.out = connection,
-		.remote = *peer,
+		.ends.remote = *peer,
 		.n_from_address = n_from_address };
-	find_ends(s, &c);
-	say_status("pid %d from %s", (int)getpid(), c.remote_text);
+	if (!ends_find(&c.ends, connection, s->o.as_ipv6))
+		_exit(EXIT_TROUBLE); /* gone already */
+	say_status("pid %d from %s", (int)getpid(), c.ends.remote_text);
 	prepare_socket(s, &c);
 	if (s->secure == NULL)
 		greet(s, &c);

@@ -1,6 +1,7 @@
 /* One connection of a server: what is known of it, and its program. */
 #pragma once
 
+#include "ucspi/environment.h"
 #include "ucspi/server.h"
 
 #define DENIED_STATUS 100
@@ -8,10 +9,8 @@
 struct session {
 	int connection;
 	int in, out; /* the program's descriptors 0 and 1; the connection, if nothing else is said */
-	struct address local, remote;
-	unsigned n_from_address; /* connections, with this one */
-	char local_text[ADDRESS_TEXT], remote_text[ADDRESS_TEXT];
-	char local_name[LOOKUP_NAME_MAX + 1], remote_name[LOOKUP_NAME_MAX + 1], remote_info[LOOKUP_NAME_MAX + 1];
+	struct ends ends;
+	unsigned n_from_address;  /* connections, with this one */
 	bool certificate_in_rule; /* the rule that matched names a certificate */
 };
 

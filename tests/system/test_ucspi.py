@@ -5,6 +5,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import tempfile
 
 import pytest
 from instance import BIN, wait_for
@@ -274,3 +275,100 @@ def helpers(served):
     names = [n for n in os.listdir(served.path("run")) if n.endswith(".pids")]
     with open(served.path("run/" + names[0])) as f:
         return {line.split()[0]: int(line.split()[1]) for line in f}
+
+
+# ---- clients ----
+
+ANYBODY = ["setpriv", "--reuid", "64051", "--regid", "64051", "--clear-groups"]
+NO_NAMESPACES = ["unshare", "-U", "--map-user=64051", "--map-group=64051", "--keep-caps", "sh", "-c",
+                 'echo 0 >/proc/sys/user/max_user_namespaces && exec setpriv --inh-caps -all --ambient-caps -all "$@"', "sh"]
+WHOM = {"root": [], "somebody": ANYBODY, "somebody without namespaces": NO_NAMESPACES}
+
+
+def client(served, *words, as_whom=(), command="sslclient", host="localhost", environment=None):
+    return subprocess.run([*as_whom, f"{BIN}/{command}", *words[:-1], host, str(served.port), "sh", "-c", words[-1]],
+                          env={**served.house, **(environment or {})}, capture_output=True, text=True, timeout=60)
+
+
+@pytest.fixture(scope="module")
+def readable(tmp_path_factory):
+    """Certificates that anybody may read, below a directory that anybody may enter."""
+    directory = tempfile.mkdtemp(prefix="us.", dir="/tmp")
+    os.chmod(directory, 0o755)
+    c = Certificates(directory)
+    c.issue("server", names="DNS:localhost,IP:127.0.0.1")
+    c.issue("joe", subject="Joe")
+    c.issue("locked", subject="Locked", passphrase="open sesame")
+    for name in os.listdir(directory):
+        os.chmod(c.path(name), 0o644)
+    os.mkdir(c.path("tmp"))
+    os.chmod(c.path("tmp"), 0o1777)
+    yield c
+    shutil.rmtree(directory)
+
+
+@pytest.fixture(scope="module")
+def greeter(readable):
+    c = readable
+    environment = keys(c, "server", CCAFILE=c.path("ca.pem"))
+    with Served("sslserver", ["-s", "-lx", *USER], ["sh", "-c", "echo hello $SSL_CLIENT_S_DN_CN; cat"], environment) as served:
+        yield served
+
+
+@pytest.mark.parametrize("whom", WHOM)
+def test_sslclient_reaches_sslserver(readable, greeter, whom):
+    c, who, tmp = readable, WHOM[whom], {"TMPDIR": readable.path("tmp")}
+    done = client(greeter, "-s", "-a", c.path("ca.pem"), "read x <&6; echo $x; echo $SSL_SERVER_SAN_DNS_0 $SSL_SERVER_VERIFY $PROTO; exit 7",
+                  as_whom=who, environment=tmp)
+    assert (done.returncode, done.stdout) == (7, "hello\nlocalhost SUCCESS TCP\n"), done.stderr
+    done = client(greeter, "-a", c.path("ca.pem"), "-c", c.path("joe.pem"), "-k", c.path("joe.key"), "read x <&6; echo $x", as_whom=who,
+                  environment=tmp)
+    assert (done.returncode, done.stdout) == (0, "hello Joe\n"), done.stderr
+    assert os.listdir(c.path("tmp")) == [], "nothing of a key stays on disk"
+    assert [n for n in os.listdir(greeter.path("run")) if n.startswith("sslclient.")] == []
+
+
+def test_sslclient_demands_proof(readable, greeter):
+    c, program = readable, "read x <&6; echo $x"
+    for words, host, words_of_failure in ((("-A", "/etc/ssl/certs"), "localhost", "does not verify"),
+                                          (("-a", c.path("ca.pem")), "127.0.0.2.sslip.invalid", "no IP address"),
+                                          (("-a", c.path("joe.key")), "localhost", "")):
+        done = client(greeter, *words, program, host=host)
+        assert (done.returncode, done.stdout) == (111, "") and words_of_failure in done.stderr, done.stderr
+    assert client(greeter, "-a", c.path("ca.pem"), program, host="127.0.0.1").stdout == "hello\n", "an address in the certificate"
+    assert client(greeter, "-X", program).stdout == "hello\n"
+    assert client(greeter, "-x", program, environment={"CAFILE": c.path("ca.pem")}).stdout == "hello\n"
+
+
+def test_sslclient_knows_another_name(readable):
+    c = readable
+    with Served("sslserver", ["-lx", *USER], ["echo", "hello"], keys(c, "joe")) as served:
+        done = client(served, "-a", c.path("ca.pem"), "cat <&6")
+        assert done.returncode == 111 and "localhost" in done.stderr, done.stderr
+        assert client(served, "-N", "-a", c.path("ca.pem"), "cat <&6").stdout == "hello\n"
+
+
+def test_sslclient_with_an_encrypted_key(readable, greeter):
+    c = readable
+    with open(c.path("pass"), "w") as f:
+        f.write("open sesame\n")
+    words = ("-a", c.path("ca.pem"), "-c", c.path("locked.pem"), "-k", c.path("locked.key"))
+    assert client(greeter, *words, "-K", c.path("pass"), "read x <&6; echo $x").stdout == "hello Locked\n"
+    assert client(greeter, *words, "read x <&6; echo $x").stdout != "hello Locked\n"
+
+
+def test_much_goes_both_ways(readable, greeter):
+    program = "read x <&6; head -c 3000000 /dev/urandom >sent; cat sent >&7 & head -c 3000000 <&6 >got; cmp sent got && echo the same"
+    done = client(greeter, "-a", readable.path("ca.pem"), f"cd {greeter.dir}; {program}")
+    assert done.stdout == "the same\n", done.stderr
+
+
+def test_tcpclient(certificates):
+    with Served("tcpserver", ["-lx", *USER], ["cat"]) as served:
+        done = client(served, "-lme", "echo hi >&7; read x <&6; echo $x $PROTO $TCPREMOTEIP $TCPREMOTEPORT $TCPLOCALHOST; exit 5",
+                      command="tcpclient")
+        assert (done.returncode, done.stdout) == (5, f"hi TCP 127.0.0.1 {served.port} me\n"), done.stderr
+        port = served.port
+    gone = subprocess.run([f"{BIN}/tcpclient", "-T1", "127.0.0.1", str(port), "true"], capture_output=True, timeout=30)
+    assert gone.returncode == 111 and b"Connection refused" in gone.stderr
+    assert subprocess.run([f"{BIN}/tcpclient", "-T1+x", "127.0.0.1", "1", "true"], capture_output=True, timeout=30).returncode == 100

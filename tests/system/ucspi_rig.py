@@ -25,8 +25,9 @@ class Served:
         with open(self.path("control/uids"), "w") as f:
             f.writelines(f"{name}:{uid}:{uid}\n" for name, uid in self.uids.items())
         self.words = [f"{BIN}/{command}", "-1v", *options, host, "0", *program]
-        self.environment = {"PATH": os.environ["PATH"], "POSTERN_CONTROLDIR": self.path("control"),
-                            "POSTERN_RUNDIR": self.path("run"), "POSTERN_LIBEXECDIR": BIN, **(environment or {})}
+        self.house = {"PATH": os.environ["PATH"], "POSTERN_CONTROLDIR": self.path("control"), "POSTERN_RUNDIR": self.path("run"),
+                      "POSTERN_LIBEXECDIR": BIN}
+        self.environment = {**self.house, **(environment or {})}
         self.process = None
 
     def path(self, name):
