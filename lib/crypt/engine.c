@@ -17,7 +17,7 @@
 	"ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384"
 /* Where nothing is verified any encryption is more than none (RFC 7435); what has no certificate at all comes last. */
 #define WIDE CIPHERS ":ECDHE+AES:DHE+AESGCM:DHE+CHACHA20:DHE+AES:RSA+AESGCM:RSA+AES"
-#define WIDEST WIDE ":ADH+AES"
+#define WIDEST WIDE ":AECDH+AES:ADH+AES"
 #define DEPTH 4
 #define CERTIFICATES_MAX (64L << 10) /* octets of a peer's chain */
 

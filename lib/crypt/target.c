@@ -302,6 +302,7 @@ tls_aim(struct tls_session *s, const struct tls_target *t, struct why *why)
 		return OK;
 	SSL_set_verify(s->ssl, SSL_VERIFY_PEER, as_it_is);
 	(void)SSL_set1_host(s->ssl, NULL); /* names are compared here */
+	(void)X509_VERIFY_PARAM_set1_ip(SSL_get0_param(s->ssl), NULL, 0);
 	if (t->demand == TLS_PIN && digest_of_length(t->pin.len) == NULL)
 		return why_set(why, MALFORMED, "a fingerprint of %zu octets", t->pin.len);
 	if ((t->demand == TLS_NAME || t->demand == TLS_WILDCARD) && !has_usable_name(t->names))

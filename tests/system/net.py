@@ -54,7 +54,8 @@ class Network:
 
 
 class Names:
-    """zones: {"good.pn": {"records": ["@ MX 10 mx", …], "signed": True, "ds": "right" | "wrong" | None}}. Names are relative to their zone."""
+    """zones: {"good.pn": {"records": ["@ MX 10 mx", …], "signed": True, "ds": "right" | "wrong" | None}}. Names are relative to their zone. "spoil": (text, other text) in the signed zone, whose
+    signatures are then wrong."""
 
     def __init__(self, network, zones):
         self.dir = tempfile.mkdtemp(prefix="ns.")
@@ -73,6 +74,12 @@ class Names:
             self.write(name, lines)
             return []
         ds = self.sign(name + ".", lines)
+        if "spoil" in zone:
+            with open(self.zones[name]) as f:
+                text = f.read()
+            assert zone["spoil"][0] in text
+            with open(self.zones[name], "w") as f:
+                f.write(text.replace(*zone["spoil"]))
         if zone.get("ds", "right") == "wrong":
             ds = [d[:-2] + ("00" if d[-2:] != "00" else "11") for d in ds]
         return [] if zone.get("ds", "right") is None else ds

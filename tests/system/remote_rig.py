@@ -45,9 +45,10 @@ class Done:
 
 
 class Remote:
-    """The zygote. Ends only what it started. resolve: the door of one; network: where it lives."""
+    """The zygote. Ends only what it started. resolve: the door of one; network: where it lives; engine: an engine_rig.Engine."""
 
-    def __init__(self, resolve=None, network=None):
+    def __init__(self, resolve=None, network=None, engine=None):
+        self.engine = engine
         self.dir = tempfile.mkdtemp(prefix="pr.")
         os.chmod(self.dir, 0o755)
         self.door, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -59,12 +60,14 @@ class Remote:
             doorway.connect(resolve)
 
         def place():
-            fds = [fcntl.fcntl(s.fileno(), fcntl.F_DUPFD, 200) for s in ([its, doorway] if resolve else [its])]
+            at = {3: its, 4: doorway if resolve else None, 5: engine.tls if engine else None}
+            fds = {i: fcntl.fcntl(s.fileno(), fcntl.F_DUPFD, 200) for i, s in at.items() if s}
             if network:
                 network.join()
-            for i, fd in enumerate(fds):
-                os.dup2(fd, 3 + i, inheritable=True)
-            os.closerange(3 + len(fds), 300)
+            os.closerange(3, 200)
+            for i, fd in fds.items():
+                os.dup2(fd, i, inheritable=True)
+            os.closerange(200, 300)
 
         self.process = subprocess.Popen([f"{BIN}/remote", "-n", "send", "-u", uid, "-g", uid, "-r", self.dir], preexec_fn=place, close_fds=False,
                                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.log_file)
@@ -75,7 +78,7 @@ class Remote:
         ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         socket.send_fds(self.door, [struct.pack("<HHI12s", 0, 12, 0, b"1jtestconn01"[:11])], [its.fileno()])
         its.close()
-        return Session(ours)
+        return Session(ours, self.engine)
 
     def log(self):
         self.log_file.flush()
@@ -97,8 +100,8 @@ class Remote:
 
 
 class Session:
-    def __init__(self, channel):
-        self.channel, self.n, self.results = channel, 0, {}
+    def __init__(self, channel, engine=None):
+        self.channel, self.n, self.results, self.engine, self.certificate = channel, 0, {}, engine, ""
         channel.settimeout(30)
 
     def say(self, kind, ref, body, fds=()):
@@ -109,10 +112,12 @@ class Session:
             self.channel.send(packet)
 
     def peer(self, port, relay="127.0.0.1", destination="example.com", helo="mx.example.test", tls=NEVER, auth=0, auth_plain=0, connect_ms=2000,
-             idle_ms=5000, implicit=0, local="", own=()):
-        body = struct.pack("<12sH10B64sII", b"1jtestconn01"[:11], port, 1 if relay else 0, tls, 0, implicit, 0, auth, auth_plain, 0, 0, 0, b"",
-                           connect_ms, idle_ms)
-        self.say(PEER, 0, body + fields(destination, relay, helo, local, "", "", "", fields(*own)))
+             idle_ms=5000, implicit=0, local="", own=(), dane=0, depth=0, by_policy=0, pin=b"", ca="", ciphers="", certificate="", bought=None):
+        """bought: the certificate that signers are for, if it is another one."""
+        self.certificate = certificate if bought is None else bought
+        body = struct.pack("<12sH10B64sII", b"1jtestconn01"[:11], port, 1 if relay else 0, tls, dane, implicit, depth, auth, auth_plain,
+                           1 if certificate else 0, len(pin), by_policy, pin, connect_ms, idle_ms)
+        self.say(PEER, 0, body + fields(destination, relay, helo, local, ca, ciphers, certificate, fields(*own)))
         return self
 
     def message(self, content=b"Subject: x\r\n\r\nbody\r\n", to=("bob@example.com",), sender="alice@example.test", flags=0, trace=b"", envid="",
@@ -151,6 +156,9 @@ class Session:
                 self.results.setdefault(ref, {})[i] = (outcome, "%d.%d.%d" % tuple(status), body[8:].decode())
             elif kind == DONE:
                 return Done(ref, body, self.results.pop(ref, {}))
+            elif kind == WANT_SIGNER and self.engine:
+                with self.engine.signer(self.certificate) as end:
+                    self.say(SIGNER, ref, b"", [end.fileno()])
             else:
                 raise AssertionError(f"an unexpected message of type {kind}")
 

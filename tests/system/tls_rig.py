@@ -36,18 +36,38 @@ class Certificates:
         openssl("req", "-x509", *self.KINDS["p256"], "-nodes", "-keyout", self.path(name + ".key"), "-out", self.path(name + ".pem"),
                 "-days", "30", "-subj", "/CN=" + subject, *words)
 
-    def issue(self, name, names="DNS:mx.example.test", kind="p256", subject="mx.example.test", days=30, passphrase=None):
+    def issue(self, name, names="DNS:mx.example.test", kind="p256", subject="mx.example.test", days=30, passphrase=None, by="ca", extensions=()):
         lock = ["-passout", "pass:" + passphrase] if passphrase else ["-nodes"]
         openssl("req", "-new", *self.KINDS[kind], *lock, "-keyout", self.path(name + ".key"), "-out", self.path(name + ".csr"),
                 "-subj", "/CN=" + subject)
         with open(self.path(name + ".ext"), "w") as f:
-            f.write("subjectAltName=" + names + "\n")
-        openssl("x509", "-req", "-in", self.path(name + ".csr"), "-CA", self.path("ca.pem"), "-CAkey", self.path("ca.key"),
+            f.write("\n".join(["subjectAltName=" + names, *extensions]) + "\n")
+        openssl("x509", "-req", "-in", self.path(name + ".csr"), "-CA", self.path(by + ".pem"), "-CAkey", self.path(by + ".key"),
                 "-days", str(days), "-extfile", self.path(name + ".ext"), "-out", self.path(name + ".pem"))
         return self.path(name + ".pem")
 
     def fingerprint(self, name):
         return ssl.PEM_cert_to_DER_cert(open(self.path(name + ".pem")).read())
+
+
+def server_context(certificates, name, chain=(), asks=False, version=None):
+    """Of a peer that shows the certificate, with issuers behind it; None: it has none. asks: for the client's."""
+    c = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    if name is None:
+        c.maximum_version = ssl.TLSVersion.TLSv1_2
+        c.set_ciphers("AECDH:@SECLEVEL=0")
+        return c
+    file = certificates.path(f"{name}.chain.pem")
+    with open(file, "w") as f:
+        for n in (name, *chain):
+            f.write(open(certificates.path(n + ".pem")).read())
+    c.load_cert_chain(file, certificates.path(name + ".key"))
+    if asks:
+        c.load_verify_locations(certificates.path("ca.pem"))
+        c.verify_mode = ssl.CERT_REQUIRED
+    if version:
+        c.maximum_version = version
+    return c
 
 
 def context(certificates, version=None, own=None):
