@@ -4,6 +4,7 @@
 #include "policy/client.h"
 #include "policy/dnslists.h"
 #include "policy/envelope.h"
+#include "policy/login.h"
 #include "policy/reply.h"
 #include "policy/starttls.h"
 #include "sys/log.h"
@@ -42,6 +43,7 @@ struct session {
 	struct client client;
 	struct envelope envelope;
 	struct session_tls tls;
+	struct session_login login;
 	bool naming; /* waits for its peer's name; nothing was said to it yet */
 	uint8_t host_len;
 	uint8_t host[255];
@@ -77,6 +79,7 @@ struct policy {
 	struct tls_lines tls;
 	struct name_line names;
 	struct dnslists dnslists;
+	struct auth_line auth;
 	struct settings settings;
 	struct session *sessions; /* settings.max_sessions of them; made once */
 	uint32_t n_sessions, free_session;
@@ -104,6 +107,9 @@ void session_named(struct policy *p, struct session *s, struct bytes host, enum 
 /* Answers a recipient or what else was asked; a refusal is logged. */
 void session_decide(struct policy *p, struct session *s, const struct reply *r, struct bytes recipient);
 void session_log(struct log_line *l, const struct session *s); /* which connection */
+
+/* welcome.c */
+enum result session_welcome(const struct policy *p, struct session *s, enum result met, struct why *why);
 
 /* transaction.c: the part of a session that queue has. */
 void transaction_open(struct policy *p, struct session *s);

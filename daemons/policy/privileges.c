@@ -13,10 +13,11 @@ const struct privileges policy_privileges = {
 	.fds = {
 		{ CONTROL_FD, "control", FD_CONTROL, 0, false },
 		{ POLICY_LISTEN_FD, "listen", FD_CHANNEL, 0, false },
-		{ POLICY_QUEUE_FD, "queue", FD_DOORWAY, 0, false },
+		{ POLICY_QUEUE_FD, "queue", FD_DOORWAY, 0, true },     /* not for POP3 */
 		{ POLICY_TLS_FD, "tls", FD_CHANNEL, 0, true },         /* not for local programs */
 		{ POLICY_RESOLVE_FD, "resolve", FD_DOORWAY, 0, true }, /* where that service runs */
 		{ POLICY_KEYLOAD_FD, "keyload", FD_CHANNEL, 0, true }, /* the same */
+		{ POLICY_AUTH_FD, "auth", FD_CHANNEL, 0, true },       /* where users authenticate */
 	},
 	.holds = HOLDS_EVENTS | HOLDS_CHANNELS | HOLDS_WRITERS,
 	.syscalls = MAY_COMPUTE | MAY_WAIT | MAY_TALK | MAY_PAIR | MAY_READ_AT,

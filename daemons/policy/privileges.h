@@ -3,6 +3,13 @@
 
 #include "sys/privileges.h"
 
-enum { POLICY_LISTEN_FD = 4, POLICY_QUEUE_FD = 5, POLICY_TLS_FD = 6, POLICY_KEYLOAD_FD = 7, POLICY_RESOLVE_FD = 8 };
+enum {
+	POLICY_LISTEN_FD = 4,
+	POLICY_QUEUE_FD = 5,
+	POLICY_TLS_FD = 6,
+	POLICY_KEYLOAD_FD = 7,
+	POLICY_RESOLVE_FD = 8,
+	POLICY_AUTH_FD = 9
+};
 
 extern const struct privileges policy_privileges;

@@ -80,6 +80,8 @@ log_session(const struct policy *p, const struct session *s)
 	log_begin(&l, SEVERITY_INFO, "session");
 	session_log(&l, s);
 	starttls_log(s, &l);
+	if (s->client.user.len > 0)
+		log_bytes(&l, "user", s->client.user);
 	log_number(&l, "accepted", s->n_accepted);
 	log_number(&l, "refused", s->n_refused);
 	log_number(&l, "ms", p->loop.now > s->began_ms ? p->loop.now - s->began_ms : 0);
@@ -204,6 +206,9 @@ static const struct {
 	[SP_DATA] = { WHILE(ENVELOPE), on_data },
 	[SP_COMMIT] = { WHILE(WRITING), on_commit },
 	[SP_TLS_START] = { WHILE(IDLE), on_tls_start },
+	[SP_AUTH] = { WHILE(IDLE), login_begin },
+	[SP_SASL] = { WHILE(IDLE), login_respond },
+	[SP_BOX] = { WHILE(IDLE), login_box },
 	[SP_RESET] = { WHILE(IDLE) | WHILE(ENVELOPE) | WHILE(WRITING), on_reset },
 };
 
@@ -214,7 +219,7 @@ from_session(struct port *port, struct wire_message *m, struct why *why)
 	enum result r;
 
 	if (s->naming || m->type >= nitems(turns) || turns[m->type].handle == NULL ||
-	    !(turns[m->type].when & 1u << s->stage))
+	    !(turns[m->type].when & 1u << s->stage) || !login_allows(policy_of_loop(port->loop), s, m->type))
 		return why_set(why, MALFORMED, "%s out of turn", smtpd_policy_protocol.rows[m->type].name);
 	if (s->tls.state != TLS_PLAIN && (r = starttls_settle(s, why)) != OK)
 		return r;
@@ -281,6 +286,7 @@ session_end(struct policy *p, struct session *s)
 	port_close(&s->port);
 	starttls_end(s);
 	checks_end(p, s);
+	login_end(p, s);
 	if (s->stage == STAGE_COMMITTING) { /* queue may keep it; whether it did is to be logged */
 		s->abandoned = true;
 		return;
@@ -320,49 +326,9 @@ take_session(struct policy *p)
 	s->awaited = 0;
 	s->ask_turn++;
 	s->n_asked = s->n_bad = 0;
+	s->login.state = LOGIN_NONE;
+	s->login.known = false;
 	return s;
-}
-
-static uint32_t
-tls_flags(const struct session_tls *t)
-{
-	return (t->wish != TLS_OFF ? (uint32_t)SP_STARTTLS : 0) |
-	    (t->wish == TLS_REQUIRED ? (uint32_t)SP_TLS_REQUIRED : 0) | (t->at_once ? (uint32_t)SP_TLS_AT_ONCE : 0);
-}
-
-/* The first word to a session: its limits and its greeting, or that it is not wanted. */
-static enum result
-welcome(struct session *s, const struct settings *set, enum result met, struct why *why)
-{
-	struct sp_welcome w = { .max_octets = s->client.max_octets,
-		.max_recipients = s->client.max_recipients,
-		.idle_seconds = set->idle_seconds,
-		.session_seconds = set->session_seconds,
-		.max_errors = set->max_errors,
-		.max_hops = set->max_hops,
-		.greet_seconds = met == OK ? s->client.greet_seconds : 0,
-		.code = 220 };
-	uint8_t room[1024];
-	struct buf tail = BUF_OVER(room);
-
-	w.flags = (s->client.excused_bare_lf ? (uint32_t)SP_EXCUSE_BARE_LF : 0) |
-	    (s->client.is_local_program ? (uint32_t)SP_LOCAL_PROGRAM : 0) | tls_flags(&s->tls) |
-	    (met == OK ? 0 : (uint32_t)SP_REFUSED);
-	wire_put(&tail, set->me);
-	if (met == OK) {
-		uint8_t text_room[SP_TEXT_MAX];
-		struct buf text = BUF_OVER(text_room);
-
-		buf_add(&text, set->greeting);
-		buf_add_string(&text, " ESMTP");
-		wire_put(&tail, buf_bytes(&text));
-	} else {
-		w.code = met == REFUSED ? 554 : 421;
-		wire_put_string(&tail,
-		    met == REFUSED ? "5.7.1 sorry, connections from your address are not accepted"
-				   : "4.3.0 a table of this host can't be read, try again later");
-	}
-	return port_send(&s->port, SP_WELCOME, 0, &w, buf_bytes(&tail), NULL, why);
 }
 
 static void
@@ -384,9 +350,10 @@ greet(struct policy *p, struct session *s, enum result met)
 	enum result r;
 
 	starttls_meet(p, s);
+	login_meet(p, s);
 	if (met != OK)
 		log_denied(s, met);
-	r = welcome(s, &p->settings, met, &why);
+	r = session_welcome(p, s, met, &why);
 	if (r != OK && r != ABSENT)
 		log_why("session", r, &why);
 	if (r != OK)

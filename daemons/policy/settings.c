@@ -3,9 +3,30 @@
  * Never changes them afterwards. */
 #include "policy/settings.h"
 
+#include "wire/smtpd_policy.h"
+
+#include <string.h>
+
+static uint16_t
+mechanisms_of(struct bytes words)
+{
+	static const char *const names[SP_N_MECHANISMS] = { "PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-256",
+		"SCRAM-SHA-256-PLUS", "EXTERNAL", "APOP" };
+	uint16_t set = 0;
+	struct bytes word;
+
+	while (bytes_split(&words, ' ', &word))
+		for (unsigned i = 0; i < nitems(names); i++)
+			if (bytes_equal_nocase(word, bytes_of_string(names[i])))
+				set |= (uint16_t)(1u << i);
+	return set;
+}
+
 struct settings
 settings_of(const struct control *c, const char *service)
 {
+	bool is_pop3 = strncmp(service, "pop3", 4) == 0;
+
 	return (struct settings){
 		.control = c,
 		.me = control_text(c, ITEM_ME),
@@ -17,9 +38,12 @@ settings_of(const struct control *c, const char *service)
 		.max_recipients = (uint32_t)control_number(c, ITEM_MAXRCPT),
 		.max_hops = (uint32_t)control_number(c, ITEM_MAXHOPS),
 		.max_errors = (uint32_t)control_number(c, ITEM_MAXERRORS),
-		.idle_seconds = (uint32_t)control_number(c, ITEM_TIMEOUTSMTPD),
 		.session_seconds = (uint32_t)control_number(c, ITEM_SESSIONSECONDS),
 		.max_sessions = (uint32_t)control_number(c, ITEM_CONCURRENCYINCOMING),
+		.idle_seconds = (uint32_t)control_number(c, is_pop3 ? ITEM_TIMEOUTPOP3D : ITEM_TIMEOUTSMTPD),
+		.is_pop3 = is_pop3,
+		.mechanisms = mechanisms_of(control_text(c, ITEM_MECHANISMS)),
+		.login_seconds = (uint32_t)control_number(c, ITEM_LOGINSECONDS),
 		.service = service,
 	};
 }

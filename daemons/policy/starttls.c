@@ -19,6 +19,7 @@
 #define LINES_WAITING 256
 #define HANDSHAKE_SECONDS 30
 #define SMTPS_PORT 465
+#define POP3S_PORT 995
 
 /* ---- the lines to the two zygotes ---- */
 
@@ -93,7 +94,8 @@ starttls_meet(struct policy *p, struct session *s)
 	    variable(s, "CERTFILE").len == 0 || is_set_to(s, "UCSPITLS", "-"))
 		return;
 	s->tls.wish = is_set_to(s, "UCSPITLS", "!") || is_set_to(s, "UCSPITLS", "@") ? TLS_REQUIRED : TLS_OFFERED;
-	if (s->client.peer.local_port == SMTPS_PORT || client_variable(&s->client, "TLSATONCE", &ignored)) {
+	if (s->client.peer.local_port == (p->settings.is_pop3 ? POP3S_PORT : SMTPS_PORT) ||
+	    client_variable(&s->client, "TLSATONCE", &ignored)) {
 		s->tls.at_once = true;
 		s->tls.wish = TLS_REQUIRED;
 	}
@@ -159,7 +161,7 @@ ask_engine(struct policy *p, struct session *s, const int fds[4], struct why *wh
 	if (bytes_to_number(variable(s, "VERIFYDEPTH"), 100, &depth))
 		ask.engine.depth = (uint8_t)depth;
 	ask.engine.by_name = !is_in_rule(s, "CERTFILE"); /* whom a rule gives a certificate gets that one */
-	wire_put_string(&tail, "smtp");
+	wire_put_string(&tail, p->settings.is_pop3 ? "pop3" : "smtp");
 	put_certificates(s, &tail);
 	wire_put(&tail, asks ? ca_file(s) : BYTES_NONE);
 	wire_put(&tail, asks ? variable(s, "CCAFILE") : BYTES_NONE);

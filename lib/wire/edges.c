@@ -6,6 +6,7 @@
 #include "wire/door.h"
 #include "wire/listen_policy.h"
 #include "wire/listen_smtpd.h"
+#include "wire/policy_auth.h"
 #include "wire/policy_keyload.h"
 #include "wire/policy_pop3box.h"
 #include "wire/policy_queue.h"
@@ -37,6 +38,7 @@ WIRE_DEFINE(send_remote, SEND_REMOTE, "send", "remote")
 WIRE_DEFINE(send_remote_door, SEND_REMOTE_DOOR, "send", "remote")
 WIRE_DEFINE(smtpd_policy, SMTPD_POLICY, "smtpd", "policy")
 WIRE_DEFINE(sslserver_ucspitls, SSLSERVER_UCSPITLS, "sslserver", "ucspitls")
+WIRE_DEFINE(policy_auth, POLICY_AUTH, "policy", "auth")
 WIRE_DEFINE(policy_keyload, POLICY_KEYLOAD, "policy", "keyload")
 WIRE_DEFINE(policy_tls, POLICY_TLS, "policy", "tls")
 WIRE_DEFINE(tls_facts, TLS_FACTS, "tls", "policy")

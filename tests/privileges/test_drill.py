@@ -24,7 +24,7 @@ def test_nobody_but_the_roots_of_trust_gets_a_file_a_socket_or_another_process()
             assert outcome in ('done', 'refused', 'killed'), (name, process)
             if outcome == 'done':
                 may = process in ('keyload', 'keyring', 'queue', 'lspawn', 'local', 'pop3box')
-                may |= process in ('smtpd', 'tls', 'remote', 'ucspitls') and 'fork' in name
+                may |= process in ('smtpd', 'pop3d', 'tls', 'remote', 'ucspitls') and 'fork' in name
                 may |= process in ('resolve', 'remote') and name in ('connect_inet', 'socket_udp6')
                 assert may, (name, process)
             if name.startswith(('connect_', 'socket_', 'trace_', 'read_', 'signal_', 'write_control', 'map_control')):

@@ -17,7 +17,7 @@
 
 struct control_dir rig_dir;
 pid_t rig_child;
-struct channel listen_end, queue_end, resolve_end;
+struct channel listen_end, queue_end, resolve_end, auth_end;
 bool rig_resolves;
 static int door, resolve_door;
 struct wire_buffer rig_buffer, queue_buffer, resolve_buffer;
@@ -26,7 +26,7 @@ static uint32_t n_peers;
 static const struct timeval patience = { 5, 0 };
 
 static void
-run_policy(int listen_fd, int queue_fd, int resolve_fd)
+run_policy(const char *service, int listen_fd, int queue_fd, int resolve_fd, int auth_fd)
 {
 	static struct policy policy;
 	struct control control;
@@ -44,6 +44,8 @@ run_policy(int listen_fd, int queue_fd, int resolve_fd)
 	(void)dup2(control.fd, 102);
 	if (rig_resolves)
 		(void)dup2(resolve_fd, 103);
+	if (auth_fd >= 0)
+		(void)dup2(auth_fd, 104);
 	if (getenv("POLICY_TEST_LOG") == NULL)
 		(void)dup2(null, 2);
 	(void)close_range(3, 99, 0);
@@ -51,19 +53,24 @@ run_policy(int listen_fd, int queue_fd, int resolve_fd)
 	(void)dup2(101, POLICY_QUEUE_FD);
 	if (rig_resolves)
 		(void)dup2(103, POLICY_RESOLVE_FD);
+	if (auth_fd >= 0)
+		(void)dup2(104, POLICY_AUTH_FD);
 	(void)close_range(100, 101, 0);
-	settings = settings_of(&control, "smtpd");
+	(void)close_range(103, 104, 0);
+	settings = settings_of(&control, service);
 	r = policy_run(&policy, &settings, &why);
 	_exit(r == OK ? 0 : 100);
 }
 
-void
-rig_start(void)
+static void
+start(const char *service, bool with_auth)
 {
-	int pair[2], doors[2], names[2];
+	int pair[2], doors[2], names[2], auth[2] = { -1, -1 };
 	struct why why = WHY_NONE;
 
 	assert_int_equal(channel_pair(pair, &why), OK);
+	if (with_auth)
+		assert_int_equal(channel_pair(auth, &why), OK);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, doors), 0);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, names), 0);
 	rig_child = fork();
@@ -72,8 +79,12 @@ rig_start(void)
 		(void)close(pair[0]);
 		(void)close(doors[0]);
 		(void)close(names[0]);
-		run_policy(pair[1], doors[1], names[1]);
+		run_policy(service, pair[1], doors[1], names[1], auth[1]);
 	}
+	(void)close(auth[1]);
+	auth_end = channel_of(auth[0], &policy_auth_protocol, PA_AUTH, true);
+	if (with_auth)
+		assert_int_equal(setsockopt(auth[0], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
 	(void)close(pair[1]);
 	(void)close(doors[1]);
 	(void)close(names[1]);
@@ -84,6 +95,18 @@ rig_start(void)
 	resolve_end.fd = -1;
 	queue_end.fd = -1;
 	n_peers = 0;
+}
+
+void
+rig_start(void)
+{
+	start("smtpd", false);
+}
+
+void
+rig_start_as(const char *service)
+{
+	start(service, true);
 }
 
 int
@@ -100,7 +123,9 @@ rig_set_up(void **state)
 	    "=postmaster:joe:1001:1002:/home/joe:::\n.\n");
 	dir_put(&rig_dir, "rules",
 	    "192.0.2.66:deny\n192.0.2.77:allow,RELAYCLIENT=\"\"\n192.0.2.78:allow,RELAYCLIENT=\"@gate.example\"\n"
-	    "192.0.2.79:allow,DATABYTES=\"10\",MAXRECIPIENTS=\"1\",REPLY_MAILBOX=\"ask us\"\n");
+	    "192.0.2.79:allow,DATABYTES=\"10\",MAXRECIPIENTS=\"1\",REPLY_MAILBOX=\"ask us\"\n"
+	    "192.0.2.80:allow,AUTHINCLEAR=\"\"\n");
+	dir_put(&rig_dir, "mechanisms", "PLAIN CRAM-MD5 APOP EXTERNAL\n");
 	dir_put(&rig_dir, "badmailfrom", "spammer@x.example\n");
 	dir_put(&rig_dir, "badrcptto", "many-bad@local.example\n");
 	dir_put(&rig_dir, "badhelo", "localhost\n");
@@ -118,6 +143,7 @@ rig_tear_down(void **state)
 	channel_close(&listen_end);
 	channel_close(&queue_end);
 	channel_close(&resolve_end);
+	channel_close(&auth_end);
 	(void)close(door);
 	(void)close(resolve_door);
 	(void)kill(rig_child, SIGKILL);
@@ -239,7 +265,7 @@ rig_begin(const uint8_t address[4])
 }
 
 const uint8_t anybody[4] = { 192, 0, 2, 5 }, denied[4] = { 192, 0, 2, 66 }, relay[4] = { 192, 0, 2, 77 },
-	      gate[4] = { 192, 0, 2, 78 }, small[4] = { 192, 0, 2, 79 };
+	      gate[4] = { 192, 0, 2, 78 }, small[4] = { 192, 0, 2, 79 }, clear[4] = { 192, 0, 2, 80 };
 
 struct channel
 begin_mail(const uint8_t address[4], const char *from)

@@ -7,6 +7,7 @@
 #include "wire/client_resolve.h"
 #include "wire/door.h"
 #include "wire/listen_policy.h"
+#include "wire/policy_auth.h"
 #include "wire/policy_queue.h"
 #include "wire/smtpd_policy.h"
 
@@ -14,14 +15,15 @@
 
 extern struct control_dir rig_dir;
 extern pid_t rig_child;
-extern struct channel listen_end, queue_end, resolve_end;
+extern struct channel listen_end, queue_end, resolve_end, auth_end;
 extern bool rig_resolves; /* set before rig_start: there is a doorway to resolve, which is the test, too */
 extern struct wire_buffer rig_buffer, queue_buffer;
 
 /* Peers and what the rig's rules make of them. */
-extern const uint8_t anybody[4], denied[4], relay[4], gate[4], small[4];
+extern const uint8_t anybody[4], denied[4], relay[4], gate[4], small[4], clear[4];
 
 void rig_start(void);
+void rig_start_as(const char *service); /* with an auth at auth_end */
 int rig_set_up(void **state);
 int rig_tear_down(void **state);
 struct channel connect_peer(const uint8_t address[4], uint8_t family);

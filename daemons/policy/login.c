@@ -1,0 +1,321 @@
+/* Authentication of sessions.
+ * Trusts auth for who somebody is; of a front end only the form of its requests. What is in a response is not looked at here.
+ * Never lets a front end use a mechanism that its connection is not offered, nor authenticate twice. */
+#include "policy/login.h"
+
+#include "policy/policy.h"
+#include "policy/privileges.h"
+#include "sys/log.h"
+#include "wire/policy_pop3box.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define LINE_WAITING 4096
+#define PATIENCE_MS 120000 /* a checkpassword program may be slow */
+
+static uint32_t
+ref_of(const struct policy *p, const struct session *s)
+{
+	return (uint32_t)(s - p->sessions) << 8 | s->login.turn;
+}
+
+/* ---- what is offered ---- */
+
+uint16_t
+login_offers(const struct policy *p, const struct session *s, bool secure)
+{
+	uint16_t offered = p->settings.mechanisms;
+	struct bytes ignored;
+
+	if (!port_is_open(&p->auth.port) || (!secure && !client_variable(&s->client, "AUTHINCLEAR", &ignored)))
+		return 0;
+	if (!p->settings.is_pop3)
+		offered &= (uint16_t) ~(1u << SP_APOP);
+	if (!secure)
+		offered &= (uint16_t) ~(1u << SP_EXTERNAL | 1u << SP_SCRAM_SHA_256_PLUS);
+	return offered;
+}
+
+/* RFC 1939 7: a text in the form of a Message-ID that never comes again */
+static void
+make_timestamp(const struct policy *p, struct session *s)
+{
+	uint64_t random;
+	struct bytes me = p->settings.me;
+
+	if (getrandom(&random, sizeof random, 0) != sizeof random)
+		s->login.timestamp[0] = '\0';
+	else
+		(void)snprintf(s->login.timestamp, sizeof s->login.timestamp, "<%s.%llx@%.*s>", s->client.peer.conn,
+		    (unsigned long long)random, (int)me.len, (const char *)me.at);
+}
+
+void
+login_meet(struct policy *p, struct session *s)
+{
+	s->login.state = LOGIN_NONE;
+	s->login.known = false;
+	s->login.user_len = 0;
+	s->login.timestamp[0] = '\0';
+	s->client.user = BYTES_NONE;
+	if ((login_offers(p, s, true) | login_offers(p, s, false)) & 1u << SP_APOP)
+		make_timestamp(p, s);
+}
+
+bool
+login_allows(const struct policy *p, const struct session *s, uint16_t type)
+{
+	bool of_mail = type != SP_AUTH && type != SP_SASL && type != SP_BOX && type != SP_TLS_START;
+
+	switch (s->login.state) {
+	case LOGIN_NONE:
+		return type != SP_SASL && type != SP_BOX && !(p->settings.is_pop3 && of_mail);
+	case LOGIN_ASKED:
+		return false;
+	case LOGIN_CHALLENGED:
+		return type == SP_SASL;
+	case LOGIN_DONE:
+		return p->settings.is_pop3 ? type == SP_BOX : of_mail || type == SP_TLS_START;
+	case LOGIN_BOXED:
+		return false;
+	}
+	return false;
+}
+
+/* ---- the exchange ---- */
+
+static void
+answer(struct policy *p, struct session *s, const struct pa_result *result, struct bytes text)
+{
+	struct sp_answer a = { .code = result->code, .close = result->close };
+	struct why why = WHY_NONE;
+
+	memcpy(a.enhanced, result->enhanced, sizeof a.enhanced);
+	if (port_is_open(&s->port) && port_send(&s->port, SP_ANSWER, 0, &a, text, NULL, &why) != OK)
+		session_end(p, s);
+}
+
+static void
+answer_trouble(struct policy *p, struct session *s)
+{
+	s->login.state = LOGIN_NONE;
+	answer(p, s, &(struct pa_result){ .code = 454, .enhanced = { 4, 7, 0 } },
+	    BYTES("authentication is not possible now, try again later"));
+}
+
+static enum result
+ask(struct policy *p, struct session *s, uint16_t type, const void *body, struct bytes tail)
+{
+	struct why why = WHY_NONE;
+	enum result r = ABSENT;
+
+	if (port_is_open(&p->auth.port))
+		r = port_send(&p->auth.port, type, ref_of(p, s), body, tail, NULL, &why);
+	if (r != OK) {
+		log_why("auth", r, &why);
+		answer_trouble(p, s);
+		return OK;
+	}
+	s->login.state = LOGIN_ASKED;
+	s->login.known = true;
+	s->login.since_ms = p->loop.now;
+	return OK;
+}
+
+enum result
+login_begin(struct policy *p, struct session *s, const struct wire_message *m, struct why *why)
+{
+	const struct sp_auth *auth = m->body;
+	bool secure = s->tls.state == TLS_SECURE;
+	struct pa_begin begin = { .mechanism = auth->mechanism,
+		.initial = auth->initial != 0,
+		.secure = secure,
+		.family = s->client.peer.family };
+	uint8_t room[5000];
+	struct buf tail = BUF_OVER(room);
+
+	if (auth->mechanism >= SP_N_MECHANISMS || !(login_offers(p, s, secure) & 1u << auth->mechanism))
+		return why_set(why, MALFORMED, "a mechanism that is not offered");
+	memcpy(begin.conn, s->client.peer.conn, sizeof begin.conn);
+	memcpy(begin.remote, s->client.peer.remote, sizeof begin.remote);
+	wire_put(&tail, m->tail);
+	wire_put_string(&tail, s->login.timestamp);
+	wire_put(&tail, s->tls.peer == TF_PEER_VERIFIED ? bytes_of(s->tls.emails, s->tls.emails_len) : BYTES_NONE);
+	if (buf_result(&tail) != OK)
+		return why_set(why, MALFORMED, "a response that is too long");
+	s->login.turn++;
+	return ask(p, s, PA_BEGIN, &begin, buf_bytes(&tail));
+}
+
+enum result
+login_respond(struct policy *p, struct session *s, const struct wire_message *m, struct why *why)
+{
+	(void)why;
+	return ask(p, s, PA_RESPONSE, NULL, m->tail);
+}
+
+/* ---- what auth says ---- */
+
+static void
+log_result(const struct session *s, const struct pa_result *result, struct bytes text)
+{
+	struct log_line l;
+
+	log_begin(&l, SEVERITY_INFO, result->code < 300 ? "authenticated" : "not-authenticated");
+	log_text(&l, "conn", s->client.peer.conn);
+	log_text(&l, "peer", s->client.name);
+	if (result->code < 300)
+		log_bytes(&l, "user", bytes_of(s->login.user, s->login.user_len));
+	else
+		log_bytes(&l, "why", text);
+	log_end(&l);
+}
+
+static enum result
+conclude(struct policy *p, struct session *s, const struct wire_message *m, struct why *why)
+{
+	const struct pa_result *result = m->body;
+	struct bytes fields[2];
+
+	if (!wire_take_all(m->tail, fields, 2) || fields[0].len > sizeof s->login.user || fields[1].len > SP_TEXT_MAX ||
+	    (result->code != 235 && (result->code < 400 || result->code > 599)) ||
+	    (result->code == 235) != (fields[0].len > 0))
+		return why_set(why, MALFORMED, "auth gave a result that can't be");
+	s->login.state = LOGIN_NONE;
+	if (result->code == 235) {
+		s->login.state = LOGIN_DONE;
+		memcpy(s->login.user, fields[0].at, fields[0].len);
+		s->login.user_len = (uint16_t)fields[0].len;
+		s->client.user = bytes_of(s->login.user, s->login.user_len);
+	}
+	log_result(s, result, fields[1]);
+	answer(p, s, result, fields[1]);
+	return OK;
+}
+
+static enum result
+from_auth(struct port *port, struct wire_message *m, struct why *why)
+{
+	struct policy *p = policy_of_loop(port->loop);
+	struct session *s;
+	struct why ignored = WHY_NONE;
+
+	if (m->ref >> 8 >= p->n_used)
+		return why_set(why, MALFORMED, "auth answered what was not asked");
+	s = &p->sessions[m->ref >> 8];
+	if (!s->used || s->login.turn != (uint8_t)m->ref || s->login.state != LOGIN_ASKED)
+		return OK; /* its session has ended meanwhile */
+	if (m->type == PA_RESULT)
+		return conclude(p, s, m, why);
+	if (m->type != PA_CHALLENGE)
+		return why_set(why, MALFORMED, "auth said something");
+	s->login.state = LOGIN_CHALLENGED;
+	if (port_send(&s->port, SP_CHALLENGE, 0, NULL, m->tail, NULL, &ignored) != OK)
+		session_end(p, s);
+	return OK;
+}
+
+static void
+auth_ended(struct port *port, enum result r, struct why *why)
+{
+	struct policy *p = policy_of_loop(port->loop);
+
+	log_why("auth-gone", r, why);
+	for (uint32_t i = 0; i < p->n_used; i++)
+		if (p->sessions[i].used && p->sessions[i].login.state == LOGIN_ASKED)
+			answer_trouble(p, &p->sessions[i]);
+}
+
+static const struct port_events auth_events = { from_auth, auth_ended };
+
+enum result
+login_open(struct policy *p, struct why *why)
+{
+	int type = 0;
+	socklen_t len = sizeof type;
+
+	p->auth.port.channel.fd = -1;
+	if (getsockopt(POLICY_AUTH_FD, SOL_SOCKET, SO_TYPE, &type, &len) != 0 || type != SOCK_SEQPACKET)
+		return OK; /* a service without */
+	return port_open(&p->auth.port, &p->loop, channel_of(POLICY_AUTH_FD, &policy_auth_protocol, PA_POLICY, false),
+	    &auth_events, LINE_WAITING, why);
+}
+
+static void
+forget(struct policy *p, struct session *s)
+{
+	struct why why = WHY_NONE;
+
+	if (s->login.known && port_is_open(&p->auth.port) &&
+	    port_send(&p->auth.port, PA_FORGET, ref_of(p, s), NULL, BYTES_NONE, NULL, &why) != OK)
+		log_why("auth", BROKEN, &why);
+	s->login.known = false;
+}
+
+void
+login_sweep(struct policy *p)
+{
+	for (uint32_t i = 0; i < p->n_used; i++) {
+		struct session *s = &p->sessions[i];
+
+		if (!s->used || s->login.state != LOGIN_ASKED || p->loop.now < s->login.since_ms + PATIENCE_MS)
+			continue;
+		forget(p, s);
+		answer_trouble(p, s);
+	}
+}
+
+void
+login_end(struct policy *p, struct session *s)
+{
+	forget(p, s);
+	s->login.turn++;
+	s->login.state = LOGIN_NONE;
+}
+
+/* ---- POP3: the user's own process goes on ---- */
+
+static enum result
+tell_box(const struct policy *p, const struct session *s, const struct wire_message *m, int fd, struct why *why)
+{
+	const struct sp_box *box = m->body;
+	struct pb_session tell = { .idle_seconds = p->settings.idle_seconds,
+		.session_seconds = p->settings.session_seconds,
+		.max_errors = p->settings.max_errors,
+		.flags = (box->utf8 != 0 ? (uint32_t)PB_UTF8 : 0) |
+		    (s->tls.state == TLS_SECURE ? (uint32_t)PB_SECURE : 0) };
+	struct channel c = channel_of(fd, &policy_pop3box_protocol, PB_POLICY, false);
+	uint8_t room[PB_USER_MAX + PB_AHEAD_MAX + 4];
+	struct buf tail = BUF_OVER(room);
+
+	memcpy(tell.conn, s->client.peer.conn, sizeof tell.conn);
+	wire_put(&tail, s->client.user);
+	wire_put(&tail, m->tail);
+	if (buf_result(&tail) != OK)
+		return why_set(why, MALFORMED, "more was read ahead than may be");
+	return channel_send(&c, PB_SESSION, 0, &tell, buf_bytes(&tail), m->fds, why);
+}
+
+enum result
+login_box(struct policy *p, struct session *s, const struct wire_message *m, struct why *why)
+{
+	enum result r;
+	int pair[2];
+
+	if ((r = channel_pair(pair, why)) != OK)
+		return r;
+	r = tell_box(p, s, m, pair[0], why);
+	if (r == OK)
+		r = port_is_open(&p->auth.port)
+		    ? port_send(&p->auth.port, PA_BOX, ref_of(p, s), NULL, BYTES_NONE, &pair[1], why)
+		    : why_set(why, ABSENT, "auth is gone");
+	(void)close(pair[0]);
+	(void)close(pair[1]);
+	s->login.known = false;
+	s->login.state = LOGIN_BOXED;
+	return r;
+}
