@@ -172,7 +172,8 @@ mode_of(struct bytes key, enum tls_mode *mode, struct bytes *host)
 static void
 put(struct decoder *d, struct bytes key, struct bytes line_key, enum tls_mode mode, const struct value *v)
 {
-	uint8_t head[5] = { (uint8_t)mode, (uint8_t)v->depth, 0, 0, v->pin_len }, room[2400], key_room[CONTROL_KEY_MAX];
+	uint8_t head[5] = { (uint8_t)mode, (uint8_t)v->depth, 0, 0, v->pin_len }, room[2400], key_room[CONTROL_KEY_MAX],
+		sender_room[CONTROL_KEY_MAX];
 	struct buf data = BUF_OVER(room), whole = BUF_OVER(key_room);
 	const struct bytes texts[] = { v->ca, v->ciphers, line_key };
 
@@ -186,7 +187,7 @@ put(struct decoder *d, struct bytes key, struct bytes line_key, enum tls_mode mo
 	buf_add(&whole, key);
 	if (v->sender_domain.len > 0) {
 		buf_add_octet(&whole, '|');
-		buf_add(&whole, v->sender_domain);
+		buf_add(&whole, decoder_ascii_key(d, v->sender_domain, v->sender_domain, sender_room));
 	}
 	if (data.failed || whole.failed) {
 		decoder_expected(d, "a shorter line");
