@@ -4,6 +4,7 @@
 #include "policy/decide.h"
 
 #include "control/patterns.h"
+#include "control/recipients.h"
 #include "control/rules.h"
 #include "control/senders.h"
 #include "control/users.h"
@@ -201,13 +202,31 @@ check_relaying(const struct asked *a)
 	    "REPLY_NOGATEWAY");
 }
 
+/* Whether the item recipients counts for this client: not for who may relay, unless the rule says so; RECIPIENTS="-" for
+ * nobody. Postmaster is always taken (RFC 5321 4.5.1). */
+static bool
+is_subject_to_recipients(const struct asked *a)
+{
+	struct bytes how;
+
+	if (a->bare ||
+	    bytes_equal_nocase(bytes_first(a->address, bytes_find_last(a->address, '@')), BYTES("postmaster")))
+		return false;
+	if (client_variable(a->c, "RECIPIENTS", &how))
+		return !bytes_equal(how, BYTES("-"));
+	return !a->c->relays;
+}
+
 static bool
 check_mailbox(const struct asked *a)
 {
+	const struct control *control = a->c->settings->control;
 	struct destination d;
 	struct bytes none;
-	enum result r = users_route(a->c->settings->control, a->address, &d);
+	enum result r = users_route(control, a->address, &d);
 
+	if (r == OK && is_subject_to_recipients(a))
+		r = recipients_find(control, a->address);
 	if (r == OK)
 		return false;
 	if (r != ABSENT)

@@ -7,6 +7,7 @@
 #include "control/dnslist.h"
 #include "control/format.h"
 #include "control/patterns.h"
+#include "control/recipients.h"
 #include "control/senders.h"
 
 #include "base/le.h"
@@ -444,6 +445,7 @@ static const struct {
 	[KIND_VARIABLES] = { decode_variables, false },
 	[KIND_SENDERS] = { decode_senders, false },
 	[KIND_DNSLISTS] = { decode_dnslist, false },
+	[KIND_RECIPIENTS] = { decode_recipients, false },
 	[KIND_PATTERNS] = { decode_patterns, false },
 	[KIND_LINES] = { decode_text_line, false },
 	[KIND_NETWORKS] = { decode_networks, false },

@@ -24,6 +24,10 @@ bool seen_before(struct seen *set, struct bytes key);
 void decoder_expected(struct decoder *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void decoder_warn(struct decoder *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Reads a file of the item, from the service's directory or its parent, and makes it the one that complaints name. ABSENT if it
+ * is in neither. */
+enum result decoder_open(struct decoder *d, const char *file, size_t max, struct buf *text, struct why *why);
+
 /* The next line that counts. False at the end. */
 bool decoder_line(struct decoder *d, struct bytes *line);
 

@@ -22,6 +22,7 @@ enum control_kind {
 	KIND_VARIABLES,      /* NAME=value */
 	KIND_SENDERS,        /* key&sender,sender; or its cdb */
 	KIND_DNSLISTS,       /* zone=answers:text */
+	KIND_RECIPIENTS,     /* what:table */
 	KIND_PATTERNS,       /* lines for control/patterns.h */
 	KIND_LINES,          /* lines of printable text */
 	KIND_NETWORKS,       /* addresses, with /bits */

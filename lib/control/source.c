@@ -1,6 +1,6 @@
 /* Reading a control directory.
  * Trusts root, who alone may write there, to mean well; not to write well. Bounds every file.
- * Never follows what a file says to another file, never stops at the first error: all are told. */
+ * Never follows what a file says to another file, but for the tables of recipients; never stops at the first error: all are told. */
 #include "control/decode.h"
 #include "control/format.h"
 #include "sys/fd.h"
@@ -102,9 +102,8 @@ read_file(int fd, size_t max, struct buf *text, struct why *why)
 	}
 }
 
-/* Opens a file of the item in the service's directory or its parent. ABSENT if it is in neither. */
-static enum result
-open_file(struct decoder *d, const char *file, size_t max, struct buf *text, struct why *why)
+enum result
+decoder_open(struct decoder *d, const char *file, size_t max, struct buf *text, struct why *why)
 {
 	struct control_source *s = d->source;
 	int fd = openat(s->service_fd, file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -114,8 +113,11 @@ open_file(struct decoder *d, const char *file, size_t max, struct buf *text, str
 
 	if (!own)
 		fd = openat(s->etc_fd, file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	(void)snprintf(
-	    d->file, sizeof d->file, "%s/%s%s%s", s->from.etc, own ? s->from.service : "", own ? "/" : "", file);
+	if (*file == '/')
+		(void)snprintf(d->file, sizeof d->file, "%s", file);
+	else
+		(void)snprintf(d->file, sizeof d->file, "%s/%s%s%s", s->from.etc, own ? s->from.service : "",
+		    own ? "/" : "", file);
 	d->line = 0;
 	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
 		return ABSENT;
@@ -158,7 +160,7 @@ decode_from(struct decoder *d, const struct control_schema *schema, struct why *
 	size_t max = is_single(schema->kind) ? LINE_FILE_MAX : LIST_FILE_MAX;
 	const struct control_schema *other = referent(schema);
 	struct buf text = buf_growing(max);
-	enum result r = open_file(d, schema->file, max, &text, why);
+	enum result r = decoder_open(d, schema->file, max, &text, why);
 
 	if (r == ABSENT && other != NULL) {
 		d->quiet = d->quiet || (other->readers & d->source->from.readers) != 0;
@@ -180,7 +182,7 @@ static enum result
 decode_compiled_file(struct decoder *d, const char *file, struct why *why)
 {
 	struct buf image = buf_growing(LIST_FILE_MAX);
-	enum result r = open_file(d, file, LIST_FILE_MAX, &image, why);
+	enum result r = decoder_open(d, file, LIST_FILE_MAX, &image, why);
 
 	if (r == OK)
 		decode_compiled(d, buf_bytes(&image));

@@ -1,10 +1,12 @@
 """Checks of a sender, a HELO name and of who guesses or hurries: against a name server of the test's own."""
 import os
+import signal
+import subprocess
 import time
 
 import pytest
 from dns import Server
-from instance import Instance, wait_for
+from instance import BIN, Instance, wait_for
 
 RECORDS = {  # not below .test, of which libunbound knows itself that it is empty
     ("good.example.net", "MX"): ["10 mx.good.example.net"],
@@ -122,3 +124,30 @@ def test_a_list_that_is_silent_costs_its_peer_seconds_and_others_nothing(mx):
         assert rcpt(mx, "127.0.0.21", "a@good.example.net") == "250 2.1.5"
         assert slow.reply()[0] == 250
     wait_for(lambda: "dnslist-trouble" in mx.log("smtpd"), what="the line about it")
+
+
+def test_tables_of_recipients_are_made_and_read_again_after_a_hangup():
+    i = Instance({"smtpd/rcpthosts": ["example.test", "backup.test"], "smtpd/recipients": ["@backup.test:users/backup.cdb", "!example.test"]})
+    os.mkdir(i.path("control/users"), 0o755)
+    table = i.path("control/users/backup.cdb")
+
+    def make(text):
+        return subprocess.run([f"{BIN}/postern", "recipients", table], input=text, text=True, capture_output=True)
+
+    assert make("Ann@Backup.test\n# nobody else\n\nlist-@backup.test\n").returncode == 0
+    with i:
+        assert rcpt(i, "127.0.0.1", "a@b.test", to="ann@backup.test") == "250 2.1.5"
+        assert rcpt(i, "127.0.0.1", "a@b.test", to="list-x-y@backup.test") == "250 2.1.5"
+        assert rcpt(i, "127.0.0.1", "a@b.test", to="bob@backup.test") == "550 5.1.1"
+        assert rcpt(i, "127.0.0.1", "a@b.test", to="alice@example.test") == "250 2.1.5"
+        failed = make("bob@backup.test\nno address\n")
+        assert failed.returncode == 101 and "line 2" in failed.stderr
+        assert make("bob@backup.test\n").returncode == 0 and not os.path.exists(table + ".tmp")
+        i.wardens["smtpd"].send_signal(signal.SIGHUP)
+        wait_for(lambda: rcpt(i, "127.0.0.1", "a@b.test", to="bob@backup.test") == "250 2.1.5", 20, "the new table")
+        assert rcpt(i, "127.0.0.1", "a@b.test", to="ann@backup.test") == "550 5.1.1"
+        with open(table, "w") as f:
+            f.write("no cdb")
+        i.wardens["smtpd"].send_signal(signal.SIGHUP)
+        wait_for(lambda: "backup.cdb: expected a cdb" in i.log("smtpd"), what="a refusal to change")
+        assert rcpt(i, "127.0.0.1", "a@b.test", to="bob@backup.test") == "250 2.1.5"

@@ -23,6 +23,7 @@ KIND = {
     "RULES": "connection rules, one a line",
     "SENDERS": "key&sender,sender, one a line",
     "DNSLISTS": "zones of DNS lists, one a line",
+    "RECIPIENTS": "what:table, one a line",
     "VARIABLES": "NAME=value, one a line",
     "LINES": "lines of text",
     "PATTERNS": "patterns, one a line",

@@ -4,6 +4,7 @@
 #include "postern/check.h"
 #include "postern/plan.h"
 #include "postern/queue.h"
+#include "postern/recipients.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +16,7 @@ static const struct {
 } words[] = {
 	{ "check", check_main, "what a start would say of the control directories" },
 	{ "plan", plan_main, "what each process may do; with --live, compared with those that run" },
+	{ "recipients", recipients_main, "makes a table of those who get mail" },
 	{ "queue", queue_main, "lists, shows, holds, releases, retries, bounces and deletes messages" },
 };
 
@@ -26,6 +28,6 @@ main(int argc, char *argv[])
 			return words[i].run(argc - 1, argv + 1);
 	(void)fputs("usage: postern WORD …\n", stderr);
 	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-		(void)fprintf(stderr, "  %-8s %s\n", words[i].word, words[i].meaning);
+		(void)fprintf(stderr, "  %-10s %s\n", words[i].word, words[i].meaning);
 	return 100;
 }

@@ -1,0 +1,4 @@
+/* postern recipients. */
+#pragma once
+
+int recipients_main(int argc, char *argv[]);
