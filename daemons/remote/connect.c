@@ -68,7 +68,7 @@ connected(struct session *s, struct host *h, int fd, size_t which, bool *plain, 
 
 	talk_begin(&l->talk, fd);
 	l->host = h;
-	address_print(&h->addresses[which], l->address);
+	host_address_print(&h->addresses[which], l->address);
 	g = line_greet(s, *plain, o);
 	if (g == GREETED)
 		return true;
@@ -119,20 +119,33 @@ nowhere(const struct session *s, bool failed, struct outcome *o)
 			    (int)whom.len, (const char *)whom.at);
 }
 
+static bool
+find_hosts(struct session *s, const struct hosts_wish *w, struct outcome *o)
+{
+	struct why why = WHY_NONE;
+	enum result r = hosts_find(&s->questions, w, &s->hosts, &why);
+
+	return r == OK ||
+	    outcome_set(o, r == AGAIN ? RM_TEMPORARY : RM_PERMANENT, RM_OF_PEER, s->hosts.status[0], s->hosts.status[1],
+		"%s", why.text);
+}
+
 bool
 line_open(struct session *s, struct outcome *o)
 {
+	const struct order *d = &s->order;
+	struct hosts_wish wish = { d->destination, d->relay, d->own_names, d->peer.is_relay != 0 };
 	uint64_t began = clock_ms();
 	bool failed = false;
 
 	memset(o, 0, sizeof *o);
 	memset(&s->line.offer, 0, sizeof s->line.offer);
-	if (!hosts_find(&s->order, &s->hosts, o))
+	if (!find_hosts(s, &wish, o))
 		return false;
 	for (unsigned i = 0; i < s->hosts.n; i++) {
 		struct host *h = &s->hosts.list[i];
 		struct outcome one = { .text = "" };
-		bool usable = host_look_up(&s->order, h);
+		bool usable = host_look_up(&s->questions, &wish, h);
 
 		failed |= h->failed;
 		if (i == 0)

@@ -19,52 +19,6 @@
 #define HEAD_START_MS 250
 #define AT_ONCE 4
 
-/* ---- addresses ---- */
-
-void
-address_print(const struct address *a, char text[ADDRESS_TEXT])
-{
-	if (inet_ntop(a->len == 4 ? AF_INET : AF_INET6, a->octets, text, ADDRESS_TEXT) == NULL)
-		text[0] = '\0';
-}
-
-bool
-address_parse(struct bytes text, struct address *a)
-{
-	char room[ADDRESS_TEXT];
-
-	if (text.len == 0 || text.len >= sizeof room)
-		return false;
-	memcpy(room, text.at, text.len);
-	room[text.len] = '\0';
-	*a = (struct address){ .len = 4 };
-	if (inet_pton(AF_INET, room, a->octets) == 1)
-		return true;
-	a->len = 16;
-	return inet_pton(AF_INET6, room, a->octets) == 1;
-}
-
-static bool
-is_foreign_v4(const uint8_t *o)
-{
-	return o[0] != 0 && o[0] != 127 && o[0] < 224 && !(o[0] == 169 && o[1] == 254);
-}
-
-bool
-address_is_foreign(const struct address *a)
-{
-	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff }, zeros[12];
-	const uint8_t *o = a->octets;
-
-	if (a->len == 4)
-		return is_foreign_v4(o);
-	if (memcmp(o, mapped, sizeof mapped) == 0 || memcmp(o, zeros, sizeof zeros) == 0)
-		return is_foreign_v4(o + 12) && (o[10] == 0xff);
-	return o[0] != 0xff && !(o[0] == 0xfe && (o[1] & 0xc0) == 0x80);
-}
-
-/* ---- connecting ---- */
-
 struct attempt {
 	int fd;
 	size_t which;
@@ -73,12 +27,12 @@ struct attempt {
 
 struct race {
 	const struct dial_wish *wish;
-	struct address *list;
+	struct host_address *list;
 	size_t n;
 	struct attempt runs[AT_ONCE];
 	size_t n_runs;
 	uint64_t next_ms;
-	char last[ADDRESS_TEXT];
+	char last[HOST_ADDRESS_TEXT];
 	int last_error;
 };
 
@@ -89,7 +43,7 @@ union name {
 };
 
 static socklen_t
-name_of(const struct address *a, uint16_t port, union name *name)
+name_of(const struct host_address *a, uint16_t port, union name *name)
 {
 	memset(name, 0, sizeof *name);
 	if (a->len == 4) {
@@ -105,13 +59,13 @@ name_of(const struct address *a, uint16_t port, union name *name)
 }
 
 static bool
-bind_local(const struct race *c, const struct address *to, int fd)
+bind_local(const struct race *c, const struct host_address *to, int fd)
 {
-	struct address local;
+	struct host_address local;
 	union name name;
 	socklen_t len;
 
-	if (c->wish->local.len == 0 || !address_parse(c->wish->local, &local) || local.len != to->len)
+	if (c->wish->local.len == 0 || !host_address_parse(c->wish->local, &local) || local.len != to->len)
 		return true; /* of the other family: the kernel chooses */
 	len = name_of(&local, 0, &name);
 	return bind(fd, &name.any, len) == 0;
@@ -122,7 +76,7 @@ note_failure(struct race *c, size_t which, int error)
 {
 	c->list[which].tried = true;
 	c->last_error = error;
-	address_print(&c->list[which], c->last);
+	host_address_print(&c->list[which], c->last);
 }
 
 /* Starts with one more address; true if it is connected at once. */
@@ -130,7 +84,7 @@ static bool
 start(struct race *c, size_t which)
 {
 	static const int on = 1;
-	struct address *a = &c->list[which];
+	struct host_address *a = &c->list[which];
 	struct attempt *run = &c->runs[c->n_runs];
 	union name name;
 	socklen_t len = name_of(a, c->wish->port, &name);
@@ -226,7 +180,7 @@ win(struct race *c, size_t winner, size_t *which, int *fd)
 }
 
 enum result
-dial(struct address *list, size_t n, const struct dial_wish *w, size_t *which, int *fd, struct why *why)
+dial(struct host_address *list, size_t n, const struct dial_wish *w, size_t *which, int *fd, struct why *why)
 {
 	struct race c = { .wish = w, .list = list, .n = n };
 	size_t next, winner;

@@ -28,15 +28,7 @@ is_demanded(const struct demand *d)
 }
 
 static bool
-uses_dane(const struct rm_peer *p)
-{
-	if (p->by_policy && p->tls == RM_TLS_NEVER)
-		return false;
-	return p->dane == RM_DANE_FIRST || (p->dane == RM_DANE_AFTER && !p->by_policy);
-}
-
-static bool
-find_demand(const struct session *s, struct demand *d, struct outcome *o)
+find_demand(struct session *s, struct demand *d, struct outcome *o)
 {
 	const struct rm_peer *p = &s->order.peer;
 	const struct host *h = s->line.host;
@@ -44,9 +36,9 @@ find_demand(const struct session *s, struct demand *d, struct outcome *o)
 	d->tls = (enum rm_tls)p->tls;
 	d->tlsa = BUF_OVER(d->room);
 	d->dane = false;
-	if (!uses_dane(p) || !h->vouched || !h->secure)
+	if (!host_uses_dane(h, p))
 		return true;
-	switch (host_tlsa(h, p->port, &d->tlsa)) {
+	switch (host_tlsa(&s->questions, h, p->port, &d->tlsa)) {
 	case TLSA_FAILED:
 		return outcome_set(o, RM_TEMPORARY, RM_OF_PEER, 7, 5,
 		    "the TLSA records of %s could not be had, so it can't be verified (DANE)", h->name);

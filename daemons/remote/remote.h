@@ -1,7 +1,7 @@
 /* What the parts of a session of `remote` share. One session a process; it is sequential. */
 #pragma once
 
-#include "net/mx.h"
+#include "net/hosts.h"
 #include "net/smtp_reply.h"
 #include "remote/dial.h"
 #include "remote/secure.h"
@@ -10,9 +10,7 @@
 #include "wire/send_remote.h"
 
 #define MINUTES(n) ((n)*UINT64_C(60000))
-#define HOST_ADDRESSES 8
 #define DIALS_MAX 24 /* addresses connected to for one connection that serves */
-#define TLSA_MAX 16  /* records of one host */
 #define CALM_MS 5000 /* for a QUIT and its answer */
 
 /* What became of something, and how to say so. */
@@ -40,27 +38,12 @@ struct order {
 	uint8_t room[6144];
 };
 
-struct host {
-	char name[MX_NAME_MAX + 1];
-	char base[MX_NAME_MAX + 1]; /* of its TLSA records: the name, or what its CNAMEs lead to */
-	bool vouched;               /* DNSSEC or a route says that this host is meant */
-	bool secure;                /* so are its addresses */
-	bool looked_up, failed;
-	unsigned n;
-	struct address addresses[HOST_ADDRESSES];
-};
-
-struct hosts {
-	unsigned n;
-	struct host list[MX_MAX];
-};
-
 /* The connection that serves. */
 struct line {
 	struct talk talk;
 	struct smtp_offer offer;
 	struct host *host; /* null: there is no connection */
-	char address[ADDRESS_TEXT];
+	char address[HOST_ADDRESS_TEXT];
 	bool secure, lost;
 	bool needs_reset; /* a transaction was begun and not ended */
 	struct secure_found found;
@@ -93,6 +76,7 @@ struct transaction {
 struct session {
 	struct channel send;
 	struct order order;
+	struct questions questions;
 	struct hosts hosts;
 	struct line line;
 	unsigned n_dials, n_signers;
@@ -113,17 +97,6 @@ enum result session_ask(struct session *s, uint16_t type, const void *body, stru
 
 /* Milliseconds for a state of the dialogue: RFC 5321 4.5.3.2's, but at most the configured ones. */
 uint64_t session_limit(const struct session *s, uint64_t ms);
-
-/* ---- hosts.c: DNS ---- */
-
-/* Finds the hosts that take the destination's mail. False: there is none, *o says why. */
-bool hosts_find(const struct order *d, struct hosts *h, struct outcome *o);
-
-/* Finds the addresses of one. False: none can be connected to; `failed` tells whether that may change. */
-bool host_look_up(const struct order *d, struct host *h);
-
-enum tlsa_says { TLSA_NONE, TLSA_RECORDS, TLSA_FAILED };
-enum tlsa_says host_tlsa(const struct host *h, uint16_t port, struct buf *records);
 
 /* ---- connect.c: to a host that serves ---- */
 

@@ -1,6 +1,7 @@
 /* A session: send's orders, one connection, messages over it until send has no more or the connection ends.
  * Trusts send for where mail goes and what must be demanded of the peer; the peer for nothing.
  * Never outlives its channel, never opens a second connection after one has served. */
+#include "remote/privileges.h"
 #include "remote/remote.h"
 
 #include "sys/log.h"
@@ -207,6 +208,7 @@ session_run(int fd, const char *conn)
 
 	s.send = channel_of(fd, &send_remote_protocol, RM_REMOTE, true);
 	s.line.talk.fd = -1;
+	s.questions = QUESTIONS_BY(REMOTE_RESOLVE_FD);
 	(void)memccpy(s.order.peer.conn, conn, '\0', sizeof s.order.peer.conn);
 	if ((r = take_order(&s, &why)) != OK)
 		stop(&s, r, &why);

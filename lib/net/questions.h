@@ -11,6 +11,16 @@ struct answer {
 	uint8_t room[RS_TAIL_MAX];
 };
 
+/* A conversation with resolve; it is opened with the first question, and again where resolve was replaced. */
+struct questions {
+	int door_fd; /* connected to resolve's door */
+	struct channel line;
+	uint32_t last_ref;
+};
+#define QUESTIONS_BY(door) ((struct questions){ .door_fd = (door), .line = { .fd = -1 } })
+
 /* Asks for several types of one name at a time and waits for all. Each answer's outcome is RS_FAILED if resolve could not
  * be asked or did not answer in time. */
-void questions_ask(const char *name, const enum rs_type types[], struct answer *answers[], size_t n);
+void questions_ask(
+    struct questions *q, const char *name, const enum rs_type types[], struct answer *answers[], size_t n);
+void questions_end(struct questions *q);

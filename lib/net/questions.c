@@ -1,9 +1,8 @@
 /* Questions to `resolve`.
  * Trusts resolve for whether an answer is secure; the names and addresses in it for nothing.
  * Never waits without end, never takes an answer for another question. */
-#include "remote/questions.h"
+#include "net/questions.h"
 
-#include "remote/privileges.h"
 #include "sys/clock.h"
 #include "sys/log.h"
 #include "wire/door.h"
@@ -13,28 +12,25 @@
 
 #define WAIT_MS 60000
 
-static struct channel line = { .fd = -1 };
-static uint32_t last_ref;
-
 static bool
-is_open(void)
+is_open(struct questions *q)
 {
 	struct why why = WHY_NONE;
 	enum result r;
 
-	if (line.fd >= 0)
+	if (q->line.fd >= 0)
 		return true;
-	r = door_open(REMOTE_RESOLVE_FD, &client_resolve_protocol, false, &line, &why);
+	r = door_open(q->door_fd, &client_resolve_protocol, false, &q->line, &why);
 	if (r == OK)
 		return true;
-	line.fd = -1;
+	q->line.fd = -1;
 	log_why("resolve", r, &why);
 	return false;
 }
 
 /* All of them, with refs from `first` on. */
 static bool
-say_all(const char *name, const enum rs_type types[], size_t n, uint32_t first)
+say_all(struct questions *q, const char *name, const enum rs_type types[], size_t n, uint32_t first)
 {
 	struct why why = WHY_NONE;
 	uint8_t room[300];
@@ -44,8 +40,8 @@ say_all(const char *name, const enum rs_type types[], size_t n, uint32_t first)
 	for (size_t i = 0; i < n; i++) {
 		struct rs_ask ask = { .type = (uint16_t)types[i] };
 
-		if (channel_send(&line, RS_ASK, first + (uint32_t)i, &ask, buf_bytes(&tail), NULL, &why) != OK) {
-			channel_close(&line);
+		if (channel_send(&q->line, RS_ASK, first + (uint32_t)i, &ask, buf_bytes(&tail), NULL, &why) != OK) {
+			channel_close(&q->line);
 			return false;
 		}
 	}
@@ -67,16 +63,16 @@ take(struct answer *a, const struct wire_message *m)
 
 /* The next answer; false if there will be none. */
 static bool
-receive(uint64_t until, struct wire_buffer *buffer, struct wire_message *m)
+receive(struct questions *q, uint64_t until, struct wire_buffer *buffer, struct wire_message *m)
 {
 	struct why why = WHY_NONE;
 	uint64_t now = clock_ms();
-	struct pollfd p = { line.fd, POLLIN, 0 };
+	struct pollfd p = { q->line.fd, POLLIN, 0 };
 	enum result r;
 
 	while (now < until) {
 		if (poll(&p, 1, (int)(until - now)) > 0) {
-			if ((r = channel_receive(&line, buffer, m, &why)) == OK)
+			if ((r = channel_receive(&q->line, buffer, m, &why)) == OK)
 				return true;
 			if (r != AGAIN) {
 				log_why("resolve", r, &why);
@@ -85,31 +81,37 @@ receive(uint64_t until, struct wire_buffer *buffer, struct wire_message *m)
 		}
 		now = clock_ms();
 	}
-	channel_close(&line); /* late answers go with it */
+	channel_close(&q->line); /* late answers go with it */
 	return false;
 }
 
 void
-questions_ask(const char *name, const enum rs_type types[], struct answer *answers[], size_t n)
+questions_ask(struct questions *q, const char *name, const enum rs_type types[], struct answer *answers[], size_t n)
 {
 	static struct wire_buffer buffer;
 	uint64_t until = clock_ms() + WAIT_MS;
-	uint32_t first = last_ref + 1;
+	uint32_t first = q->last_ref + 1;
 	struct wire_message m;
 	size_t open = n;
 
-	last_ref += (uint32_t)n;
+	q->last_ref += (uint32_t)n;
 	for (size_t i = 0; i < n; i++) {
 		answers[i]->head = (struct rs_answer){ .outcome = RS_FAILED };
 		answers[i]->canonical = answers[i]->records = BYTES_NONE;
 	}
-	if (!is_open() || (!say_all(name, types, n, first) && (!is_open() || !say_all(name, types, n, first))))
+	if (!is_open(q) || (!say_all(q, name, types, n, first) && (!is_open(q) || !say_all(q, name, types, n, first))))
 		return; /* the second time: resolve was replaced since the last question */
-	while (open > 0 && receive(until, &buffer, &m)) {
+	while (open > 0 && receive(q, until, &buffer, &m)) {
 		if (m.ref >= first && m.ref - first < n) {
 			take(answers[m.ref - first], &m);
 			open--;
 		}
 		wire_close_fds(&m);
 	}
+}
+
+void
+questions_end(struct questions *q)
+{
+	channel_close(&q->line);
 }
