@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define CURVES "X25519:P-256:X448:P-384:P-521"
 #define CIPHERS \
 	"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-" \
 	"POLY1305:" \
@@ -69,6 +70,22 @@ set_protocol(struct tls_engine *e, struct bytes name, struct why *why)
 
 /* ---- alerts ---- */
 
+/* the library has no words for the newest */
+static const char *
+alert_name(int code)
+{
+	switch (code & 0xff) {
+	case SSL_AD_MISSING_EXTENSION:
+		return "missing extension";
+	case SSL_AD_CERTIFICATE_REQUIRED:
+		return "certificate required";
+	case SSL_AD_NO_APPLICATION_PROTOCOL:
+		return "no application protocol";
+	default:
+		return SSL_alert_desc_string_long(code);
+	}
+}
+
 static void
 note_alert(const SSL *ssl, int where, int code)
 {
@@ -76,9 +93,9 @@ note_alert(const SSL *ssl, int where, int code)
 
 	if ((where & SSL_CB_ALERT) == 0 || s == NULL || s->n_alerts == TLS_ALERTS_MAX)
 		return;
-	s->alerts[s->n_alerts++] = (struct tls_alert){ .sent = (where & SSL_CB_WRITE) != 0,
-		.fatal = code >> 8 == SSL3_AL_FATAL,
-		.name = SSL_alert_desc_string_long(code) };
+	s->alerts[s->n_alerts++] = (struct tls_alert){
+		.sent = (where & SSL_CB_WRITE) != 0, .fatal = code >> 8 == SSL3_AL_FATAL, .name = alert_name(code)
+	};
 }
 
 /* ---- whom to believe ---- */
@@ -245,6 +262,10 @@ set_habits(SSL_CTX *c)
 	SSL_CTX_set_max_cert_list(c, CERTIFICATES_MAX);
 	SSL_CTX_set_info_callback(c, note_alert);
 	SSL_CTX_set_quiet_shutdown(c, 0);
+	/* No finite-field groups: with a large one a peer makes the server work for tens of milliseconds. The first has its
+	 * post-quantum half where the library knows one */
+	if (SSL_CTX_set1_groups_list(c, "X25519MLKEM768:" CURVES) != 1)
+		(void)SSL_CTX_set1_groups_list(c, CURVES);
 }
 
 enum result

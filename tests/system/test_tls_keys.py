@@ -63,9 +63,10 @@ def replace(c, certificate, key):
 
 def test_a_renewal_in_the_middle_of_handshakes_fails_none(certificates):
     c, seen, failures = certificates, [], []
+    each = 60 if "asan" in BIN else 250  # of four peers
     with start(c) as mx:
         def peer():
-            for _ in range(60):
+            for _ in range(each):
                 try:
                     seen.append(shake(mx, c))
                 except Exception as e:
@@ -74,14 +75,14 @@ def test_a_renewal_in_the_middle_of_handshakes_fails_none(certificates):
         peers = [threading.Thread(target=peer) for _ in range(4)]
         for p in peers:
             p.start()
-        for name in ("two", "next", "one"):
-            time.sleep(0.7)
+        for i, name in enumerate(("two", "next", "one")):
+            wait_for(lambda: len(seen) + len(failures) >= (i + 1) * each, 60, what="a quarter of the handshakes")
             replace(c, name + ".pem", name + ".key")
             reload(mx)
         for p in peers:
             p.join()
         assert failures == []
-        assert c.fingerprint("one") in seen and len(set(seen)) >= 2
+        assert len(seen) == 4 * each and {c.fingerprint(n) for n in ("one", "two", "next")} == set(seen)
         assert shake(mx, c) == c.fingerprint("one")
 
 
@@ -98,6 +99,30 @@ def test_what_is_no_pair_is_told_and_the_old_one_stays(certificates):
         os.unlink(c.path("live.pem"))
         reload(mx)
         assert shake(mx, c) == c.fingerprint("one")
+
+
+def test_only_a_child_of_keyload_opens_the_key(certificates, tmp_path):
+    """By strace of all processes of the service, through whole handshakes."""
+    c, trace = certificates, str(tmp_path / "trace")
+    with start(c) as mx:
+        pids, kept = mx.pids("smtpd"), os.listdir(mx.path("run/smtpd.keys"))
+        assert kept
+        tracer = subprocess.Popen(["strace", "-f", "-q", "-e", "trace=open,openat,openat2,clone,socket,connect", "-o", trace,
+                                   *[w for p in pids.values() for w in ("-p", str(p))]], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            wait_for(lambda: all(f"TracerPid:\t{tracer.pid}" in open(f"/proc/{p}/status").read() for p in pids.values()), what="strace")
+            for _ in range(3):
+                assert shake(mx, c) == c.fingerprint("one")
+        finally:
+            tracer.terminate()
+            tracer.wait(20)
+    with open(trace) as f:
+        lines = [line.split(None, 1) for line in f]
+    openings = [(int(pid), what) for pid, what in lines if what.startswith("open") and any(k in what for k in kept)]
+    forked = {int(m[1]) for pid, what in lines if int(pid) == pids["keyload"] and (m := re.search(r"clone.*= (\d+)", what))}
+    assert len(openings) == 3 and len({pid for pid, _ in openings}) == 3, openings
+    assert {pid for pid, _ in openings} <= forked and all("O_RDONLY" in what for _, what in openings)
+    assert not [what for pid, what in lines if what.startswith(("open", "socket(", "connect")) and int(pid) not in forked]
 
 
 def secrets_of(key):
