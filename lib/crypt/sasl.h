@@ -48,6 +48,10 @@ struct scram_keys {
 enum result scram_derive(
     struct bytes password, struct bytes salt, uint32_t iterations, struct scram_keys *k, struct why *why);
 
+/* A name for what scram_derive makes of these, which tells nothing of them. */
+enum result scram_name_of_keys(
+    struct bytes password, struct bytes salt, uint32_t iterations, uint8_t name[SASL_HASH_LEN]);
+
 /* Client. Its first message, without channel binding; what is behind the first three octets is its "bare" form. */
 #define SCRAM_HEADER_LEN 3
 enum result scram_client_begin(struct bytes name, const char *nonce, struct buf *message);

@@ -47,6 +47,23 @@ scram_derive(struct bytes password, struct bytes salt, uint32_t iterations, stru
 	return good ? OK : why_set(why, BROKEN, "OpenSSL derives no key");
 }
 
+enum result
+scram_name_of_keys(struct bytes password, struct bytes salt, uint32_t iterations, uint8_t name[SASL_HASH_LEN])
+{
+	uint8_t room[8 + SASL_SALT_MAX], key[SASL_HASH_LEN];
+	struct buf text = BUF_OVER(room);
+	bool good;
+
+	if (password.len > SASL_NAME_MAX)
+		return MALFORMED;
+	buf_add(&text, bytes_of(&iterations, sizeof iterations));
+	buf_add(&text, salt);
+	good = !text.failed && EVP_Digest(password.at, password.len, key, NULL, EVP_sha256(), NULL) == 1 &&
+	    keyed_hash(key, buf_bytes(&text), name);
+	secret_wipe(key, sizeof key);
+	return good ? OK : REFUSED;
+}
+
 /* RFC 5802 3: the three messages that both sides sign, the client's final one without its proof. */
 static enum result
 join_messages(struct bytes client_bare, struct bytes server_first, struct bytes client_final, struct buf *all)
