@@ -2,6 +2,7 @@
  * Trusts the administrator who runs it; of what it reads, what each file says.
  * Never changes anything that its word does not say. */
 #include "postern/check.h"
+#include "postern/import.h"
 #include "postern/plan.h"
 #include "postern/queue.h"
 #include "postern/recipients.h"
@@ -15,6 +16,7 @@ static const struct {
 	const char *meaning;
 } words[] = {
 	{ "check", check_main, "what a start would say of the control directories" },
+	{ "import", import_main, "splits qmail's directory into control directories" },
 	{ "plan", plan_main, "what each process may do; with --live, compared with those that run" },
 	{ "recipients", recipients_main, "makes a table of those who get mail" },
 	{ "queue", queue_main, "lists, shows, holds, releases, retries, bounces and deletes messages" },

@@ -1,0 +1,116 @@
+"""postern import: a directory of qmail's becomes control directories that a start would take."""
+import os
+import stat
+import subprocess
+
+import pytest
+from instance import BIN
+
+QMAIL = {
+    "control/me": "mx.old.test\n",
+    "control/locals": "mx.old.test\nold.test\n",
+    "control/rcpthosts": "mx.old.test\nold.test\nbackup.test\n",
+    "control/virtualdomains": "virt.test:joe\n",
+    "control/databytes": "1000000\n",
+    "control/queuelifetime": "86400\n",
+    "control/smtproutes": "inner.test:mail.inner.test\n",
+    "control/badmimetypes": "TVqQAAMAA\n",
+    "control/recipients": "@backup.test:users/recipients.cdb\n!*\n",
+    "control/unheardof": "x\n",
+    "control/rules.smtpd.txt": '127.:allow,RELAYCLIENT=""\n:allow\n',
+    "control/rules.smtpd.cdb": "not looked at\n",
+    "control/rules.smtpsub.txt": ":allow\n",
+    "users/assign": "=joe:joe:1001:1001:/home/joe:::\n.\n",
+    "users/cdb": "not looked at\n",
+    "users/authuser": "joe:secret\n",
+    "alias/.qmail-postmaster": "# who reads it\n&joe@old.test\n",
+    "alias/.qmail-sales": "&joe\n&ann@elsewhere.test\n",
+    "queue/mess/0/123": "waits\n",
+}
+
+
+@pytest.fixture
+def old(tmp_path):
+    for name, text in QMAIL.items():
+        file = tmp_path / "qmail" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    table = tmp_path / "qmail/users/recipients.cdb"
+    subprocess.run([f"{BIN}/postern", "recipients", str(table)], input="ann@backup.test\n", text=True, check=True)
+    (tmp_path / "etc").mkdir()
+    return tmp_path
+
+
+def run(old, *options):
+    r = subprocess.run([f"{BIN}/postern", "import", *options, str(old / "qmail"), str(old / "etc")], capture_output=True, text=True)
+    assert r.stderr == ""
+    return r.returncode, dict(line.split(": ", 1) for line in r.stdout.splitlines())
+
+
+def files(directory):
+    out = {}
+    for base, _, names in os.walk(directory):
+        for n in names:
+            with open(os.path.join(base, n), "rb") as f:
+                out[os.path.relpath(os.path.join(base, n), directory)] = f.read()
+    return out
+
+
+def test_each_file_has_a_word_and_most_a_place(old):
+    before = files(old / "qmail")
+    status, said = run(old)
+    assert status == 1
+    assert said["control/me"] == "to me"
+    assert said["control/databytes"] == "to submission/databytes"  # the last of two lines about it
+    assert said["control/queuelifetime"] == "to send/queuelifetime"
+    assert said["control/smtproutes"] == "to send/smtproutes"
+    assert said["control/rules.smtpd.txt"] == "to smtpd/rules"
+    assert said["control/rules.smtpsub.txt"] == "to submission/rules"
+    assert said["users/cdb"].startswith("not needed") and said["control/rules.smtpd.cdb"].startswith("not needed")
+    assert said["alias/.qmail-postmaster"] == "to postmaster"
+    for name in ("control/badmimetypes", "control/unheardof", "users/authuser", "alias/.qmail-sales", "queue"):
+        assert said[name].startswith("NOT TAKEN OVER: "), name
+    new = files(old / "etc")
+    assert new["postmaster"] == b"joe@old.test\n"
+    assert new["smtpd/rcpthosts"] == new["submission/rcpthosts"] == QMAIL["control/rcpthosts"].encode()
+    assert new["users/recipients.cdb"] == before["users/recipients.cdb"]
+    assert b"secret" not in b"".join(new.values())
+    assert files(old / "qmail") == before
+    assert not [n for n in new if n.endswith(".tmp")]
+
+
+def test_a_start_would_take_what_was_imported(old):
+    run(old)
+    (old / "etc/smtpd/listen").write_text("127.0.0.1:2525\n")
+    r = subprocess.run([f"{BIN}/postern", "check", str(old / "etc"), "smtpd", "send"], capture_output=True, text=True)
+    assert r.returncode == 0, r.stdout
+
+
+def test_what_is_there_stays_unless_it_is_to_be_replaced(old):
+    (old / "etc/me").write_text("mx.new.test\n")
+    status, said = run(old)
+    assert status == 1 and said["control/me"].startswith("NOT TAKEN OVER: me is there and differs")
+    assert (old / "etc/me").read_text() == "mx.new.test\n"
+    assert run(old)[1]["control/locals"] == "is in locals already"
+    assert run(old, "-f")[1]["control/me"] == "to me"
+    assert (old / "etc/me").read_text() == "mx.old.test\n"
+    assert (old / "etc/.me.before").read_text() == "mx.new.test\n"
+
+
+def test_nothing_is_written_to_look(old):
+    status, said = run(old, "-n")
+    assert status == 1 and said["control/me"] == "to me"
+    assert files(old / "etc") == {}
+
+
+def test_what_is_no_file_is_told_and_nothing_else_is_lost(old):
+    os.mkfifo(old / "qmail/control/badhelo")
+    r = subprocess.run([f"{BIN}/postern", "import", str(old / "qmail"), str(old / "etc")], capture_output=True, text=True, timeout=20)
+    assert r.returncode == 111 and "badhelo" in r.stderr
+    assert (old / "etc/me").exists() and not (old / "etc/smtpd/badhelo").exists()
+    assert stat.S_IMODE((old / "etc/me").stat().st_mode) == 0o644
+
+
+def test_another_directory_is_refused(tmp_path):
+    r = subprocess.run([f"{BIN}/postern", "import", str(tmp_path), str(tmp_path)], capture_output=True, text=True)
+    assert r.returncode == 100 and "no directory of qmail's" in r.stderr

@@ -1,0 +1,4 @@
+/* postern import. */
+#pragma once
+
+int import_main(int argc, char *argv[]);

@@ -1,0 +1,199 @@
+/* The files of an import.
+ * Trusts the administrator who runs it; a file of qmail's only to be read.
+ * Never leaves half a file under an item's name. */
+#include "postern/import_place.h"
+
+#include "base/buf.h"
+#include "sys/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define FILE_MAX (size_t)(1u << 30)
+#define PATH_ROOM 4400
+
+void
+import_say(struct import *im, const char *file, const char *what)
+{
+	if (printf("%s: %s\n", file, what) < 0)
+		im->trouble = true;
+}
+
+void
+import_leave(struct import *im, const char *file, const char *why)
+{
+	im->n_left++;
+	if (printf("%s: NOT TAKEN OVER: %s\n", file, why) < 0)
+		im->trouble = true;
+}
+
+static void
+has_failed(struct import *im, const char *doing, const char *path)
+{
+	im->trouble = true;
+	(void)fprintf(stderr, "postern import: %s %s: %m\n", doing, path);
+}
+
+bool
+import_has(const struct import *im, const char *file)
+{
+	char path[PATH_ROOM];
+
+	(void)snprintf(path, sizeof path, "%s/%s", im->from, file);
+	return access(path, F_OK) == 0;
+}
+
+/* OK, ABSENT or BROKEN (errno). */
+static enum result
+read_whole(const char *path, struct buf *content)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+	enum result r = OK;
+
+	if (fd < 0)
+		return errno == ENOENT ? ABSENT : BROKEN;
+	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+		errno = EISDIR;
+		r = BROKEN;
+	}
+	while (r == OK) {
+		uint8_t *room = buf_room(content, 65536);
+		ssize_t n = room == NULL ? -1 : read(fd, room, 65536);
+
+		if (n < 0)
+			r = BROKEN;
+		if (n <= 0)
+			break;
+		content->len += (size_t)n;
+	}
+	fd_close(&fd);
+	return r;
+}
+
+/* Makes the directory of a path below the control directory, one level. */
+static bool
+make_directory(const char *path)
+{
+	char directory[PATH_ROOM];
+	char *slash;
+
+	(void)snprintf(directory, sizeof directory, "%s", path);
+	slash = strrchr(directory, '/');
+	if (slash == NULL)
+		return true;
+	*slash = '\0';
+	return mkdir(directory, 0755) == 0 || errno == EEXIST;
+}
+
+static bool
+write_whole(const char *path, struct bytes content)
+{
+	char temporary[PATH_ROOM + 8];
+	int fd;
+	bool done;
+
+	(void)snprintf(temporary, sizeof temporary, "%s.tmp", path);
+	fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+	if (fd < 0)
+		return false;
+	done = fd_write_all(fd, content) == OK && fsync(fd) == 0;
+	if (close(fd) != 0)
+		done = false;
+	if (done && rename(temporary, path) == 0)
+		return true;
+	(void)unlink(temporary);
+	return false;
+}
+
+/* What was there becomes .NAME.before, which no item is. */
+static bool
+put_aside(const char *path)
+{
+	char aside[PATH_ROOM + 16];
+	const char *name = strrchr(path, '/') + 1;
+
+	(void)snprintf(aside, sizeof aside, "%.*s.%s.before", (int)(name - path), path, name);
+	return rename(path, aside) == 0;
+}
+
+static void
+put(struct import *im, const char *file, const char *to, struct bytes content)
+{
+	struct buf there = buf_growing(FILE_MAX);
+	char path[PATH_ROOM], what[PATH_ROOM];
+	enum result r;
+
+	(void)snprintf(path, sizeof path, "%s/%s", im->to, to);
+	r = read_whole(path, &there);
+	if (r == OK && bytes_equal(buf_bytes(&there), content))
+		(void)snprintf(what, sizeof what, "is in %s already", to);
+	else if (r == OK && !im->replaces) {
+		im->n_left++;
+		(void)snprintf(what, sizeof what, "NOT TAKEN OVER: %s is there and differs; -f would replace it", to);
+	} else {
+		(void)snprintf(what, sizeof what, "to %s", to);
+		if (!im->only_says &&
+		    (!make_directory(path) || (r == OK && !put_aside(path)) || !write_whole(path, content)))
+			has_failed(im, "writing", path);
+	}
+	buf_free(&there);
+	import_say(im, file, what);
+}
+
+void
+import_place(struct import *im, const char *file, const char *to)
+{
+	struct buf content = buf_growing(FILE_MAX);
+	char path[PATH_ROOM];
+
+	(void)snprintf(path, sizeof path, "%s/%s", im->from, file);
+	if (read_whole(path, &content) != OK)
+		has_failed(im, "reading", path);
+	else
+		put(im, file, to, buf_bytes(&content));
+	buf_free(&content);
+}
+
+void
+import_write(struct import *im, const char *file, const char *to, const char *line)
+{
+	char content[600];
+	int n = snprintf(content, sizeof content, "%s\n", line);
+
+	put(im, file, to, bytes_of(content, (size_t)n));
+}
+
+bool
+import_single_address(struct import *im, const char *file, char *address, size_t size)
+{
+	struct buf content = buf_growing(FILE_MAX);
+	struct bytes rest, line, found = BYTES_NONE;
+	char path[PATH_ROOM];
+	bool single = true;
+
+	(void)snprintf(path, sizeof path, "%s/%s", im->from, file);
+	if (read_whole(path, &content) != OK)
+		single = false;
+	rest = buf_bytes(&content);
+	while (single && rest.len > 0 && bytes_split(&rest, '\n', &line)) {
+		line = bytes_trim(line);
+		if (line.len == 0 || line.at[0] == '#')
+			continue;
+		if (line.at[0] == '&')
+			line = bytes_skip(line, 1);
+		single = found.at == NULL && line.len > 0 && ascii_is_alnum(line.at[0]) && line.len < size;
+		found = line;
+	}
+	single = single && found.at != NULL;
+	if (single) {
+		memcpy(address, found.at, found.len);
+		address[found.len] = '\0';
+	}
+	buf_free(&content);
+	return single;
+}
