@@ -19,4 +19,5 @@ const struct privileges sslserver_privileges = {
 	.outlives_parent = true, /* a supervisor's child */
 	.no_landlock = true,     /* it would bind the program */
 	.no_seccomp = true,      /* likewise */
+	.may_gain = true,        /* the program may execute a setuid one: qmail-queue is */
 };

@@ -104,7 +104,8 @@ struct privileges {
 	struct limit limits[8]; /* besides RLIMIT_CORE, which is always 0; a row of value 0 with resource 0 ends it */
 	bool outlives_parent;   /* no parent-death signal: only for what a supervisor starts */
 	bool no_landlock;       /* only for what must exec or becomes another user later, with the reason beside it */
-	bool no_seccomp;        /* only for warden, with the reason beside it */
+	bool no_seccomp;        /* only for warden and sslserver, with the reason beside it */
+	bool may_gain;          /* without no_new_privs: what it executes may be setuid */
 };
 
 #define NO_CAPABILITIES 0

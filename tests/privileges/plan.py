@@ -13,6 +13,8 @@ def rights(p):
     yield 'root', p['root']
     yield 'capabilities', '%x' % p['capabilities']
     yield 'dies with parent', p['dies_with_parent']
+    if p['may_gain']:
+        yield 'may gain rights by execution', True
     yield 'landlock', p['landlock']
     yield 'paths', words(r['path'] + (' read' if r['read'] else '') + (' write' if r['write'] else '') for r in p['paths'])
     yield 'ports', 'any' if p['any_port'] else words(('connect ' if r['connect'] else 'bind ') + str(r['port']) for r in p['ports'])
