@@ -34,9 +34,9 @@ read_notes(struct texts *t, const struct message *m)
 	}
 }
 
-/* "5.1.1 text" into its parts; false: it does not begin so */
+/* "5.1.1 text" or "5.1.1 smtp;host text" into its parts; false: it does not begin so */
 static bool
-split_note(struct bytes *text, uint8_t status[3])
+split_note(struct bytes *text, struct report_recipient *who)
 {
 	struct bytes rest = *text, word, part;
 	uint64_t n;
@@ -46,9 +46,14 @@ split_note(struct bytes *text, uint8_t status[3])
 	for (size_t i = 0; i < 3; i++) {
 		if (!bytes_split(&word, '.', &part) || !bytes_to_number(part, UINT8_MAX, &n))
 			return false;
-		status[i] = (uint8_t)n;
+		who->status[i] = (uint8_t)n;
 	}
 	*text = rest;
+	if (bytes_starts(rest, BYTES(NOTE_PEER)) && bytes_split(&rest, ' ', &word)) {
+		who->host = bytes_skip(word, sizeof NOTE_PEER - 1);
+		*text = rest.at != NULL ? rest : BYTES_NONE;
+		who->from_peer = text->len > 0;
+	}
 	return true;
 }
 
@@ -67,7 +72,7 @@ find_note(struct texts *t, const struct message *m, uint32_t recipient, struct r
 	if (store_notes_next(&t->notes, &why) != OK)
 		return;
 	who->text = t->notes.text;
-	if (!split_note(&who->text, who->status))
+	if (!split_note(&who->text, who))
 		who->status[0] = 0;
 }
 
@@ -80,6 +85,7 @@ wants(const struct message *m, uint8_t notify, enum report_action action)
 	case REPORT_FAILED:
 		return notify == 0 || (notify & NOTIFY_FAILURE) != 0;
 	case REPORT_DELIVERED:
+	case REPORT_RELAYED:
 		return (notify & NOTIFY_SUCCESS) != 0 && !message_is_report(m);
 	case REPORT_DELAYED:
 		return (notify & NOTIFY_DELAY) != 0 && !message_is_report(m);
@@ -97,23 +103,38 @@ judge(const struct message *m, const struct task *t, enum store_status status, b
 	}
 	if (t == NULL && status != STORE_FAILED && status != STORE_DELIVERED)
 		return false;
+	if (t != NULL && t->passed_on)
+		return false; /* the other host reports on it */
 	*action = (t != NULL ? t->outcome == SD_PERMANENT : status == STORE_FAILED) ? REPORT_FAILED : REPORT_DELIVERED;
 	return true;
 }
 
 static void
+fill_words(struct report_recipient *who)
+{
+	if (who->action != REPORT_DELIVERED)
+		return;
+	if (who->host.len > 0)
+		who->action = REPORT_RELAYED;
+	who->text = who->host.len > 0 ? BYTES("relayed to a host that does not report deliveries") : BYTES("delivered");
+}
+
+static void
 fill(struct report_recipient *who, struct texts *texts, const struct message *m, const struct task *t, uint32_t i)
 {
-	static const uint8_t classes[] = { [REPORT_FAILED] = 5, [REPORT_DELIVERED] = 2, [REPORT_DELAYED] = 4 };
+	static const uint8_t classes[] = {
+		[REPORT_FAILED] = 5, [REPORT_DELIVERED] = 2, [REPORT_DELAYED] = 4, [REPORT_RELAYED] = 2
+	};
 
 	if (t != NULL) {
 		for (size_t k = 0; k < 3; k++)
 			who->status[k] = t->enhanced[k];
 		who->text = t->text != NULL ? bytes_of_string(t->text) : BYTES("delivery failed");
-	} else if (who->action == REPORT_FAILED)
+		who->host = bytes_of_string(t->host);
+		who->from_peer = t->from_peer;
+	} else
 		find_note(texts, m, i, who);
-	if (who->action == REPORT_DELIVERED)
-		who->text = BYTES("delivered");
+	fill_words(who);
 	if (who->status[0] != classes[who->action]) {
 		who->status[0] = classes[who->action];
 		who->status[1] = who->status[2] = 0;

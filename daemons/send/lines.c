@@ -427,7 +427,7 @@ new_line(struct send *s, uint32_t uid, uint32_t gid, struct bytes name, struct b
 	l->gid = gid;
 	l->send = s;
 	l->timer.due = on_timer;
-	last_ref = (last_ref + 1) & 0x1fffff;
+	last_ref = (last_ref + 1) & 0xfffff; /* the highest bit of a ref is for next hops */
 	l->ref = (last_ref + 1) * N_CHAINS +
 	    uid % N_CHAINS; /* at least ASK_LINES; lines_answered finds it by its chain */
 	l->chain = chains[uid % N_CHAINS];

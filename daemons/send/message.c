@@ -146,6 +146,8 @@ next_attempt(const struct message *m, enum channel_kind kind)
 {
 	uint64_t due_s = schedule_next(m->store.received_us / 1000000, m->now_s, kind), now_s = clock_wall_s();
 
+	if (m->not_before_s != UINT64_MAX && due_s < m->not_before_s && !m->unfinished)
+		due_s = m->not_before_s;
 	return due_s > now_s ? due_s : now_s + SOON_S;
 }
 
@@ -248,10 +250,17 @@ begin_some(struct send *s, struct message *m)
 			return false;
 		if (status != STORE_WAITING)
 			continue;
-		route_begin(s, m, i, r.forward);
+		route_begin(s, m, i, &r);
 		n++;
 	}
 	return m->walk.i < m->walk.n;
+}
+
+static void
+all_begun(struct send *s, struct message *m)
+{
+	transactions_release(m);
+	message_settled(s, m);
 }
 
 static void
@@ -262,7 +271,7 @@ begin(struct send *s, struct message *m)
 	if (queue_is_busy(s) || begin_some(s, m))
 		list_put(&s->unbegun, m);
 	else
-		message_settled(s, m);
+		all_begun(s, m);
 }
 
 void
@@ -278,7 +287,7 @@ messages_go_on(struct send *s)
 	if (begin_some(s, m))
 		list_put(&s->unbegun, m);
 	else
-		message_settled(s, m);
+		all_begun(s, m);
 	s->loop.hurry = s->unbegun.first != NULL;
 }
 
@@ -345,6 +354,8 @@ message_take(struct send *s, const struct id *id, int fd, uint32_t ref)
 		return;
 	}
 	m->give_up = ref == ASK_RETURN;
+	m->urgent = ref == ASK_NOW;
+	m->not_before_s = UINT64_MAX;
 	m->last_try = m->now_s > m->store.received_us / 1000000 + s->lifetime_s;
 	if (!is_due(m, ref))
 		put_to_wait(s, m, m->store.due_at);

@@ -4,6 +4,7 @@
 #include "send/send.h"
 
 #include "sys/log.h"
+#include "wire/send_remote_door.h"
 
 #include <signal.h>
 #include <string.h>
@@ -20,15 +21,23 @@ on_alarm(int signal)
 }
 
 static void
+retry_all(struct send *s)
+{
+	hops_retry();
+	waiting_ask_all(s);
+}
+
+static void
 idle(struct loop *loop)
 {
 	struct send *s = container_of(loop, struct send, loop);
 
 	messages_go_on(s);
+	hops_go_on(s);
 	if (alarmed) {
 		alarmed = 0;
 		log_simple(SEVERITY_INFO, "retry-all", "by", "signal");
-		waiting_ask_all(s);
+		retry_all(s);
 	}
 	log_flush();
 }
@@ -105,7 +114,7 @@ static void
 on_retry(struct send *s, const struct id *id)
 {
 	if (id == NULL)
-		waiting_ask_all(s);
+		retry_all(s);
 	else if (message_find(s, id) == NULL)
 		waiting_ask(s, id, ASK_NOW);
 }
@@ -143,7 +152,9 @@ from_queue(struct port *p, struct wire_message *m, struct why *why)
 	default:
 		return why_set(why, MALFORMED, "queue said what it does not say");
 	}
-	if (m->ref >= ASK_LINES)
+	if (hops_asked(m->ref))
+		hops_answered(m->ref);
+	else if (m->ref >= ASK_LINES)
 		lines_answered(m->ref);
 	send_credit(s);
 	waiting_go_on(s);
@@ -199,6 +210,14 @@ from_lspawn(struct port *p, struct wire_message *m, struct why *why)
 	return OK;
 }
 
+static enum result
+from_remote(struct port *p, struct wire_message *m, struct why *why)
+{
+	(void)p;
+	(void)m;
+	return why_set(why, MALFORMED, "remote said what it does not say");
+}
+
 /* without a neighbour there is nothing to do: warden starts all of us anew */
 static void
 neighbour_ended(struct send *s, enum result r, struct why *why)
@@ -226,9 +245,16 @@ lspawn_ended(struct port *p, enum result r, struct why *why)
 	neighbour_ended(container_of(p, struct send, lspawn), r, why);
 }
 
+static void
+remote_ended(struct port *p, enum result r, struct why *why)
+{
+	neighbour_ended(container_of(p, struct send, remote), r, why);
+}
+
 static const struct port_events queue_events = { from_queue, queue_ended };
 static const struct port_events bounces_events = { from_intake, bounces_ended };
 static const struct port_events lspawn_events = { from_lspawn, lspawn_ended };
+static const struct port_events remote_events = { from_remote, remote_ended };
 
 /* Half of the descriptors: a message is in hand, and once more on its way to a delivery process. */
 uint32_t
@@ -254,6 +280,10 @@ take_settings(struct send *s)
 		s->max_lines = LOCALS_MAX;
 	if (s->max_lines > s->in_hand_max / 2)
 		s->max_lines = s->in_hand_max / 2;
+	s->max_remote = (uint32_t)control_number(c, ITEM_CONCURRENCYREMOTE);
+	if (s->max_remote > s->in_hand_max / REMOTE_SHARE)
+		s->max_remote = s->in_hand_max / REMOTE_SHARE;
+	s->max_connections = (uint32_t)control_number(c, ITEM_CONCURRENCYDESTINATION);
 	s->me = control_text(c, ITEM_ME);
 	s->bounce_from = control_text(c, ITEM_BOUNCEFROM);
 	s->bounce_host = control_text(c, ITEM_BOUNCEHOST);
@@ -269,6 +299,7 @@ open_all(struct send *s, struct why *why)
 	struct channel queue = channel_of(SEND_QUEUE_FD, &queue_send_protocol, QS_SEND, false);
 	struct channel bounces = channel_of(SEND_BOUNCES_FD, &policy_queue_protocol, PQ_CLIENT, false);
 	struct channel lspawn = channel_of(SEND_LSPAWN_FD, &send_lspawn_protocol, SL_SEND, false);
+	struct channel remote = channel_of(SEND_REMOTE_FD, &send_remote_door_protocol, RD_SEND, false);
 	sigset_t alarm_only;
 	enum result r;
 
@@ -280,7 +311,8 @@ open_all(struct send *s, struct why *why)
 	if ((r = loop_open(&s->loop, why)) != OK ||
 	    (r = port_open(&s->queue, &s->loop, queue, &queue_events, NEIGHBOUR_LINE, why)) != OK ||
 	    (r = port_open(&s->bounces, &s->loop, bounces, &bounces_events, NEIGHBOUR_LINE, why)) != OK ||
-	    (r = port_open(&s->lspawn, &s->loop, lspawn, &lspawn_events, LOCALS_MAX, why)) != OK)
+	    (r = port_open(&s->lspawn, &s->loop, lspawn, &lspawn_events, LOCALS_MAX, why)) != OK ||
+	    (r = port_open(&s->remote, &s->loop, remote, &remote_events, s->max_remote, why)) != OK)
 		return r;
 	s->loop.idle = idle;
 	s->loop.waiting_mask = &waiting_mask;

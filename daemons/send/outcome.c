@@ -12,7 +12,37 @@
 enum { NOTIFY_SUCCESS = 2 };
 
 static void
-log_delivery(const struct send *s, const struct task *t)
+log_milliseconds(struct log_line *l, const struct delivery_facts *f)
+{
+	if (f->connect_ms > 0 || f->dns_ms > 0 || f->tls_ms > 0) {
+		log_number(l, "dns_ms", f->dns_ms);
+		log_number(l, "connect_ms", f->connect_ms);
+		log_number(l, "tls_ms", f->tls_ms);
+	}
+	log_number(l, "transfer_ms", f->transfer_ms);
+}
+
+static void
+log_facts(struct log_line *l, const struct delivery_facts *f)
+{
+	if (f->host.len > 0)
+		log_bytes(l, "host", f->host);
+	if (f->conn == NULL)
+		return; /* there was no connection for this one */
+	log_text(l, "conn", f->conn);
+	log_bytes(l, "address", f->address);
+	if (f->protocol.len > 0) {
+		log_bytes(l, "tls", f->protocol);
+		log_bytes(l, "cipher", f->cipher);
+	}
+	log_bytes(l, "verified", f->how);
+	log_milliseconds(l, f);
+	if (f->duplicate)
+		log_text(l, "duplicate", "possible");
+}
+
+static void
+log_delivery(const struct send *s, const struct task *t, const struct delivery_facts *f)
 {
 	static const char *const names[] = {
 		[SD_DELIVERED] = "delivered", [SD_TEMPORARY] = "deferred", [SD_PERMANENT] = "failed"
@@ -32,8 +62,12 @@ log_delivery(const struct send *s, const struct task *t)
 	log_text(&l, "status", status);
 	log_number(&l, "age_s", m->now_s > received_s ? m->now_s - received_s : 0);
 	log_number(&l, "took_ms", t->began_ms > 0 ? s->loop.now - t->began_ms : 0);
+	if (f != NULL)
+		log_facts(&l, f);
 	if (t->text != NULL && t->outcome != SD_DELIVERED)
-		log_text(&l, "text", t->text);
+		log_text(&l, f != NULL && f->from_peer ? "reply" : "text", t->text);
+	else if (f != NULL)
+		log_bytes(&l, "reply", f->reply);
 	log_end(&l);
 }
 
@@ -57,14 +91,19 @@ record(struct send *s, const struct task *t)
 	static const enum store_status statuses[] = {
 		[SD_DELIVERED] = STORE_DELIVERED, [SD_TEMPORARY] = STORE_WAITING, [SD_PERMANENT] = STORE_FAILED
 	};
-	struct qs_status body = { .recipient = t->recipient, .status = (uint8_t)statuses[t->outcome] };
+	struct qs_status body = { .recipient = t->recipient,
+		.status = t->passed_on ? STORE_REPORTED : (uint8_t)statuses[t->outcome] };
 	uint8_t room[QS_NOTE_MAX];
 	struct buf note = BUF_OVER(room);
 
 	if (!needs_record(t))
 		return;
-	if (t->text != NULL && t->outcome != SD_DELIVERED)
-		buf_format(&note, "%u.%u.%u %.1500s", t->enhanced[0], t->enhanced[1], t->enhanced[2], t->text);
+	if (t->text != NULL || t->host != NULL)
+		buf_format(&note, "%u.%u.%u ", t->enhanced[0], t->enhanced[1], t->enhanced[2]);
+	if (t->host != NULL)
+		buf_format(&note, NOTE_PEER "%s ", t->host);
+	if (t->text != NULL)
+		buf_format(&note, "%.1500s", t->text);
 	tell_queue(s, QS_STATUS, &t->message->id, &body, buf_bytes(&note));
 }
 
@@ -92,23 +131,63 @@ set_status(struct task *t, const uint8_t enhanced[3], bool too_old)
 	}
 }
 
-void
-task_settle(struct send *s, struct task *t, enum sd_outcome outcome, const uint8_t enhanced[3], struct bytes text)
+/* What a report needs: which host said so; of a delivery, whether the host reports on it itself (RFC 3461 5.2.1). */
+static void
+keep_facts(struct task *t, const struct delivery_facts *f)
 {
+	bool relayed = t->outcome == SD_DELIVERED && (t->notify & NOTIFY_SUCCESS) != 0;
+
+	t->passed_on = relayed && f->dsn;
+	t->from_peer = f->from_peer;
+	if (f->host.len == 0 || (!f->from_peer && !relayed))
+		return;
+	t->host = malloc(f->host.len + 1);
+	if (t->host == NULL)
+		return;
+	memcpy(t->host, f->host.at, f->host.len);
+	t->host[f->host.len] = '\0';
+}
+
+/* Until when the message may wait: until the first of its next hops may be tried again. */
+static void
+keep_time(const struct task *t, uint64_t not_before_s)
+{
+	struct message *m = t->message;
+
+	if (t->outcome == SD_TEMPORARY && not_before_s < m->not_before_s)
+		m->not_before_s = not_before_s;
+}
+
+void
+task_settle_remote(struct send *s, struct task *t, enum sd_outcome outcome, const uint8_t enhanced[3],
+    struct bytes text, const struct delivery_facts *facts)
+{
+	char *before = t->text; /* `text` may show it */
 	struct message *m = t->message;
 	bool too_old = outcome == SD_TEMPORARY && m->last_try && !m->held;
 	bool returned = outcome == SD_TEMPORARY && m->give_up && !too_old && !m->held;
 
 	t->outcome = (uint8_t)(too_old || returned ? SD_PERMANENT : outcome);
 	set_status(t, enhanced, too_old);
+	t->text = NULL;
 	if (outcome != SD_DELIVERED)
 		set_text(t, text,
 		    too_old        ? " (this was the last try: it has been in the queue too long)"
 			: returned ? " (returned by the administrator)"
 				   : "");
-	log_delivery(s, t);
+	free(before);
+	if (facts != NULL)
+		keep_facts(t, facts);
+	keep_time(t, facts != NULL ? facts->not_before_s : 0);
+	log_delivery(s, t, facts);
 	record(s, t);
 	message_settled(s, m);
+}
+
+void
+task_settle(struct send *s, struct task *t, enum sd_outcome outcome, const uint8_t enhanced[3], struct bytes text)
+{
+	task_settle_remote(s, t, outcome, enhanced, text, NULL);
 }
 
 void
@@ -124,6 +203,7 @@ tasks_free(struct message *m)
 {
 	for (uint32_t i = 0; i < m->n_tasks; i++) {
 		free(m->tasks[i]->text);
+		free(m->tasks[i]->host);
 		free(m->tasks[i]);
 	}
 	free(m->tasks);

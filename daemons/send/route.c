@@ -47,17 +47,38 @@ begin_local(struct send *s, struct message *m, uint32_t i, const struct destinat
 	lines_add(line, t);
 }
 
-/* The way to other hosts begins here; this host has none yet. */
-static void
-begin_remote(struct send *s, struct message *m, uint32_t i, struct bytes forward)
+/* What is said to the other host: the address as it came, unless our tables made another of it. */
+static struct bytes
+remote_address(struct bytes forward, const struct destination *d)
 {
-	static const uint8_t no_route[3] = { 4, 4, 4 };
-	struct task *t = new_task(m, i, forward, NULL);
+	struct bytes domain = bytes_skip(forward, bytes_find_last(forward, '@') + 1);
 
-	if (t == NULL)
+	return forward.len > domain.len && bytes_equal_nocase(domain, d->domain) ? forward : d->address;
+}
+
+static void
+begin_remote(
+    struct send *s, struct message *m, uint32_t i, const struct store_recipient *r, const struct destination *d)
+{
+	static const uint8_t no_route[3] = { 4, 4, 4 }, no_domain[3] = { 5, 1, 2 };
+	struct next_hop *hop = NULL;
+	struct why why = WHY_NONE;
+	enum lines_answer answer = hop_find(s, m, d->domain, &hop, &why);
+	struct task *t;
+
+	m->put_off |= answer == LINES_FULL;
+	m->unfinished |= answer == LINES_NO_MEMORY;
+	if (answer == LINES_FULL || answer == LINES_NO_MEMORY ||
+	    (t = new_task(m, i, remote_address(r->forward, d), NULL)) == NULL)
 		return;
 	t->kind = KIND_REMOTE;
-	task_settle(s, t, SD_TEMPORARY, no_route, BYTES("no remote delivery is configured"));
+	t->orcpt = r->orcpt;
+	t->notify = r->notify;
+	if (answer == LINES_TAKEN)
+		transaction_add(hop, t);
+	else
+		task_settle(s, t, answer == LINES_NOWHERE ? SD_PERMANENT : SD_TEMPORARY,
+		    answer == LINES_NOWHERE ? no_domain : no_route, bytes_of_string(why.text));
 }
 
 static void
@@ -71,9 +92,10 @@ begin_nowhere(struct send *s, struct message *m, uint32_t i, struct bytes forwar
 }
 
 void
-route_begin(struct send *s, struct message *m, uint32_t i, struct bytes forward)
+route_begin(struct send *s, struct message *m, uint32_t i, const struct store_recipient *recipient)
 {
 	static const uint8_t no_user[3] = { 5, 1, 1 }, no_table[3] = { 4, 3, 0 }, returned[3] = { 5, 0, 0 };
+	struct bytes forward = recipient->forward;
 	struct destination d;
 	enum result r;
 
@@ -85,7 +107,7 @@ route_begin(struct send *s, struct message *m, uint32_t i, struct bytes forward)
 	if (r == OK && d.route == ROUTE_LOCAL)
 		begin_local(s, m, i, &d);
 	else if (r == OK)
-		begin_remote(s, m, i, forward);
+		begin_remote(s, m, i, recipient, &d);
 	else if (r == ABSENT)
 		begin_nowhere(s, m, i, forward, SD_PERMANENT, no_user, "there is no mailbox here by that name");
 	else

@@ -16,16 +16,18 @@
 #define IN_HAND_MAX 3000 /* messages in memory, each with a descriptor; the others wait in waiting.c or in a line */
 #define OTHER_FDS 200    /* descriptors that are not messages' */
 #define IN_HAND_CHAINS 1024
-#define WEIGHT_MAX (64u << 20)       /* octets of envelopes and tasks in hand, about */
-#define RECIPIENTS_A_TURN 64         /* of one message, before others have their turn */
-#define NEIGHBOUR_BUSY 20000         /* results that wait for queue: nothing more is begun */
-#define NEIGHBOUR_LINE 400000        /* more than WEIGHT_MAX of messages can have as results */
-#define LOCALS_MAX 1000              /* delivery processes at a time, whatever concurrencylocal says */
-#define REPORTS_MAX 64               /* reports on their way into the queue */
+#define WEIGHT_MAX (64u << 20) /* octets of envelopes and tasks in hand, about */
+#define RECIPIENTS_A_TURN 64   /* of one message, before others have their turn */
+#define NEIGHBOUR_BUSY 20000   /* results that wait for queue: nothing more is begun */
+#define NEIGHBOUR_LINE 400000  /* more than WEIGHT_MAX of messages can have as results */
+#define LOCALS_MAX 1000        /* delivery processes at a time, whatever concurrencylocal says */
+#define REMOTE_SHARE 4         /* connections at a time, whatever concurrencyremote says: one for so many in hand */
+#define REPORTS_MAX 64         /* reports on their way into the queue */
 #define DELAY_NOTICE_S (120u * 120u) /* 4 hours: age at which a sender is told who asked for it (NOTIFY=DELAY) */
 
 struct message;
 struct line;
+struct transaction;
 
 enum channel_kind { KIND_LOCAL, KIND_REMOTE };
 
@@ -39,7 +41,13 @@ struct task {
 	uint8_t outcome; /* enum sd_outcome, once settled */
 	uint8_t enhanced[3];
 	uint64_t began_ms;
+	uint8_t notify;
+	bool refused;                        /* by the peer, for itself: outcome, enhanced and text say how */
+	bool from_peer;                      /* the text is another host's reply */
+	bool passed_on;                      /* that host makes the reports that were asked for */
 	char *text;                          /* why it failed; null: nothing to say */
+	char *host;                          /* that it went, or was to go to; null: none */
+	struct bytes orcpt;                  /* in the message */
 	struct bytes address, maildir, user; /* in `room` */
 	uint8_t room[];
 };
@@ -51,11 +59,15 @@ struct message {
 	struct task **tasks; /* those begun in this attempt, in the envelope's order */
 	uint32_t n_tasks, n_open;
 	size_t weight;
-	uint64_t now_s;                  /* of this attempt */
-	struct store_walk walk;          /* to the recipients not yet begun */
+	uint64_t now_s;              /* of this attempt */
+	uint64_t not_before_s;       /* its next hops are left alone until then; 0: not all are; UINT64_MAX: none is */
+	struct store_walk walk;      /* to the recipients not yet begun */
+	struct transaction *filling; /* those that more of its recipients may join */
+	unsigned n_filling;
 	struct message *unbegun;         /* next in the list of those with such recipients */
 	bool fetched;                    /* it waited here, and was asked for */
 	bool last_try;                   /* older than queuelifetime */
+	bool urgent;                     /* an administrator wants it tried now */
 	bool give_up;                    /* an administrator wants it returned */
 	bool held;                       /* held or deleted: nothing more is begun, no report made */
 	bool again;                      /* released or asked for while in hand: to be taken once more */
@@ -72,10 +84,21 @@ struct messages {
 	struct message *first, *last;
 };
 
+/* What is known of a delivery to another host, for log and report. */
+struct delivery_facts {
+	const char *conn; /* null: there was none */
+	struct bytes host, address, protocol, cipher, how, reply;
+	bool from_peer;        /* the text is the peer's reply */
+	bool duplicate;        /* it may come twice */
+	bool dsn;              /* that host makes the reports that were asked for */
+	uint64_t not_before_s; /* the host is left alone until then; 0: not */
+	uint32_t dns_ms, connect_ms, tls_ms, transfer_ms;
+};
+
 struct send {
 	struct loop loop;
 	const struct control *control;
-	struct port queue, bounces, lspawn;
+	struct port queue, bounces, lspawn, remote;
 	struct message *in_hand[IN_HAND_CHAINS];
 	uint32_t n_in_hand, n_fetched; /* the latter of the former */
 	uint32_t credit_given;         /* messages that queue may still send unasked */
@@ -86,7 +109,7 @@ struct send {
 	enum result end;
 	/* settings */
 	uint64_t lifetime_s, bounce_max;
-	uint32_t in_hand_max, max_lines;
+	uint32_t in_hand_max, max_lines, max_remote, max_connections;
 	struct bytes me, bounce_from, bounce_host, double_to, double_host;
 };
 
@@ -134,12 +157,15 @@ uint32_t message_deferred(const struct message *m, enum channel_kind *kind);
 /* ---- route.c: where a recipient's mail goes ---- */
 
 /* Makes the task of recipient i and hands it to who delivers it, or settles it. */
-void route_begin(struct send *s, struct message *m, uint32_t i, struct bytes forward);
+void route_begin(struct send *s, struct message *m, uint32_t i, const struct store_recipient *r);
 
 /* ---- outcome.c: what became of a recipient ---- */
 
 /* A task came to its end: logged, recorded; the message concluded if it was the last. `text` is copied. */
 void task_settle(struct send *s, struct task *t, enum sd_outcome outcome, const uint8_t enhanced[3], struct bytes text);
+#define NOTE_PEER "smtp;" /* in a note behind the status: the host's name, a blank and its reply follow */
+void task_settle_remote(struct send *s, struct task *t, enum sd_outcome outcome, const uint8_t enhanced[3],
+    struct bytes text, const struct delivery_facts *facts);
 void task_defer(struct send *s, struct task *t, const char *text); /* for a reason of this host: 4.3.0 */
 void tasks_free(struct message *m);
 
@@ -156,13 +182,30 @@ size_t waiting_count(void);
 
 /* ---- lines.c: local deliveries, one line a user ---- */
 
-enum lines_answer { LINES_TAKEN, LINES_FULL, LINES_NO_MEMORY };
+enum lines_answer { LINES_TAKEN, LINES_FULL, LINES_NO_MEMORY, LINES_UNKNOWN, LINES_NOWHERE };
 
 /* Whether this user's line takes another task of m. Full: the line will ask for the message when it has room. */
 enum lines_answer lines_find(struct send *s, const struct user *u, const struct message *m, struct line **found);
 void lines_add(struct line *l, struct task *t); /* to a line just found */
 void lines_refused(struct send *s, uint32_t ref, struct bytes text);
 void lines_answered(uint32_t ref); /* queue answered a QS_FETCH of a line */
+
+/* ---- hops.c, transactions.c: deliveries to other hosts ---- */
+
+struct next_hop;
+
+/* The next hop for mail of m to this domain, and whether its line takes another task; as lines_find. LINES_UNKNOWN: a
+ * table of ours does not say where the mail goes, LINES_NOWHERE: there is no such domain; *why says what is wrong. */
+enum lines_answer hop_find(
+    struct send *s, const struct message *m, struct bytes domain, struct next_hop **found, struct why *why);
+void hops_go_on(struct send *s);  /* with what was added or answered in this turn */
+bool hops_asked(uint32_t ref);    /* whether that ref of a QS_FETCH is a next hop's */
+void hops_answered(uint32_t ref); /* queue answered that QS_FETCH */
+void hops_retry(void);            /* none is left alone any longer */
+
+/* The task joins those of its message that go there, in one transaction. */
+void transaction_add(struct next_hop *h, struct task *t);
+void transactions_release(struct message *m); /* no more recipients will join */
 
 /* ---- findings.c: who is to be named in a report ---- */
 

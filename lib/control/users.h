@@ -23,10 +23,10 @@ struct user {
  * may be concluded. */
 enum result users_find(const struct control *c, struct bytes local, struct user *u);
 
-enum route { ROUTE_LOCAL, ROUTE_REMOTE };
+enum user_route { ROUTE_LOCAL, ROUTE_REMOTE };
 
 struct destination {
-	enum route route;
+	enum user_route route;
 	struct bytes domain;  /* ROUTE_REMOTE: to which to go; shows the address or the configuration */
 	struct bytes address; /* for Delivered-To: with the virtual domain's prefix */
 	struct user user;     /* ROUTE_LOCAL */

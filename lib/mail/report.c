@@ -60,7 +60,7 @@ put_xtext(struct buf *b, struct bytes text)
 static void
 put_status(struct buf *b, const struct report *r, const struct report_recipient *who)
 {
-	static const char *const actions[] = { "failed", "delivered", "delayed" };
+	static const char *const actions[] = { "failed", "delivered", "delayed", "relayed" };
 
 	buf_add_string(b, "\r\n");
 	if (who->orcpt.len > 0) {
@@ -76,7 +76,12 @@ put_status(struct buf *b, const struct report *r, const struct report_recipient 
 	buf_add(b, who->address);
 	buf_format(b, "\r\nAction: %s\r\nStatus: %u.%u.%u\r\n", actions[who->action], who->status[0], who->status[1],
 	    who->status[2]);
-	if (who->text.len > 0 && who->action != REPORT_DELIVERED) {
+	if (who->host.len > 0) {
+		buf_add_string(b, "Remote-MTA: dns; ");
+		put_clean(b, who->host);
+		buf_add_string(b, "\r\n");
+	}
+	if (who->text.len > 0 && who->action != REPORT_DELIVERED && who->action != REPORT_RELAYED) {
 		buf_add_string(b, who->from_peer ? "Diagnostic-Code: smtp; " : "Diagnostic-Code: x-postern; ");
 		put_clean(b, who->text);
 		buf_add_string(b, "\r\n");

@@ -5,7 +5,7 @@
 #include "base/bytes.h"
 #include "base/result.h"
 
-enum report_action { REPORT_FAILED, REPORT_DELIVERED, REPORT_DELAYED };
+enum report_action { REPORT_FAILED, REPORT_DELIVERED, REPORT_DELAYED, REPORT_RELAYED };
 
 struct report_recipient {
 	struct bytes address; /* final recipient */
@@ -13,6 +13,7 @@ struct report_recipient {
 	enum report_action action;
 	uint8_t status[3]; /* RFC 3463 */
 	struct bytes text; /* what happened, in words or as the peer said it; control octets become blanks */
+	struct bytes host; /* that the mail went or was to go to; empty: none */
 	bool from_peer;    /* the text is a remote server's reply: Diagnostic-Code: smtp */
 };
 

@@ -96,7 +96,8 @@ peer_order_find(
 
 	memset(o, 0, sizeof *o);
 	name = BUF_OVER(o->destination_room);
-	if (domain_normalise(domain, &name) != OK || name.failed || name.len == 0)
+	if (domain_normalise(domain, &name) != OK || name.failed ||
+	    (!domain_is_valid(buf_bytes(&name), false) && !domain_is_literal(buf_bytes(&name))))
 		return why_set(why, MALFORMED, "the recipient has no domain that can be looked up");
 	o->destination = buf_bytes(&name);
 	sender = normal_sender(sender, o, &sender_domain);

@@ -21,15 +21,16 @@
 
 struct control_dir srig_dir;
 pid_t srig_child;
-struct channel srig_queue, srig_bounces, srig_lspawn;
+struct channel srig_queue, srig_bounces, srig_lspawn, srig_remote;
 unsigned srig_fail_at;
+static struct channel deferring; /* the session of srig_defer */
 static struct wire_buffer buffer;
 static uint64_t last_id;
 
 static const struct timeval patience = { 5, 0 };
 
 static void
-run_send(const int fds[3])
+run_send(const int fds[4])
 {
 	static struct send self;
 	struct control control;
@@ -41,16 +42,17 @@ run_send(const int fds[3])
 		(void)fprintf(stderr, "%s\n", why.text);
 		_exit(1);
 	}
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 4; i++)
 		(void)dup2(fds[i], 100 + i);
-	(void)dup2(control.fd, 103);
+	(void)dup2(control.fd, 104);
 	if (getenv("SEND_TEST_LOG") == NULL)
 		(void)dup2(null, 2);
 	(void)close_range(3, 99, 0);
 	(void)dup2(100, SEND_QUEUE_FD);
 	(void)dup2(101, SEND_BOUNCES_FD);
 	(void)dup2(102, SEND_LSPAWN_FD);
-	(void)close_range(100, 102, 0);
+	(void)dup2(103, SEND_REMOTE_FD);
+	(void)close_range(100, 103, 0);
 	self.in_hand_max = send_in_hand_max();
 	fail_allocation(srig_fail_at);
 	r = send_run(&self, &control, &why);
@@ -72,7 +74,7 @@ open_end(struct channel *mine, const struct wire_protocol *protocol, enum wire_s
 void
 srig_start(void)
 {
-	int fds[3];
+	int fds[4];
 	struct rlimit files;
 
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
@@ -81,15 +83,17 @@ srig_start(void)
 	fds[0] = open_end(&srig_queue, &queue_send_protocol, QS_QUEUE);
 	fds[1] = open_end(&srig_bounces, &policy_queue_protocol, PQ_QUEUE);
 	fds[2] = open_end(&srig_lspawn, &send_lspawn_protocol, SL_LSPAWN);
+	fds[3] = open_end(&srig_remote, &send_remote_door_protocol, RD_REMOTE);
 	srig_child = fork();
 	assert_true(srig_child >= 0);
 	if (srig_child == 0) {
 		channel_close(&srig_queue);
 		channel_close(&srig_bounces);
 		channel_close(&srig_lspawn);
+		channel_close(&srig_remote);
 		run_send(fds);
 	}
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 4; i++)
 		(void)close(fds[i]);
 }
 
@@ -98,6 +102,7 @@ srig_set_up(void **state)
 {
 	(void)state;
 	srig_fail_at = 0;
+	deferring.fd = -1;
 	dir_make(&srig_dir);
 	dir_put(&srig_dir, "locals", "local.example\n");
 	dir_put(&srig_dir, "users/assign",
@@ -116,6 +121,8 @@ srig_tear_down(void **state)
 	channel_close(&srig_queue);
 	channel_close(&srig_bounces);
 	channel_close(&srig_lspawn);
+	channel_close(&srig_remote);
+	channel_close(&deferring);
 	(void)kill(srig_child, SIGKILL);
 	(void)waitpid(srig_child, &status, 0);
 	dir_remove(&srig_dir);
@@ -304,6 +311,92 @@ deliver_answer(struct channel *local, uint32_t ref, enum sd_outcome outcome, con
 	struct why why = WHY_NONE;
 
 	assert_int_equal(channel_send(local, SD_RESULT, ref, &body, bytes_of_string(text), NULL, &why), OK);
+}
+
+/* ---- deliveries to other hosts ---- */
+
+struct channel
+expect_session(const char *domain)
+{
+	struct wire_message m = receive(&srig_remote, RD_SESSION);
+	struct channel session = channel_of(m.fds[0], &send_remote_protocol, RM_REMOTE, true);
+	struct bytes fields[RM_PEER_FIELDS];
+
+	assert_int_equal(setsockopt(session.fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
+	m = receive(&session, RM_PEER);
+	assert_true(wire_take_all(m.tail, fields, RM_PEER_FIELDS));
+	assert_true(bytes_equal(fields[0], bytes_of_string(domain)));
+	return session;
+}
+
+uint32_t
+expect_transaction(struct channel *session, const struct srig_message *of, unsigned n, const char *first)
+{
+	struct wire_message m = receive(session, RM_MESSAGE);
+	uint32_t ref = m.ref, left = ((const struct rm_message *)m.body)->n_recipients;
+
+	wire_close_fds(&m);
+	if (of != NULL) {
+		assert_string_equal(((const struct rm_message *)m.body)->id, of->id.text);
+		assert_int_equal(left, n);
+	}
+	for (bool is_first = of != NULL; left > 0; is_first = false) {
+		struct bytes rest, address;
+
+		m = receive(session, RM_RECIPIENTS);
+		assert_int_equal(m.ref, ref);
+		rest = m.tail;
+		assert_true(wire_take(&rest, &address));
+		assert_true(!is_first || bytes_equal(address, bytes_of_string(first)));
+		assert_in_range(((const struct rm_recipients *)m.body)->n, 1, left);
+		left -= ((const struct rm_recipients *)m.body)->n;
+	}
+	return ref;
+}
+
+void
+remote_answer(
+    struct channel *session, uint32_t ref, enum rm_outcome outcome, enum rm_scope scope, bool closing, const char *text)
+{
+	struct rm_done body = { .outcome = (uint8_t)outcome,
+		.enhanced = { 9, 4, 4 },
+		.scope = (uint8_t)scope,
+		.closing = closing,
+		.from_peer = 1 };
+	uint8_t room[1000];
+	struct buf tail = BUF_OVER(room);
+	struct why why = WHY_NONE;
+
+	wire_put_string(&tail, "mx.far.example");
+	wire_put_string(&tail, "192.0.2.25");
+	for (int i = 0; i < 3; i++)
+		wire_put_string(&tail, "");
+	wire_put_string(&tail, text);
+	assert_int_equal(channel_send(session, RM_DONE, ref, &body, buf_bytes(&tail), NULL, &why), OK);
+}
+
+void
+remote_result(struct channel *session, uint32_t ref, uint32_t recipient, enum rm_outcome outcome, const char *text)
+{
+	struct rm_result body = { .recipient = recipient, .outcome = (uint8_t)outcome, .enhanced = { 9, 1, 1 } };
+	struct why why = WHY_NONE;
+
+	assert_int_equal(channel_send(session, RM_RESULT, ref, &body, bytes_of_string(text), NULL, &why), OK);
+}
+
+void
+srig_defer(const struct srig_message *m)
+{
+	struct pollfd p = { deferring.fd, POLLIN, 0 };
+	char octet;
+
+	/* it is used again, unless send has closed it meanwhile */
+	if (deferring.fd >= 0 && poll(&p, 1, 5000) == 1 && recv(deferring.fd, &octet, 1, MSG_PEEK) == 0)
+		channel_close(&deferring);
+	if (deferring.fd < 0)
+		deferring = expect_session("far.example");
+	remote_answer(&deferring, expect_transaction(&deferring, m, 1, "someone@far.example"), RM_TEMPORARY,
+	    RM_OF_RECIPIENT, false, "451 not now");
 }
 
 /* ---- reports ---- */

@@ -10,12 +10,14 @@
 #include "wire/queue_send.h"
 #include "wire/send_local.h"
 #include "wire/send_lspawn.h"
+#include "wire/send_remote.h"
+#include "wire/send_remote_door.h"
 
 #include <sys/types.h>
 
 extern struct control_dir srig_dir;
 extern pid_t srig_child;
-extern struct channel srig_queue, srig_bounces, srig_lspawn;
+extern struct channel srig_queue, srig_bounces, srig_lspawn, srig_remote;
 extern unsigned srig_fail_at; /* the n-th allocation of the process fails; 0: none */
 
 int srig_set_up(void **state);
@@ -48,6 +50,17 @@ void expect_silence(struct channel *c, unsigned ms);
 struct channel expect_spawn(uint32_t uid); /* local's end of its channel */
 uint32_t expect_delivery(struct channel *local, const struct srig_message *m, const char *recipient);
 void deliver_answer(struct channel *local, uint32_t ref, enum sd_outcome outcome, const char *text);
+
+/* Deliveries to other hosts. A session's end, after its RM_PEER, which must be for that domain. */
+struct channel expect_session(const char *domain);
+/* The next transaction: of m, with n recipients of whom that is the first; its ref. Null m: of any message, any recipients. */
+uint32_t expect_transaction(struct channel *session, const struct srig_message *m, unsigned n, const char *first);
+/* RM_DONE; the text is the peer's own. */
+void remote_answer(struct channel *session, uint32_t ref, enum rm_outcome outcome, enum rm_scope scope, bool closing,
+    const char *text);
+void remote_result(
+    struct channel *session, uint32_t ref, uint32_t recipient, enum rm_outcome outcome, const char *text);
+void srig_defer(const struct srig_message *m); /* its only recipient, at far.example: 4.4.4 not now */
 
 /* A report, from PQ_OPEN to PQ_COMMIT; its text until the next call. */
 const char *expect_report(const char *to, uint32_t flags, uint32_t *ref);
