@@ -160,6 +160,15 @@ on_done(struct connection *c, struct transaction **link, const struct rm_done *d
 	return OK;
 }
 
+static enum result
+on_wish(struct connection *c, struct wire_message *m, struct why *why)
+{
+	struct access a = hop_access(c->to);
+
+	a.conn = c->conn.text;
+	return credentials_answer(&c->credentials, &a, &c->port, m, why);
+}
+
 enum result
 connection_answered(struct port *p, struct wire_message *m, struct why *why)
 {
@@ -170,5 +179,7 @@ connection_answered(struct port *p, struct wire_message *m, struct why *why)
 		return on_result(*link, m->body, m->tail, why);
 	if (m->type == RM_DONE && *link != NULL)
 		return on_done(c, link, m->body, m->tail, why);
+	if (m->type == RM_WANT_SIGNER || m->type == RM_AUTH)
+		return on_wish(c, m, why);
 	return why_set(why, MALFORMED, "remote said what it was not asked");
 }

@@ -3,6 +3,7 @@
  * Never lets one of them take the room of all, never asks a dead host once for each message. */
 #include "send/hops.h"
 
+#include "base/secret.h"
 #include "net/peer_order.h"
 #include "sys/clock.h"
 #include "sys/log.h"
@@ -13,6 +14,7 @@
 #define N_CHAINS 1024
 #define HOP_REF UINT32_C(0x80000000) /* in the ref of a QS_FETCH: those of lines have it not */
 #define KEY_MAX 8192
+#define CERTIFICATE_FIELD 6         /* of RM_PEER */
 #define FLOW_LEAST 2                /* transactions that a sender may always have in line */
 #define SHARE_LEAST 8               /* that a next hop may always have in hand */
 #define ASK_AT_ONCE 64              /* messages asked for at a time */
@@ -50,10 +52,18 @@ hop_tail(const struct next_hop *h)
 	return bytes_of(h->key + sizeof(struct rm_peer), h->tail_len);
 }
 
-struct bytes
-hop_credentials(const struct next_hop *h)
+struct access
+hop_access(const struct next_hop *h)
 {
-	return bytes_skip(bytes_of(h->key, h->key_len), sizeof(struct rm_peer) + h->tail_len);
+	struct bytes rest = bytes_skip(bytes_of(h->key, h->key_len), sizeof(struct rm_peer) + h->tail_len);
+	struct access a = { .plain = hop_peer(h)->auth_plain != 0 };
+	struct bytes tail[RM_PEER_FIELDS];
+
+	if (wire_take_all(hop_tail(h), tail, RM_PEER_FIELDS))
+		a.certificate = tail[CERTIFICATE_FIELD];
+	(void)wire_take(&rest, &a.user);
+	(void)wire_take(&rest, &a.password);
+	return a;
 }
 
 struct bytes
@@ -78,6 +88,7 @@ free_hop(struct next_hop *h)
 	*link = h->chain;
 	flows_free(&h->flows);
 	free(h->verdict);
+	secret_wipe(h->key, h->key_len); /* it has the password */
 	free(h->key);
 	free(h);
 }
@@ -409,7 +420,10 @@ hop_find(struct send *s, const struct message *m, struct bytes domain, struct ne
 		return r == MALFORMED ? LINES_NOWHERE : LINES_UNKNOWN;
 	hash = hash_of(buf_bytes(&key));
 	h = find(buf_bytes(&key), hash);
-	if (h == NULL && (h = make(s, buf_bytes(&key), hash, tail_len)) == NULL)
+	if (h == NULL)
+		h = make(s, buf_bytes(&key), hash, tail_len);
+	secret_wipe(room, key.len);
+	if (h == NULL)
 		return LINES_NO_MEMORY;
 	recall(h);
 	if (m->urgent)

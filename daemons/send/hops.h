@@ -1,6 +1,7 @@
 /* Inside the remote side of `send`: next hops, what waits for each, and the connections to them. */
 #pragma once
 
+#include "send/credentials.h"
 #include "send/parking.h"
 #include "send/send.h"
 #include "wire/send_remote.h"
@@ -74,7 +75,8 @@ struct next_hop {
 
 const struct rm_peer *hop_peer(const struct next_hop *h);
 struct bytes hop_tail(const struct next_hop *h);
-struct bytes hop_credentials(const struct next_hop *h); /* as fields: name, password */
+/* What its connections may have of what only this process has; all but `conn`. */
+struct access hop_access(const struct next_hop *h);
 struct bytes hop_name(const struct next_hop *h);
 uint64_t hop_not_before_s(const struct next_hop *h); /* it is left alone until then; 0: not */
 void hop_is_due(struct next_hop *h);                 /* something changed: it is looked at before the loop waits */
@@ -122,7 +124,8 @@ struct connection {
 	struct timer timer; /* idle, or stalled */
 	struct id conn;
 	struct transaction *first, *last; /* given, in their order */
-	unsigned n_given, n_signers;
+	unsigned n_given;
+	struct credentials credentials;
 	uint32_t last_ref, n_served;
 	uint64_t since_ms; /* the first of them is at work */
 	bool idles;

@@ -3,6 +3,7 @@
  * Never goes on without a neighbour: warden starts all of them anew, and the disk knows what waits. */
 #include "send/send.h"
 
+#include "send/credentials.h"
 #include "sys/log.h"
 #include "wire/send_remote_door.h"
 
@@ -312,7 +313,8 @@ open_all(struct send *s, struct why *why)
 	    (r = port_open(&s->queue, &s->loop, queue, &queue_events, NEIGHBOUR_LINE, why)) != OK ||
 	    (r = port_open(&s->bounces, &s->loop, bounces, &bounces_events, NEIGHBOUR_LINE, why)) != OK ||
 	    (r = port_open(&s->lspawn, &s->loop, lspawn, &lspawn_events, LOCALS_MAX, why)) != OK ||
-	    (r = port_open(&s->remote, &s->loop, remote, &remote_events, s->max_remote, why)) != OK)
+	    (r = port_open(&s->remote, &s->loop, remote, &remote_events, s->max_remote, why)) != OK ||
+	    (r = credentials_open(&s->loop, SEND_KEYLOAD_FD, why)) != OK)
 		return r;
 	s->loop.idle = idle;
 	s->loop.waiting_mask = &waiting_mask;

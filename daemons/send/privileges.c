@@ -18,7 +18,7 @@ const struct privileges send_privileges = {
 		{ SEND_REMOTE_FD, "remote", FD_CHANNEL, 0, false },
 		{ SEND_KEYLOAD_FD, "keyload", FD_CHANNEL, 0, false },
 	},
-	.holds = HOLDS_EVENTS | HOLDS_CHANNELS | HOLDS_MESSAGES | HOLDS_WRITERS,
+	.holds = HOLDS_EVENTS | HOLDS_CHANNELS | HOLDS_MESSAGES | HOLDS_WRITERS | HOLDS_CONNECTION,
 	.syscalls = MAY_COMPUTE | MAY_WAIT | MAY_TALK | MAY_PAIR | MAY_READ_AT,
 	.limits = { { RLIMIT_NOFILE, 8192 }, { RLIMIT_NPROC, 0 } },
 };

@@ -6,6 +6,7 @@
 #include "failing.h"
 #include "send/send.h"
 #include "sys/clock.h"
+#include "wire/policy_keyload.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -22,6 +23,7 @@
 struct control_dir srig_dir;
 pid_t srig_child;
 struct channel srig_queue, srig_bounces, srig_lspawn, srig_remote;
+static struct channel keyload;
 unsigned srig_fail_at;
 static struct channel deferring; /* the session of srig_defer */
 static struct wire_buffer buffer;
@@ -30,7 +32,7 @@ static uint64_t last_id;
 static const struct timeval patience = { 5, 0 };
 
 static void
-run_send(const int fds[4])
+run_send(const int fds[5])
 {
 	static struct send self;
 	struct control control;
@@ -42,9 +44,9 @@ run_send(const int fds[4])
 		(void)fprintf(stderr, "%s\n", why.text);
 		_exit(1);
 	}
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < 5; i++)
 		(void)dup2(fds[i], 100 + i);
-	(void)dup2(control.fd, 104);
+	(void)dup2(control.fd, 105);
 	if (getenv("SEND_TEST_LOG") == NULL)
 		(void)dup2(null, 2);
 	(void)close_range(3, 99, 0);
@@ -52,7 +54,8 @@ run_send(const int fds[4])
 	(void)dup2(101, SEND_BOUNCES_FD);
 	(void)dup2(102, SEND_LSPAWN_FD);
 	(void)dup2(103, SEND_REMOTE_FD);
-	(void)close_range(100, 103, 0);
+	(void)dup2(104, SEND_KEYLOAD_FD);
+	(void)close_range(100, 104, 0);
 	self.in_hand_max = send_in_hand_max();
 	fail_allocation(srig_fail_at);
 	r = send_run(&self, &control, &why);
@@ -74,7 +77,7 @@ open_end(struct channel *mine, const struct wire_protocol *protocol, enum wire_s
 void
 srig_start(void)
 {
-	int fds[4];
+	int fds[5];
 	struct rlimit files;
 
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
@@ -84,6 +87,7 @@ srig_start(void)
 	fds[1] = open_end(&srig_bounces, &policy_queue_protocol, PQ_QUEUE);
 	fds[2] = open_end(&srig_lspawn, &send_lspawn_protocol, SL_LSPAWN);
 	fds[3] = open_end(&srig_remote, &send_remote_door_protocol, RD_REMOTE);
+	fds[4] = open_end(&keyload, &policy_keyload_protocol, PK_KEYLOAD);
 	srig_child = fork();
 	assert_true(srig_child >= 0);
 	if (srig_child == 0) {
@@ -91,9 +95,10 @@ srig_start(void)
 		channel_close(&srig_bounces);
 		channel_close(&srig_lspawn);
 		channel_close(&srig_remote);
+		channel_close(&keyload);
 		run_send(fds);
 	}
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < 5; i++)
 		(void)close(fds[i]);
 }
 
@@ -123,6 +128,7 @@ srig_tear_down(void **state)
 	channel_close(&srig_lspawn);
 	channel_close(&srig_remote);
 	channel_close(&deferring);
+	channel_close(&keyload);
 	(void)kill(srig_child, SIGKILL);
 	(void)waitpid(srig_child, &status, 0);
 	dir_remove(&srig_dir);
