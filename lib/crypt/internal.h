@@ -42,6 +42,9 @@ enum result target_settle(struct tls_session *s, struct why *why);
 /* reasons.c: the failure that OpenSSL has queued, in words. */
 enum result failure_why(const struct tls_session *s, int ssl_error, struct why *why);
 
+/* variables.c: those of one certificate; whose: "SERVER_" or "CLIENT_". */
+void certificate_variables(struct buf *out, const char *whose, const X509 *c);
+
 static inline struct tls_session *
 session_of(const SSL *ssl)
 {

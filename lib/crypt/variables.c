@@ -158,8 +158,8 @@ put_algorithms(struct buf *out, const char *whose, const X509 *c)
 		put_text(out, whose, "A_KEY", OBJ_nid2ln(EVP_PKEY_get_base_id(key)));
 }
 
-static void
-put_certificate(struct buf *out, const char *whose, const X509 *c)
+void
+certificate_variables(struct buf *out, const char *whose, const X509 *c)
 {
 	const ASN1_INTEGER *serial = X509_get0_serialNumber(c);
 	BIO *text = BIO_new(BIO_s_mem());
@@ -195,7 +195,7 @@ put_peer(struct buf *out, const char *whose, const SSL *ssl)
 	put_text(out, whose, "VERIFY", verified == X509_V_OK ? "SUCCESS" : text);
 	if (verified != X509_V_OK)
 		return;
-	put_certificate(out, whose, peer);
+	certificate_variables(out, whose, peer);
 	for (int i = 0; i < sk_X509_num(chain); i++) {
 		(void)BIO_snprintf(text, sizeof text, "CERT_CHAIN_%d", i);
 		put_pem(out, whose, text, sk_X509_value(chain, i));
@@ -223,6 +223,6 @@ tls_variables(const struct tls_session *s, struct buf *out)
 	put_text(out, "", "VERSION_LIBRARY", OpenSSL_version(OPENSSL_VERSION));
 	put_text(out, "", "TLS_SNI", sni);
 	if (own != NULL)
-		put_certificate(out, is_server ? "SERVER_" : "CLIENT_", own);
+		certificate_variables(out, is_server ? "SERVER_" : "CLIENT_", own);
 	put_peer(out, is_server ? "CLIENT_" : "SERVER_", s->ssl);
 }

@@ -213,9 +213,8 @@ dial(const struct address *from, const struct address *to)
 	return -1;
 }
 
-/* "PORT , PORT : USERID : SYSTEM : USER" */
-static struct bytes
-user_in(struct bytes line)
+struct bytes
+ident_user(struct bytes line)
 {
 	struct bytes part;
 	bool is_user = false;
@@ -248,7 +247,7 @@ ask_ident(const struct question *q, struct buf *answer)
 	while (line.len < sizeof room && bytes_find(buf_bytes(&line), '\n') == line.len &&
 	    (n = read(fd, room + line.len, sizeof room - line.len)) > 0)
 		line.len += (size_t)n;
-	buf_add(answer, bytes_first(user_in(buf_bytes(&line)), LOOKUP_NAME_MAX));
+	buf_add(answer, bytes_first(ident_user(buf_bytes(&line)), LOOKUP_NAME_MAX));
 }
 
 void

@@ -29,3 +29,6 @@ void lookup_addresses(
 /* What the peer's IDENT server (RFC 1413) says of a connection; "" if nothing. */
 void lookup_ident(
     const struct lookup *l, const struct address *local, const struct address *remote, char user[LOOKUP_NAME_MAX + 1]);
+
+/* The user in an answer of an IDENT server, "PORT , PORT : USERID : SYSTEM : USER" (RFC 1413 6); empty if it names none. */
+struct bytes ident_user(struct bytes line);
