@@ -21,14 +21,18 @@ def free_port():
         return s.getsockname()[1]
 
 
-def wait_for(condition, seconds=10.0, what="it"):
-    end = time.monotonic() + seconds
+def wait_for(condition, seconds=20.0, what="it"):
+    """Until it is true, and returns that. A condition that fails (a connection that is refused, an answer that is another one) is not true yet."""
+    end, failure = time.monotonic() + seconds, None
     while time.monotonic() < end:
-        value = condition()
+        try:
+            value = condition()
+        except (OSError, EOFError, AssertionError, IndexError, KeyError, ValueError) as e:
+            value, failure = None, e
         if value:
             return value
         time.sleep(0.02)
-    raise AssertionError(f"{what} did not happen in {seconds} s")
+    raise AssertionError(f"{what} did not happen in {seconds} s" + (f": {failure!r}" if failure else "")) from failure
 
 
 class Instance:

@@ -2,6 +2,7 @@
 import array
 import hashlib
 import os
+import random
 import re
 import shutil
 import signal
@@ -342,7 +343,7 @@ def test_a_handshake_is_signed(keyload, certificates, scheme, text):
 
 
 @pytest.mark.parametrize("name,text", [
-    ("random", os.urandom(130)), ("digest", os.urandom(32)), ("nothing", b""), ("client's", GOOD.replace(b"server", b"client")),
+    ("random", random.Random(1).randbytes(130)), ("digest", random.Random(2).randbytes(32)), ("nothing", b""), ("client's", GOOD.replace(b"server", b"client")),
     ("DKIM", b"from:a@b\r\nsubject:x\r\ndkim-signature:v=1; a=rsa-sha256; d=example.test; s=x; h=from; bh=; b="),
     ("certificate", b"\x30\x82\x01\xf0\xa0\x03\x02\x01\x02\x02\x14" + b"x" * 485), ("longer", GOOD + b"x"),
     ("digest info", bytes.fromhex("3031300d060960864801650304020105000420") + b"h" * 32),
