@@ -455,6 +455,7 @@ static const struct {
 	[KIND_DOMAINIPS] = { decode_domain_ip, false },
 	[KIND_DOMAINCERTS] = { decode_domain_certificate, false },
 	[KIND_TLSDESTINATIONS] = { decode_tls_destination, false },
+	[KIND_DANE] = { decode_dane, true },
 };
 
 static void

@@ -56,6 +56,7 @@ void decode_sender_route(struct decoder *d, struct bytes line);
 void decode_domain_ip(struct decoder *d, struct bytes line);
 void decode_domain_certificate(struct decoder *d, struct bytes line);
 void decode_tls_destination(struct decoder *d, struct bytes line);
+void decode_dane(struct decoder *d, struct bytes line);
 
 /* users_source.c: the records of users. */
 enum result users_add_system(struct control_source *s, struct why *why);

@@ -227,3 +227,16 @@ decode_tls_destination(struct decoder *d, struct bytes line)
 	name = host.len > 0 && host.at[0] == '.' ? bytes_skip(host, 1) : host;
 	put(d, decoder_ascii_key(d, key, name, room), key, mode, &v);
 }
+
+void
+decode_dane(struct decoder *d, struct bytes line)
+{
+	static const char *const words[] = { "off", "first", "after" };
+
+	for (size_t i = 0; i < nitems(words); i++)
+		if (bytes_equal(line, bytes_of_string(words[i]))) {
+			buf_add(d->value, line);
+			return;
+		}
+	decoder_expected(d, "off, first or after");
+}

@@ -32,6 +32,7 @@ enum control_kind {
 	KIND_DOMAINIPS,
 	KIND_DOMAINCERTS,
 	KIND_TLSDESTINATIONS,
+	KIND_DANE, /* off, first or after */
 	N_CONTROL_KINDS
 };
 

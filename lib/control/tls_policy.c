@@ -95,3 +95,19 @@ tls_policy_find(const struct control *c, struct bytes host, struct bytes sender_
 		r = look(c, '\0', bytes_of_string(for_all[i]), sender_domain, p);
 	return r == ABSENT ? OK : r;
 }
+
+bool
+tls_policy_next(struct bytes *table, struct tls_policy *p)
+{
+	size_t key_len, data_len;
+	struct bytes data;
+
+	if (table->len < 8)
+		return false;
+	key_len = le32_get(table->at);
+	data_len = le32_get(table->at + 4);
+	data = bytes_first(bytes_skip(*table, 8 + key_len), data_len);
+	*table = bytes_skip(*table, 8 + key_len + data_len);
+	memset(p, 0, sizeof *p);
+	return take(data, p) == OK;
+}

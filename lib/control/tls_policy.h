@@ -34,3 +34,6 @@ struct tls_policy {
  * sender's domain goes before one with none. OK; BROKEN: the table can't be read, and nothing may be concluded. */
 enum result tls_policy_find(
     const struct control *c, struct bytes host, struct bytes sender_domain, struct tls_policy *p);
+
+/* The next policy of a source's table (control/source.h), for who looks at all lines. */
+bool tls_policy_next(struct bytes *table, struct tls_policy *p);

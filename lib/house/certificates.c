@@ -191,11 +191,16 @@ static void
 file(struct gatherer *g, struct bytes name, struct bytes from)
 {
 	int fd = open_file(from, "");
+	struct log_line l;
 
 	if (fd >= 0)
 		hand_over(g, WK_FILE, NULL, name, &fd);
-	else
-		log_simple(SEVERITY_ERROR, "file-unreadable", "file", "a CA or CRL file can't be opened");
+	else {
+		log_begin(&l, SEVERITY_ERROR, "file-unreadable");
+		log_bytes(&l, "file", from);
+		log_text(&l, "why", "this file of CAs or CRLs can't be opened");
+		log_end(&l);
+	}
 	fd_close(&fd);
 }
 
@@ -227,13 +232,17 @@ gather(struct gatherer *g, const struct place *p)
 
 /* ---- of a client ---- */
 
-/* Where distributions keep the store as one file. */
+/* The file that is named; where it is the default, those of other distributions will do, too. */
 static void
-system_cas(struct gatherer *g)
+system_ca(struct gatherer *g, struct bytes named)
 {
 	static const char *const files[] = { "/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
 		"/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem" };
 
+	if (!bytes_equal(named, bytes_of_string(files[0]))) {
+		file(g, BYTES(PT_SYSTEM_CA), named);
+		return;
+	}
 	for (size_t i = 0; i < nitems(files); i++)
 		if (access(files[i], R_OK) == 0) {
 			file(g, BYTES(PT_SYSTEM_CA), bytes_of_string(files[i]));
@@ -272,8 +281,8 @@ gather_for_client(struct gatherer *g, const struct certificates_named *named)
 {
 	struct bytes rest, one, key, passphrase;
 
-	if (named->system_cas)
-		system_cas(g);
+	if (named->system_ca.len > 0)
+		system_ca(g, named->system_ca);
 	for (rest = named->cas; wire_take(&rest, &one);)
 		if (is_new(g, 'f', one)) {
 			if (one.len > 0 && one.at[one.len - 1] == '/')

@@ -8,8 +8,8 @@
  * rules: 32 bits each for the lengths of key and data, then these. */
 struct certificates_named {
 	struct bytes variables, rules;
-	bool system_cas;    /* the host's own store is wanted, under the name PT_SYSTEM_CA */
-	struct bytes cas;   /* fields: CA files, or directories with a final / */
+	struct bytes system_ca; /* the host's own store, under the name PT_SYSTEM_CA; empty: it is not wanted */
+	struct bytes cas;       /* fields: CA files, or directories with a final / */
 	struct bytes pairs; /* three fields each: certificate file, key file ("": the same), passphrase ("": none) */
 };
 

@@ -8,6 +8,7 @@
 #include "sys/fd.h"
 #include "sys/log.h"
 #include "house/certificates.h"
+#include "house/client_certificates.h"
 #include "wire/channel.h"
 
 #include <errno.h>
@@ -367,16 +368,17 @@ give_certificates(struct start *s, struct why *why)
 {
 	struct certificates_named named = { .variables = buf_bytes(&s->source->items[ITEM_VARIABLES].value),
 		.rules = buf_bytes(&s->source->items[ITEM_RULES].table) };
-	enum result r;
+	struct client_certificates client = { .cas.failed = true };
+	enum result r = OK;
 	size_t m;
 	int fd;
 
-	named.system_cas = member_index(s->g, "remote", &m);
-	if (!member_index(s->g, "tls", &m))
-		return OK;
-	if ((r = certificates_gather(s->in, &named, &fd, why)) != OK)
-		return r;
-	return give(s, m, "certificates", fd, 0, true, why);
+	if (member_index(s->g, "remote", &m))
+		r = client_certificates_name(&client, s->source, &named, why);
+	if (r == OK && member_index(s->g, "tls", &m) && (r = certificates_gather(s->in, &named, &fd, why)) == OK)
+		r = give(s, m, "certificates", fd, 0, true, why);
+	client_certificates_forget(&client);
+	return r;
 }
 
 static enum result

@@ -34,6 +34,7 @@ KIND = {
     "DOMAINIPS": "addresses by sender, one a line",
     "DOMAINCERTS": "certificates by sender, one a line",
     "TLSDESTINATIONS": "TLS policies, one a line",
+    "DANE": "a word",
 }
 ITEM = re.compile(r'^ITEM\((\w+), "([^"]*)", KIND_(\w+), (\d+), (\d+), (NULL|"[^"]*"), ([A-Z_ |]+), "([^"]*)"\)$')
 GROUP = re.compile(r"^/\* ([^*]+) \*/$")

@@ -306,6 +306,17 @@ lines_that_are_no_policies(void **state)
 		refused("tlsdestinations", lines[i], "tlsdestinations:1: ");
 }
 
+static void
+words_of_dane(void **state)
+{
+	(void)state;
+	open_with("dane", "after\n");
+	assert_true(bytes_equal(control_text(&control, ITEM_DANE), BYTES("after")));
+	dir_close(&control);
+	refused("dane", "sometimes", "off, first or after");
+	refused("dane", "First", "off, first or after");
+}
+
 int
 main(void)
 {
@@ -319,6 +330,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(values, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(senders, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(lines_that_are_no_policies, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(words_of_dane, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
