@@ -26,7 +26,7 @@ struct client {
 struct resolve {
 	struct loop loop;
 	struct resolver *resolver;
-	struct source answers, doors[2];
+	struct source answers, doors[3];
 	struct client clients[CLIENTS_MAX];
 };
 
@@ -178,7 +178,7 @@ answers_ready(struct loop *loop, struct source *s, uint32_t events)
 static enum result
 open_all(struct resolve *s, const struct control *control, struct why *why)
 {
-	static const int doors[] = { RESOLVE_POLICY_DOOR_FD, RESOLVE_REMOTE_DOOR_FD };
+	static const int doors[] = { RESOLVE_POLICY_DOOR_FD, RESOLVE_REMOTE_DOOR_FD, RESOLVE_ADMIN_DOOR_FD };
 	enum result r;
 
 	if ((r = loop_open(&s->loop, why)) != OK || (r = resolver_open(&s->resolver, control, why)) != OK)

@@ -15,6 +15,7 @@ const struct privileges resolve_privileges = {
 		{ CONTROL_FD, "control", FD_CONTROL, 0, false },
 		{ RESOLVE_POLICY_DOOR_FD, "policy-door", FD_DOOR, 0, false },
 		{ RESOLVE_REMOTE_DOOR_FD, "remote-door", FD_DOOR, 0, false },
+		{ RESOLVE_ADMIN_DOOR_FD, "admin-door", FD_DOOR, 0, false },
 	},
 	.holds = HOLDS_EVENTS | HOLDS_CHANNELS | HOLDS_CONNECTION,
 	.syscalls = MAY_COMPUTE | MAY_WAIT | MAY_TALK | MAY_READ_AT | MAY_DATAGRAM_INET | MAY_THREAD |

@@ -28,7 +28,7 @@ take_text(struct bytes *rest)
 }
 
 static enum result
-take_route(struct bytes data, struct route *r)
+take_route(struct bytes data, struct mail_route *r)
 {
 	struct bytes rest = bytes_skip(data, ROUTE_HEAD);
 
@@ -57,7 +57,7 @@ by_suffix(const struct control *c, struct bytes domain, const char *last,
 
 struct one_item {
 	enum control_item item;
-	struct bytes found;
+	struct bytes found, key;
 };
 
 static enum result
@@ -65,6 +65,7 @@ look_in_item(const struct control *c, struct bytes key, void *context)
 {
 	struct one_item *one = context;
 
+	one->key = key;
 	return control_find(c, one->item, key, &one->found);
 }
 
@@ -72,40 +73,44 @@ look_in_item(const struct control *c, struct bytes key, void *context)
 static enum result
 look_in_routes(const struct control *c, struct bytes key, void *context)
 {
-	struct route *route = context;
+	struct mail_route *route = context;
 	struct bytes data;
 	enum result r = control_find(c, ITEM_QMTPROUTES, key, &data);
 
+	route->key = key;
 	route->qmtp = r == OK;
+	route->table = route->qmtp ? "qmtproutes" : "smtproutes";
 	if (r == ABSENT)
 		r = control_find(c, ITEM_SMTPROUTES, key, &data);
 	return r == OK ? take_route(data, route) : r;
 }
 
 static enum result
-find_by_sender(const struct control *c, struct bytes sender, struct route *route)
+find_by_sender(const struct control *c, struct bytes sender, struct mail_route *route)
 {
 	struct bytes domain = domain_of(sender);
-	struct one_item one = { ITEM_AUTHSENDERS, BYTES_NONE };
+	struct one_item one = { ITEM_AUTHSENDERS, BYTES_NONE, BYTES_NONE };
 	enum result r = ABSENT;
 
 	if (sender.len > 0) {
-		r = control_find(c, one.item, sender, &one.found);
+		r = look_in_item(c, sender, &one);
 		if (r == ABSENT && domain.len > 0)
-			r = control_find(c, one.item, bytes_skip(sender, sender.len - domain.len - 1), &one.found);
+			r = look_in_item(c, bytes_skip(sender, sender.len - domain.len - 1), &one);
 	}
 	for (size_t i = 1; r == ABSENT && i < domain.len; i++)
 		if (domain.at[i] == '.')
-			r = control_find(c, one.item, bytes_skip(domain, i), &one.found);
+			r = look_in_item(c, bytes_skip(domain, i), &one);
 	if (r == ABSENT)
-		r = control_find(c, one.item, BYTES(""), &one.found);
+		r = look_in_item(c, BYTES(""), &one);
+	route->table = "authsenders";
+	route->key = one.key;
 	if (r == OK && (r = take_route(one.found, route)) == OK && route->relay.len == 0)
 		return ABSENT; /* a line without a relay decides nothing */
 	return r;
 }
 
 enum result
-route_find(const struct control *c, struct bytes sender, struct bytes domain, struct route *route)
+route_find(const struct control *c, struct bytes sender, struct bytes domain, struct mail_route *route)
 {
 	enum result r;
 
@@ -124,7 +129,7 @@ route_find(const struct control *c, struct bytes sender, struct bytes domain, st
 enum result
 route_local_side(const struct control *c, struct bytes sender, struct local_side *l)
 {
-	struct one_item one = { ITEM_DOMAINIPS, BYTES_NONE };
+	struct one_item one = { ITEM_DOMAINIPS, BYTES_NONE, BYTES_NONE };
 	enum result r = by_suffix(c, domain_of(sender), "*", look_in_item, &one);
 
 	l->address = r == OK ? take_text(&one.found) : BYTES_NONE;
@@ -135,7 +140,7 @@ route_local_side(const struct control *c, struct bytes sender, struct local_side
 enum result
 route_certificate(const struct control *c, struct bytes sender, struct bytes *certificate)
 {
-	struct one_item one = { ITEM_DOMAINCERTS, BYTES_NONE };
+	struct one_item one = { ITEM_DOMAINCERTS, BYTES_NONE, BYTES_NONE };
 	enum result r = by_suffix(c, domain_of(sender), "*", look_in_item, &one);
 
 	*certificate = r == OK ? one.found : BYTES_NONE;

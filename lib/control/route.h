@@ -1,22 +1,24 @@
 /* Where mail for other hosts goes: authsenders, qmtproutes, smtproutes, domainips, domaincerts. What is found shows the
- * configuration. */
+ * configuration, `key` perhaps the caller's octets. */
 #pragma once
 
 #include "control/control.h"
 
-struct route {
+struct mail_route {
 	struct bytes relay;          /* a name or an address without brackets; empty: the domain's MX hosts */
 	uint16_t port;               /* 0: that of the protocol */
 	struct bytes user, password; /* empty: none */
 	bool without_tls;            /* they may be said without TLS */
 	bool qmtp;
+	const char *table; /* that has the line, and the line's key: for explanations; null: there is none */
+	struct bytes key;
 };
 
 /* sender: the reverse-path without brackets, empty for reports; domain: the recipient's, lower case, as A-labels. In this
  * order: authsenders by the whole address, its @domain, each .suffix, nothing; for reports `!@` of qmtproutes and
  * smtproutes; for the domain, each .suffix and nothing: qmtproutes, then smtproutes. OK, also if there is none (relay
  * empty); BROKEN: a table can't be read. */
-enum result route_find(const struct control *c, struct bytes sender, struct bytes domain, struct route *r);
+enum result route_find(const struct control *c, struct bytes sender, struct bytes domain, struct mail_route *r);
 
 struct local_side {
 	struct bytes address; /* as text; empty: any */

@@ -71,6 +71,7 @@ from_records(const struct hosts_wish *w, const struct answer *a, struct hosts *h
 
 	mx_order(&list, a->records, w->own_names, random_number);
 	h->by_mx = true;
+	h->is_me = list.is_me;
 	if (list.is_null || list.n == 0)
 		return no_host_of(w, &list, h, why);
 	for (unsigned i = 0; i < list.n; i++) {

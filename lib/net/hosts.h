@@ -30,6 +30,7 @@ struct host {
 
 struct hosts {
 	unsigned n;
+	bool is_me;        /* this host is one of the MX hosts; it and those that are no better are left out */
 	bool by_mx;        /* by MX records; else the one is the relay, the literal or the destination itself */
 	uint8_t status[2]; /* RFC 3463, of a failure: subject and detail */
 	struct host list[MX_MAX];

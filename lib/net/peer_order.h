@@ -13,7 +13,7 @@
 struct peer_order {
 	struct rm_peer peer; /* all but `conn` */
 	struct bytes destination, helo, ca, ciphers, certificate;
-	struct route route;
+	struct mail_route route;
 	struct local_side side;
 	struct tls_policy policy;
 	struct bytes policy_host; /* whose policy it is: the relay, or the destination */

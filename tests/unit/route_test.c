@@ -55,7 +55,7 @@ static const char *
 shown(const char *sender, const char *domain)
 {
 	static char text[300];
-	struct route r;
+	struct mail_route r;
 
 	assert_int_equal(route_find(&control, bytes_of_string(sender), bytes_of_string(domain), &r), OK);
 	(void)snprintf(text, sizeof text, "%s%s%.*s %u %.*s %.*s", r.qmtp ? "q" : "", r.without_tls ? "!" : "",

@@ -2,6 +2,7 @@
  * Trusts the administrator who runs it; of what it reads, what each file says.
  * Never changes anything that its word does not say. */
 #include "postern/check.h"
+#include "postern/explain.h"
 #include "postern/import.h"
 #include "postern/plan.h"
 #include "postern/queue.h"
@@ -16,6 +17,7 @@ static const struct {
 	const char *meaning;
 } words[] = {
 	{ "check", check_main, "what a start would say of the control directories" },
+	{ "explain", explain_main, "where mail for an address would go, under which policies, and why" },
 	{ "import", import_main, "splits qmail's directory into control directories" },
 	{ "plan", plan_main, "what each process may do; with --live, compared with those that run" },
 	{ "recipients", recipients_main, "makes a table of those who get mail" },

@@ -4,15 +4,13 @@
 #include "postern/queue.h"
 
 #include "config.h"
+#include "postern/door.h"
 #include "postern/queue_print.h"
+#include "sys/fd.h"
 #include "wire/door.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #define ROWS_AHEAD 256
 
@@ -38,21 +36,13 @@ usage(void)
 static enum result
 connect_to_queue(const char *run, struct channel *c, struct why *why)
 {
-	struct sockaddr_un un = { .sun_family = AF_UNIX };
-	int n = snprintf(un.sun_path, sizeof un.sun_path, "%s/queue.admin", run);
 	enum result r;
 	int door;
 
-	if (n < 0 || (size_t)n >= sizeof un.sun_path)
-		return why_set(why, MALFORMED, "%s is too long", run);
-	door = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (door < 0 || connect(door, (const struct sockaddr *)&un, sizeof un) != 0)
-		r = why_errno(why, errno == ECONNREFUSED || errno == ENOENT ? AGAIN : result_of_errno(errno),
-		    "%s (is the service `send` up?)", un.sun_path);
-	else
-		r = door_open(door, &queue_control_protocol, true, c, why);
-	if (door >= 0)
-		(void)close(door);
+	if ((r = admin_door(run, "queue.admin", "send", &door, why)) != OK)
+		return r;
+	r = door_open(door, &queue_control_protocol, true, c, why);
+	fd_close(&door);
 	return r;
 }
 

@@ -1,0 +1,98 @@
+"""postern explain: where mail would go, under which policies, by live DNS; the same that remote does."""
+import contextlib
+import subprocess
+
+import pytest
+
+from instance import BIN, Instance, wait_for
+from net import Names, Network
+
+HASH = "ab" * 32
+ZONES = {
+    "good.pn": {"signed": True, "records": [
+        "@ MX 20 mx2", "@ MX 10 mx1", "mx1 A 10.53.0.1", "mx2 A 10.53.0.2", "mx2 AAAA fd53::1", f"_25._tcp.mx1 TLSA 3 1 1 {HASH}", f"_25._tcp.mx2 TLSA 1 0 1 {HASH}",
+        "none MX 0 .", "self MX 10 mx.example.test.", "behind MX 5 mx1", "behind MX 10 mx.example.test.", "local A 127.0.0.1", "plain A 10.53.0.3", "relay A 10.53.0.9",
+        f"_26._tcp.relay TLSA 3 0 2 {HASH}{HASH}", "empty TXT x", "alias CNAME mx1", "byalias MX 5 alias"]},
+    "plain.pn": {"records": ["@ MX 10 mx1.good.pn.", "far MX 10 mx.broken.pn."]},
+    "broken.pn": {"signed": True, "ds": "wrong", "records": ["@ MX 10 mx1.good.pn."]},
+}
+CONTROL = {
+    "send/smtproutes": ["routed.test:relay.good.pn;26|joe|geheim", "free.test:", "gone.test:nothing.good.pn", "qmtp.example:x.test"],
+    "send/qmtproutes": ["qmtp.test:relay.good.pn"],
+    "send/authsenders": ["@vip.test:!10.53.0.9|u|p"],
+    "send/domainips": ["vip.test:10.53.0.77|mail.vip.test"],
+    "send/domaincerts": ["vip.test:/etc/vip.pem|/etc/vip.key"],
+    "send/tlsdestinations": ["~plain.pn:/etc/ca.pem", "!plain.good.pn:", "=self.pn:", "-:"],
+}
+
+
+@pytest.fixture(scope="module")
+def explain():
+    with contextlib.ExitStack() as stack:
+        network = Network()
+        stack.callback(network.close)
+        names = Names(network, ZONES)
+        stack.callback(names.close)
+        mx = stack.enter_context(Instance({**CONTROL, "resolve/trustanchor": names.anchor}, services=["resolve"], network=network))
+        wait_for(lambda: "event=generation" in mx.log(), what="resolve")
+
+        def ask(address, sender="a@sender.test", run="run"):
+            done = mx.postern("explain", "-c", mx.path("control"), "-R", mx.path(run), "--from", sender, address)
+            assert done.stderr == "", done.stderr
+            return done.returncode, done.stdout
+
+        yield ask
+
+
+@pytest.mark.parametrize("address, status, words", [
+    ("alice@example.test", 0, ["a mailbox of this host, by virtualusers", "alice/Maildir"]),
+    ("nobody@example.test", 100, ["returned: the domain is this host's own"]),
+    ("bob@good.pn", 0, ["route        none", "host 1       mx1.good.pn, MX 10 (vouched for by DNSSEC)", f"TLSA of _25._tcp.mx1.good.pn: 3 1 1 {HASH}",
+                        "TLS, with a certificate that matches one of these records (DANE)", "host 2       mx2.good.pn, MX 20", "fd53::1, 10.53.0.2",
+                        "can't be used for mail", "TLS, with any certificate: none of these records can be used (DANE)", "it would be tried there, in this order"]),
+    ("bob@plain.pn", 0, ['by the line "~plain.pn:" of tlsdestinations', "perhaps by a wildcard, the name plain.pn; CAs: /etc/ca.pem",
+                         "(no DANE: DNSSEC does not vouch for the MX records)"]),
+    ("bob@plain.good.pn", 0, ["no TLS (no DANE: a ! line forbids TLS)", "host 1       plain.good.pn\n", "10.53.0.3 (vouched for by DNSSEC)"]),
+    ("bob@byalias.good.pn", 0, ["is an alias of mx1.good.pn", "TLSA of _25._tcp.mx1.good.pn: 3 1 1"]),
+    ("bob@behind.good.pn", 0, ["this host is one of the MX hosts", "host 1       mx1.good.pn, MX 5"]),
+    ("bob@self.good.pn", 100, ["returned: mail for self.good.pn would come back"]),
+    ("bob@none.good.pn", 100, ["null MX"]),
+    ("bob@nothing.good.pn", 100, ["there is no domain nothing.good.pn"]),
+    ("bob@empty.good.pn", 100, ["has no address", "returned: no host has a usable address"]),
+    ("bob@local.good.pn", 100, ["1 of its addresses is left out", "returned: no host has a usable address"]),
+    ("bob@[127.0.0.1]", 100, ["1 of its addresses is left out"]),
+    ("bob@[10.53.0.5]", 0, ["host 1       [10.53.0.5]"]),
+    ("bob@broken.pn", 111, ["it would wait: DNSSEC: forged or broken MX records"]),
+    ("bob@far.plain.pn", 111, ["no name server could say its addresses", "it would wait: no host can be used now"]),
+    ("bob@routed.test", 0, ['to relay.good.pn port 26, by the line "routed.test:" of smtproutes', "as joe, with the password of that line, only in TLS",
+                            "TLSA of _26._tcp.relay.good.pn: 3 0 2", "host 1       relay.good.pn\n", 'by the line "-:"']),
+    ("bob@free.test", 100, ["the domain's MX hosts, by the line \"free.test:\" of smtproutes"]),
+    ("bob@gone.test", 100, ["host 1       nothing.good.pn", "has no address"]),
+    ("bob@qmtp.test", 111, ["by QMTP, by the line", "it would wait: the route of qmtp.test is by QMTP"]),
+])
+def test_the_way_of_an_address_is_told(explain, address, status, words):
+    got, text = explain(address)
+    assert got == status, text
+    for word in words:
+        assert word in text, text
+    assert "geheim" not in text
+
+
+def test_the_sender_decides_where_the_tables_say_so(explain):
+    status, text = explain("bob@good.pn", "x@vip.test")
+    assert status == 0
+    for word in ('to 10.53.0.9, by the line "@vip.test:" of authsenders', "as u, with the password of that line, even without TLS", "comes from   10.53.0.77",
+                 "EHLO mail.vip.test, by domainips", "certificate  /etc/vip.pem", "host 1       10.53.0.9"):
+        assert word in text, text
+
+
+def test_tables_are_explained_where_resolve_does_not_run(explain):
+    status, text = explain("bob@routed.test", run="no-run")
+    assert status == 111
+    assert "to relay.good.pn port 26" in text and "hosts        not looked up: " in text and "is the service `resolve` up?" in text
+
+
+def test_what_is_no_address_is_refused(tmp_path):
+    for words in ([], ["a b@c"], ["a@b", "c@d"], ["--from", "x y@z", "a@b"], ["--json"]):
+        done = subprocess.run([f"{BIN}/postern", "explain", "-c", str(tmp_path), *words], capture_output=True, text=True)
+        assert done.returncode == 100 and done.stderr != "", words
