@@ -8,7 +8,11 @@
 #include "ucspi/passphrase.h"
 #include "ucspi/server.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #define EXIT_CERTIFICATE 110
 #define EXIT_TROUBLE 111
@@ -44,9 +48,33 @@ is_given(const char *name)
 	return value != NULL && value[0] != '\0';
 }
 
+/* What can't be opened now is a refusal to start; later it is told, and what was read before stays. */
+static void
+check_files(const char *variable)
+{
+	struct bytes names = bytes_of_string(getenv(variable)), name;
+	char path[PATH_MAX];
+
+	while (names.len > 0 && bytes_split(&names, ':', &name)) {
+		struct buf b = BUF_OVER(path);
+
+		buf_add(&b, name);
+		if (name.len == 0)
+			continue;
+		if (name.at[0] != '/' || buf_string(&b) == NULL)
+			say_die(EXIT_TROUBLE, "%s: expected the whole path of a file", variable);
+		if (access(path, R_OK) != 0)
+			say_die(EXIT_TROUBLE, "unable to open %s: %s", path, strerror(errno));
+	}
+}
+
 static void
 check(const struct server *s)
 {
+	static const char *const files[] = { "CERTFILE", "CERTCHAINFILE", "KEYFILE", "KEYPASSFILE", "CAFILE" };
+
+	for (size_t i = 0; i < nitems(files); i++)
+		check_files(files[i]);
 	if (!is_given("CERTFILE") && !is_given("CERTCHAINFILE") && !is_given("CERTDIR") && s->o.rules == NULL)
 		say_die(EXIT_TROUBLE, "no certificate: CERTFILE is not set");
 	if ((s->o.client_certificate == 'z' || s->o.client_certificate == 'm') && !is_given("CCAFILE") &&

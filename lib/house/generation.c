@@ -16,6 +16,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -275,6 +276,22 @@ list_own_ids(const struct generation *g, const struct instance *in, char *text, 
 		text[0] = '\0';
 }
 
+/* A command may have been started with little memory for its program (softlimit). What its helpers may have is in their tables;
+ * the hard limits hold. */
+static void
+lift_soft_limits(void)
+{
+	static const int limits[] = { RLIMIT_AS, RLIMIT_DATA, RLIMIT_STACK, RLIMIT_MEMLOCK, RLIMIT_NOFILE,
+		RLIMIT_NPROC };
+	struct rlimit l;
+
+	for (size_t i = 0; i < nitems(limits); i++)
+		if (getrlimit((__rlimit_resource_t)limits[i], &l) == 0) {
+			l.rlim_cur = l.rlim_max;
+			(void)setrlimit((__rlimit_resource_t)limits[i], &l);
+		}
+}
+
 __attribute__((noreturn)) static void
 become(struct start *s, size_t m)
 {
@@ -320,6 +337,8 @@ become(struct start *s, size_t m)
 		log_simple(SEVERITY_ERROR, "start", "why", strerrordesc_np(errno));
 		_exit(111);
 	}
+	if (s->in->label != NULL)
+		lift_soft_limits();
 	if (s->in->same_user && process_apart(&why) != OK) {
 		log_why("start", BROKEN, &why);
 		_exit(111);

@@ -1,14 +1,20 @@
 /* Fuzz target: every protocol's decoder, from both sides, and the fields of its tails.
  * The first octet chooses protocol and sender, the second the number of descriptors.
  * A finding is a crash; what is refused is fine. */
+#include "wire/client_resolve.h"
 #include "wire/door.h"
 #include "wire/listen_policy.h"
 #include "wire/listen_smtpd.h"
+#include "wire/policy_keyload.h"
 #include "wire/policy_queue.h"
 #include "wire/queue_send.h"
 #include "wire/send_local.h"
 #include "wire/send_lspawn.h"
 #include "wire/smtpd_policy.h"
+#include "wire/sslserver_ucspitls.h"
+#include "wire/tls_facts.h"
+#include "wire/tls_keyload.h"
+#include "wire/warden_keyring.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +26,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct wire_protocol *const all[] = { &door_protocol, &listen_policy_protocol,
 		&listen_smtpd_protocol, &policy_queue_protocol, &queue_send_protocol, &send_local_protocol,
-		&send_lspawn_protocol, &smtpd_policy_protocol };
+		&send_lspawn_protocol, &smtpd_policy_protocol, &client_resolve_protocol, &policy_keyload_protocol,
+		&policy_tls_protocol, &sslserver_ucspitls_protocol, &tls_facts_protocol, &tls_keyload_protocol,
+		&warden_keyring_protocol };
 	struct wire_message m = { 0 };
 	struct why why = WHY_NONE;
 	struct bytes field, tail;

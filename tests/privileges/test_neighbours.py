@@ -164,7 +164,7 @@ def slot_edges():
 
 
 HERE = ('listen', 'smtpd', 'policy', 'queue', 'send', 'lspawn', 'local', 'pop3box')
-EDGES = [e for e in slot_edges() if e[0] in HERE and e[2] in HERE]
+EDGES = [e for e in slot_edges() if (e[0] in HERE and e[2] in HERE) or e[:3] == ('ucspitls', 'door', 'sslserver')]
 
 
 @pytest.mark.parametrize('receiver, slot, sender, protocol, messages', EDGES, ids=['%s-from-%s-%s' % (e[0], e[2], e[3]) for e in EDGES])

@@ -218,6 +218,7 @@ def test_signals_and_exit_statuses(certificates):
     assert status(f"{BIN}/sslserver") == status(f"{BIN}/tcpserver", "-c0", "0", "0", "cat") == 100
     assert status(f"{BIN}/tcpserver", "127.0.0.1", "no-such-service", "cat") == 111
     assert status(f"{BIN}/sslserver", "127.0.0.1", "0", "cat") == 111, "no certificate"
+    assert status(f"{BIN}/sslserver", "127.0.0.1", "0", "cat", env=keys(c, "absent")) == 111, "no such file"
     assert status(f"{BIN}/sslserver", "-m", "127.0.0.1", "0", "cat", env=keys(c)) == 110
     with Served("sslserver", USER, ["cat"], keys(c)) as served:
         assert served.stop() == 0

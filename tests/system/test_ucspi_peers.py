@@ -257,3 +257,11 @@ def test_older_versions_are_refused(certificates):
         with pytest.raises(OSError):
             old.wrap_socket(s, server_hostname="x")
         assert "failed: " in served.wait_log("failed: ")
+
+
+@plain_only
+def test_a_limit_of_memory_is_the_programs(certificates):
+    served = Served("sslserver", QUIET, ["sh", "-c", "ulimit -v; cat"], keys(certificates))
+    served.words[:0] = ["softlimit", "-a", "20000000"]
+    with served, context(certificates).wrap_socket(dial(served), server_hostname="mx.example.test") as s:
+        assert s.recv(100) == b"19531\n"
