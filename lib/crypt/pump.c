@@ -4,6 +4,7 @@
 #include "crypt/arena.h"
 #include "crypt/internal.h"
 
+#include "base/secret.h"
 #include "sys/clock.h"
 
 #include <errno.h>
@@ -33,6 +34,15 @@ struct pump {
 	enum result end;
 	struct why *why;
 };
+
+/* Passwords go through here: nothing of what was said lies in memory afterwards. */
+static void
+pass(struct piece *piece, size_t n)
+{
+	secret_wipe(piece->octets + piece->at, n);
+	piece->at += n;
+	piece->len -= n;
+}
 
 /* ---- from the peer ---- */
 
@@ -73,8 +83,7 @@ plain_write(struct pump *p)
 	ssize_t n = send(p->plain_fd, p->in.octets + p->in.at, p->in.len, MSG_NOSIGNAL | MSG_DONTWAIT);
 
 	if (n > 0) {
-		p->in.at += (size_t)n;
-		p->in.len -= (size_t)n;
+		pass(&p->in, (size_t)n);
 		p->moved = true;
 	} else if (errno == EAGAIN)
 		p->plain_full = true;
@@ -109,8 +118,7 @@ net_write(struct pump *p)
 	errno = 0;
 	n = SSL_write(p->s->ssl, p->out.octets + p->out.at, (int)p->out.len);
 	if (n > 0) {
-		p->out.at += (size_t)n;
-		p->out.len -= (size_t)n;
+		pass(&p->out, (size_t)n);
 		p->s->n_out += (uint64_t)n;
 		p->moved = true;
 		return;
