@@ -146,3 +146,38 @@ route_certificate(const struct control *c, struct bytes sender, struct bytes *ce
 	*certificate = r == OK ? one.found : BYTES_NONE;
 	return r == ABSENT ? OK : r;
 }
+
+static bool
+take_record(struct bytes *table, struct bytes *key, struct bytes *data)
+{
+	size_t key_len, data_len;
+
+	if (table->len < 8)
+		return false;
+	key_len = le32_get(table->at);
+	data_len = le32_get(table->at + 4);
+	*key = bytes_first(bytes_skip(*table, 8), key_len);
+	*data = bytes_first(bytes_skip(*table, 8 + key_len), data_len);
+	*table = bytes_skip(*table, 8 + key_len + data_len);
+	return true;
+}
+
+bool
+route_next(struct bytes *table, struct bytes *key, struct mail_route *r)
+{
+	struct bytes data;
+
+	memset(r, 0, sizeof *r);
+	return take_record(table, key, &data) && take_route(data, r) == OK;
+}
+
+bool
+route_next_local_side(struct bytes *table, struct bytes *key, struct bytes *address)
+{
+	struct bytes data;
+
+	if (!take_record(table, key, &data))
+		return false;
+	*address = take_text(&data);
+	return true;
+}

@@ -28,5 +28,10 @@ struct local_side {
 /* domainips: by the sender's domain, each .suffix, then `*`. OK, also if there is no line; BROKEN. */
 enum result route_local_side(const struct control *c, struct bytes sender, struct local_side *l);
 
+/* The next line of a source's table (control/source.h) of smtproutes, qmtproutes or authsenders, for who looks at all. */
+bool route_next(struct bytes *table, struct bytes *key, struct mail_route *r);
+/* The same of domainips. */
+bool route_next_local_side(struct bytes *table, struct bytes *key, struct bytes *address);
+
 /* domaincerts, in the same order: the certificate's file; empty if there is none. OK; BROKEN. */
 enum result route_certificate(const struct control *c, struct bytes sender, struct bytes *certificate);

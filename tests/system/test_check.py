@@ -102,3 +102,62 @@ def test_certificates_are_looked_at(etc, tmp_path_factory):
     assert "does not belong to the certificate" in told("good.pem", "other.key")
     assert "can't be read" in told("good.pem", "nothing.key")
     assert "an absolute path was expected" in "\n".join(check(etc(smtpd__variables="CERTFILE=cert.pem"))[1])
+
+
+def test_tables_for_mail_to_other_hosts_are_looked_at(etc, tmp_path):
+    made = Certificates(str(tmp_path / "certificates"))
+    made.issue("fine", passphrase="pass|phrase")
+    made.issue("old", days=-1)
+    made.issue("plain")
+    for name in ("fine", "old", "plain"):
+        os.chmod(made.path(name + ".key"), 0o600)
+    os.mkdir(made.path("empty"))
+    with open(made.path("text"), "w") as f:
+        f.write("no certificate\n")
+    directory = etc(
+        send__smtproutes="a.test:localhost.localdomain|joe|pass\nb.test:127.0.0.1\nc.test:127.0.0.1;2525\nd.test:[::1]\ne.test:!relay.test|u|p\nf.test:",
+        send__qmtproutes="q.test:relay.test\nr.test:",
+        send__authsenders="joe@a.test:relay.test;587|joe|pass",
+        send__domainips="a.test:127.0.0.1\n*:192.0.2.77",
+        send__tlsdestinations=f"a.test:{made.path('gone.pem')}\n-b.test:{made.path('ca.pem')}\n=c.test:{made.path('text')}\n~d.test:{made.path('empty')}/\ne.test:{made.path('ca.pem')}",
+        send__domaincerts=f"a.test:{made.path('fine.pem')}|{made.path('fine.key')}|pass|phrase\nb.test:{made.path('old.pem')}|{made.path('old.key')}\n"
+                          f"c.test:{made.path('plain.pem')}|{made.path('old.key')}\nd.test:{made.path('fine.pem')}|{made.path('fine.key')}|wrong",
+        send__cafile=made.path("nowhere.pem"))
+    os.chmod(directory / "send/authsenders", 0o600)
+    status, lines, _ = check(directory, "send")
+    lines = [line for line in lines if line.startswith("send/") and "/me" not in line and "/postmaster" not in line]
+    expected = [
+        ("smtproutes", "a.test: the relay localhost.localdomain is this host"), ("smtproutes", "b.test: the relay 127.0.0.1 is this host"),
+        ("smtproutes", "e.test: the password may be sent in plain text"), ("smtproutes", "has a password in it, and others may read it (mode 644)"),
+        ("qmtproutes", "q.test: QMTP is not spoken yet"), ("domainips", "*: 192.0.2.77 is no address of this host"),
+        ("tlsdestinations", "gone.pem can't be read"), ("tlsdestinations", "-b.test: certificates/ca.pem is not used"), ("tlsdestinations", "text has no certificate"),
+        ("tlsdestinations", "empty/ has no file"), ("tlsdestinations", "mail for destinations that no line fits goes without TLS"), ("cafile", "nowhere.pem can't be read"),
+        ("domaincerts", "old.pem has expired"), ("domaincerts", "plain.pem: "), ("domaincerts", "fine.pem: "), ("domaincerts", "has a password in it"),
+    ]
+    for item, words in expected:
+        assert [line for line in lines if line.startswith(f"send/{item}: warning: ") and words in line], (item, words, lines)
+    others = [line for line in lines if not any(line.startswith(f"send/{item}: ") and words in line for item, words in expected)]
+    assert [line for line in others if "d.test: the relay ::1" not in line] == []  # a host without IPv6 does not have that one
+    assert status == 0 and "pass|phrase" not in "".join(lines)
+
+
+def test_sound_tables_for_mail_to_other_hosts_have_nothing_to_tell(etc, tmp_path):
+    made = Certificates(str(tmp_path / "certificates"))
+    made.issue("fine", passphrase="pass|phrase")
+    os.chmod(made.path("fine.key"), 0o600)
+    directory = etc(send__smtproutes="a.test:relay.test;587|joe|pass\n.b.test:relay.test\n!@:relay.test", send__domainips="*:127.0.0.1",
+                    send__tlsdestinations=f"=a.test:{made.path('ca.pem')}\n.b.test:{made.dir}/\n%c.test:={'ab' * 32}\n-:",
+                    send__domaincerts=f"*:{made.path('fine.pem')}|{made.path('fine.key')}|pass|phrase", send__dane="after")
+    for item in ("smtproutes", "domaincerts"):
+        os.chmod(directory / "send" / item, 0o600)
+    assert [line for line in check(directory, "send")[1] if "warning:" in line and "resolve" not in line] == []
+
+
+def test_lines_for_mail_to_other_hosts_that_can_not_be_read_are_refused(etc):
+    status, lines, _ = check(etc(send__smtproutes="a.test:b\na.test", send__tlsdestinations="*:\n%a.test:=abc\n=b.test:=" + "g" * 40, send__dane="maybe",
+                                 send__authsenders="a@b.test:relay|u", send__domainips="a:b", send__domaincerts="a:b"), "send")
+    assert status == 100
+    for words in ("send/smtproutes:2: expected domain:relay", "send/tlsdestinations:2: expected a fingerprint of 40", "send/tlsdestinations:3: expected a fingerprint of hex",
+                  "send/dane:1: expected off, first or after", "send/authsenders:1: expected both user and password", "send/domainips:1: expected domain:address",
+                  "send/domaincerts:1: expected domain:certificate"):
+        assert any(line.startswith(words) for line in lines), (words, lines)

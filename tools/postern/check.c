@@ -9,6 +9,7 @@
 #include "control/users.h"
 #include "crypt/provider.h"
 #include "postern/check_certificates.h"
+#include "postern/check_remote.h"
 
 #include <dirent.h>
 #include <netdb.h>
@@ -190,6 +191,14 @@ check_tls(struct check *k, const struct control_source *s, const struct control 
 }
 
 static void
+warn_of_remote(void *ctx, enum control_item item, const char *text)
+{
+	const struct told *t = ctx;
+
+	warn(t->k, t->service, item, "%s", text);
+}
+
+static void
 check_surprises(struct check *k, const struct control_source *s)
 {
 	const char *process = s->from.readers & BY_POLICY ? "policy" : "send";
@@ -208,7 +217,8 @@ check_surprises(struct check *k, const struct control_source *s)
 			check_open_relay(k, s->from.service, &c);
 			check_locals(k, s, &c);
 			check_tls(k, s, &c);
-		}
+		} else if (s->from.readers & BY_SEND)
+			check_remote(s, &c, warn_of_remote, &(struct told){ k, s->from.service });
 		control_close(&c);
 	}
 	if (fd >= 0)

@@ -11,6 +11,7 @@
 #include "sys/fd.h"
 #include "wire/wire.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -106,32 +107,54 @@ judge(const struct look *l, struct bytes file, const struct pair *p, bool named)
 		tell(l, "%.*s is not for %.*s: peers that verify it will refuse it", SHOW(file), SHOW(l->me));
 }
 
+/* passphrase: what is in its file, to the end of its first line */
+static void
+look_at_texts(
+    const struct look *l, struct bytes certificate, const struct buf *texts, struct bytes passphrase, bool named)
+{
+	struct why why = WHY_NONE;
+	struct pair p;
+
+	if (pair_read(&p, buf_bytes(&texts[0]), buf_bytes(&texts[1]), passphrase, &why) != OK)
+		tell(l, "%.*s: %s", SHOW(certificate), why.text);
+	else
+		judge(l, certificate, &p, named);
+	pair_close(&p);
+}
+
+static void
+forget(struct buf *text)
+{
+	if (text->at != NULL)
+		secret_wipe(text->at, text->len);
+	buf_free(text);
+}
+
 static void
 look_at_pair(const struct look *l, struct bytes certificate, struct bytes key, struct bytes passphrase, bool named)
 {
-	struct buf texts[3] = { { .failed = true }, { .failed = true }, { .failed = true } };
-	struct why why = WHY_NONE;
-	struct pair p;
+	struct buf texts[2] = { { .failed = true }, { .failed = true } };
 	bool readable = read_file(l, certificate, bytes_equal(certificate, key), &texts[0]);
 
 	readable = read_file(l, key, !bytes_equal(certificate, key), &texts[1]) && readable;
-	if (passphrase.len > 0)
-		readable = read_file(l, passphrase, true, &texts[2]) && readable;
-	if (readable) {
-		struct bytes phrase = bytes_first(buf_bytes(&texts[2]), bytes_find(buf_bytes(&texts[2]), '\n'));
+	if (readable)
+		look_at_texts(l, certificate, texts, passphrase, named);
+	forget(&texts[0]);
+	forget(&texts[1]);
+}
 
-		if (pair_read(&p, buf_bytes(&texts[0]), buf_bytes(&texts[1]), passphrase.len > 0 ? phrase : BYTES_NONE,
-			&why) != OK)
-			tell(l, "%.*s: %s", SHOW(certificate), why.text);
-		else
-			judge(l, certificate, &p, named);
-		pair_close(&p);
-	}
-	for (unsigned i = 0; i < nitems(texts); i++) {
-		if (texts[i].at != NULL)
-			secret_wipe(texts[i].at, texts[i].len);
-		buf_free(&texts[i]);
-	}
+static void
+look_at_pair_of_variables(
+    const struct look *l, struct bytes certificate, struct bytes key, struct bytes passphrase_file, bool named)
+{
+	struct buf passphrase = { .failed = true };
+
+	if (passphrase_file.len == 0)
+		look_at_pair(l, certificate, key, BYTES_NONE, named);
+	else if (read_file(l, passphrase_file, true, &passphrase))
+		look_at_pair(l, certificate, key,
+		    bytes_first(buf_bytes(&passphrase), bytes_find(buf_bytes(&passphrase), '\n')), named);
+	forget(&passphrase);
 }
 
 static void
@@ -150,7 +173,7 @@ look_at_place(struct look *l, struct bytes data, bool named)
 		if (bytes_equal(certificate, bytes_of_string(l->last)))
 			continue;
 		(void)snprintf(l->last, sizeof l->last, "%.*s", SHOW(certificate));
-		look_at_pair(l, certificate, key, passphrase, named);
+		look_at_pair_of_variables(l, certificate, key, passphrase, named);
 	}
 	for (size_t i = 0; i < nitems(files); i++)
 		if (variable(data, files[i], &value) && value.len > 0 && !bytes_equal(value, BYTES("-"))) {
@@ -172,4 +195,54 @@ check_certificates(const struct control_source *s, struct bytes me, certificates
 		look_at_place(&l, bytes_first(bytes_skip(at, 8 + key_len), data_len), false);
 		at = bytes_skip(at, 8 + key_len + data_len);
 	}
+}
+
+void
+check_pair(struct bytes certificate, struct bytes key, struct bytes passphrase, certificates_warn *say, void *ctx)
+{
+	struct look l = { .say = say, .ctx = ctx };
+
+	look_at_pair(&l, certificate, key, passphrase, false);
+}
+
+static void
+look_at_cas(const struct look *l, struct bytes name)
+{
+	static const char begin[] = "-----BEGIN ";
+	struct buf text;
+
+	if (read_file(l, name, false, &text) && memmem(text.at, text.len, begin, sizeof begin - 1) == NULL)
+		tell(l, "%.*s has no certificate in PEM form", SHOW(name));
+	buf_free(&text);
+}
+
+static void
+look_at_ca_directory(const struct look *l, struct bytes name)
+{
+	char path[1024];
+	struct dirent *e;
+	unsigned n = 0;
+	DIR *dir;
+
+	(void)snprintf(path, sizeof path, "%.*s", SHOW(name));
+	if ((dir = opendir(path)) == NULL) {
+		tell(l, "%s can't be read", path);
+		return;
+	}
+	while ((e = readdir(dir)) != NULL)
+		n += e->d_name[0] != '.';
+	(void)closedir(dir);
+	if (n == 0)
+		tell(l, "%s has no file", path);
+}
+
+void
+check_cas(struct bytes name, certificates_warn *say, void *ctx)
+{
+	struct look l = { .say = say, .ctx = ctx };
+
+	if (name.len > 0 && name.at[name.len - 1] == '/')
+		look_at_ca_directory(&l, name);
+	else
+		look_at_cas(&l, name);
 }
