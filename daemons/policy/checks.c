@@ -269,14 +269,16 @@ begin(struct policy *p, struct session *s, const struct sp_rcpt *rcpt, const str
 
 /* ---- requests ---- */
 
-/* A front end taken over could leave out STARTTLS, or name any sender. */
+/* A front end taken over could leave out STARTTLS or AUTH, or name any sender. */
 static void
-check_tls(const struct session *s, struct bytes reverse, struct reply *r)
+check_client(const struct policy *p, const struct session *s, struct bytes reverse, struct reply *r)
 {
 	struct bytes how;
 
 	if (s->tls.wish == TLS_REQUIRED && s->tls.state != TLS_SECURE)
 		*r = REFUSAL(530, 5, 7, 0, "must issue a STARTTLS command first", "no tls");
+	else if (login_is_required(p, s))
+		*r = REFUSAL(530, 5, 7, 0, "authentication required", "not authenticated");
 	else if (s->client.tls != NULL && s->client.relays && reverse.len > 0 &&
 	    client_variable(&s->client, "LOCALMFCHECK", &how) && bytes_equal(how, BYTES("?")) &&
 	    !starttls_has_email(&s->tls, reverse))
@@ -298,7 +300,7 @@ checks_on_begin(struct policy *p, struct session *s, const struct wire_message *
 		return why_set(why, MALFORMED, "SP_BEGIN with fields that can't be");
 	r = decide_mail(&s->client, mail, fields, &s->envelope);
 	if (r.answer.code == 250)
-		check_tls(s, fields[1], &r);
+		check_client(p, s, fields[1], &r);
 	if (r.answer.code == 250)
 		begin(p, s, &body->rcpt, fields + 3, true);
 	else

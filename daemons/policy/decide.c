@@ -161,6 +161,38 @@ sender_has_rule(const struct asked *a)
 	return r != OK ? r : senders_have(senders, a->e->reverse) ? OK : ABSENT;
 }
 
+static bool
+is_own_address(const struct asked *a, struct bytes user)
+{
+	struct bytes sender = a->e->reverse;
+	size_t at = bytes_find_last(sender, '@');
+
+	if (bytes_find(user, '@') < user.len)
+		return bytes_equal_nocase(user, sender);
+	return bytes_equal_nocase(user, bytes_first(sender, at)) &&
+	    control_find_domain(a->c->settings->control, ITEM_LOCALS, bytes_skip(sender, at + 1)) == OK;
+}
+
+/* Submission: a user's own address, or what mailfromrules lists for him. LOCALMFCHECK goes before it. */
+static bool
+check_user_sender(const struct asked *a)
+{
+	struct bytes user = a->c->user, senders;
+	enum result r;
+
+	if (!a->c->settings->is_submission || user.len == 0 || a->e->reverse.len == 0 ||
+	    client_variable(a->c, "LOCALMFCHECK", &senders) || is_own_address(a, user))
+		return false;
+	r = control_find(a->c->settings->control, ITEM_MAILFROMRULES, user, &senders);
+	if (r != OK && r != ABSENT)
+		return unreadable(a);
+	if (r == OK && senders_have(senders, a->e->reverse))
+		return false;
+	return settle(a,
+	    REFUSAL(553, 5, 7, 1, "sorry, the sender is no address of yours", "not an address of the user's"),
+	    "REPLY_SENDERINVALID");
+}
+
 /* LOCALMFCHECK: as whom those who may relay may send; "?" was looked at with the certificate. */
 static bool
 check_local_sender(const struct asked *a)
@@ -281,6 +313,7 @@ static bool (*const checks[])(const struct asked *a) = {
 	check_lists,
 	check_helo,
 	check_sender_exists,
+	check_user_sender,
 	check_local_sender,
 	check_relaying,
 	check_mailbox,

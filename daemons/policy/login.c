@@ -25,10 +25,53 @@ ref_of(const struct policy *p, const struct session *s)
 
 /* ---- what is offered ---- */
 
+/* SMTPAUTH as s/qmail has it: "-", unset: none; "", !: PLAIN and LOGIN; cram, !cram: CRAM-MD5; +cram, !+cram: all of these.
+ * A submission service, and POP3, offer what the item mechanisms says where it is unset. */
+static uint16_t
+wanted(const struct policy *p, const struct session *s)
+{
+	const uint16_t plain = 1u << SP_PLAIN | 1u << SP_LOGIN, cram = 1u << SP_CRAM_MD5;
+	struct bytes how;
+
+	if (p->settings.is_pop3)
+		return p->settings.mechanisms;
+	if (!client_variable(&s->client, "SMTPAUTH", &how))
+		return p->settings.is_submission ? p->settings.mechanisms : 0;
+	if (how.len > 0 && how.at[0] == '!')
+		how = bytes_skip(how, 1);
+	if (bytes_equal(how, BYTES("-")))
+		return 0;
+	if (bytes_equal(how, BYTES("cram")))
+		return cram;
+	if (bytes_equal(how, BYTES("+cram")))
+		return plain | cram;
+	return p->settings.mechanisms;
+}
+
+bool
+login_is_required(const struct policy *p, const struct session *s)
+{
+	struct bytes how;
+
+	if (p->settings.is_pop3 || s->client.relays || starttls_may_credit(s))
+		return false;
+	return client_variable(&s->client, "SMTPAUTH", &how) ? how.len > 0 && how.at[0] == '!'
+							     : p->settings.is_submission;
+}
+
+static bool
+can_bind(const struct policy *p, const struct session *s)
+{
+	static const uint8_t none[sizeof s->tls.exporter];
+
+	return s->tls.state == TLS_SECURE && (wanted(p, s) & 1u << SP_SCRAM_SHA_256_PLUS) &&
+	    memcmp(s->tls.exporter, none, sizeof none) != 0;
+}
+
 uint16_t
 login_offers(const struct policy *p, const struct session *s, bool secure)
 {
-	uint16_t offered = p->settings.mechanisms;
+	uint16_t offered = wanted(p, s);
 	struct bytes ignored;
 
 	if (!port_is_open(&p->auth.port) || (!secure && !client_variable(&s->client, "AUTHINCLEAR", &ignored)))
@@ -79,7 +122,7 @@ login_allows(const struct policy *p, const struct session *s, uint16_t type)
 	case LOGIN_CHALLENGED:
 		return type == SP_SASL;
 	case LOGIN_DONE:
-		return p->settings.is_pop3 ? type == SP_BOX : of_mail || type == SP_TLS_START;
+		return p->settings.is_pop3 ? type == SP_BOX : of_mail;
 	case LOGIN_BOXED:
 		return false;
 	}
@@ -145,6 +188,7 @@ login_begin(struct policy *p, struct session *s, const struct wire_message *m, s
 	wire_put(&tail, m->tail);
 	wire_put_string(&tail, s->login.timestamp);
 	wire_put(&tail, s->tls.peer == TF_PEER_VERIFIED ? bytes_of(s->tls.emails, s->tls.emails_len) : BYTES_NONE);
+	wire_put(&tail, can_bind(p, s) ? bytes_of(s->tls.exporter, sizeof s->tls.exporter) : BYTES_NONE);
 	if (buf_result(&tail) != OK)
 		return why_set(why, MALFORMED, "a response that is too long");
 	s->login.turn++;
@@ -159,21 +203,6 @@ login_respond(struct policy *p, struct session *s, const struct wire_message *m,
 }
 
 /* ---- what auth says ---- */
-
-static void
-log_result(const struct session *s, const struct pa_result *result, struct bytes text)
-{
-	struct log_line l;
-
-	log_begin(&l, SEVERITY_INFO, result->code < 300 ? "authenticated" : "not-authenticated");
-	log_text(&l, "conn", s->client.peer.conn);
-	log_text(&l, "peer", s->client.name);
-	if (result->code < 300)
-		log_bytes(&l, "user", bytes_of(s->login.user, s->login.user_len));
-	else
-		log_bytes(&l, "why", text);
-	log_end(&l);
-}
 
 static enum result
 conclude(struct policy *p, struct session *s, const struct wire_message *m, struct why *why)
@@ -191,8 +220,8 @@ conclude(struct policy *p, struct session *s, const struct wire_message *m, stru
 		memcpy(s->login.user, fields[0].at, fields[0].len);
 		s->login.user_len = (uint16_t)fields[0].len;
 		s->client.user = bytes_of(s->login.user, s->login.user_len);
+		s->client.relays = true;
 	}
-	log_result(s, result, fields[1]);
 	answer(p, s, result, fields[1]);
 	return OK;
 }
@@ -237,12 +266,15 @@ login_open(struct policy *p, struct why *why)
 {
 	int type = 0;
 	socklen_t len = sizeof type;
+	enum result r;
 
 	p->auth.port.channel.fd = -1;
 	if (getsockopt(POLICY_AUTH_FD, SOL_SOCKET, SO_TYPE, &type, &len) != 0 || type != SOCK_SEQPACKET)
 		return OK; /* a service without */
-	return port_open(&p->auth.port, &p->loop, channel_of(POLICY_AUTH_FD, &policy_auth_protocol, PA_POLICY, false),
+	r = port_open(&p->auth.port, &p->loop, channel_of(POLICY_AUTH_FD, &policy_auth_protocol, PA_POLICY, false),
 	    &auth_events, LINE_WAITING, why);
+	p->auth.port.secret = true;
+	return r;
 }
 
 static void

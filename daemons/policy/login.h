@@ -41,6 +41,8 @@ void login_meet(struct policy *p, struct session *s);
 /* The mechanisms that are offered: 1 << enum sp_mechanism, or-ed. */
 uint16_t login_offers(const struct policy *p, const struct session *s, bool secure);
 
+bool login_is_required(const struct policy *p, const struct session *s); /* before MAIL */
+
 /* Whether a request of that type may come as things are. */
 bool login_allows(const struct policy *p, const struct session *s, uint16_t type);
 

@@ -60,6 +60,8 @@ log_accept(const struct session *s, const char *id)
 		log_bytes(&l, "to", only);
 	log_number(&l, "recipients", s->envelope.n_recipients);
 	log_number(&l, "octets", s->envelope.octets);
+	if (s->client.user.len > 0)
+		log_bytes(&l, "user", s->client.user);
 	if (s->client.is_local_program)
 		log_number(&l, "uid", s->client.peer.uid);
 	if (s->client.tls != NULL) {
@@ -400,6 +402,7 @@ sessions_from_listen(struct port *port, struct wire_message *m, struct why *why)
 	}
 	m->fds[0] = -1;
 	s->port.in_turns = true;
+	s->port.secret = port_is_open(&p->auth.port);
 	starttls_meet(p, s); /* as far as is known; a name may change it */
 	if (!names_ask_peer(p, s))
 		greet(p, s, met);

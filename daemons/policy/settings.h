@@ -11,7 +11,7 @@ struct settings {
 	uint32_t max_recipients, max_hops, max_errors;
 	uint32_t idle_seconds, session_seconds;
 	uint32_t max_sessions;
-	bool is_pop3;
+	bool is_pop3, is_submission;
 	uint16_t mechanisms;    /* of AUTH, that may be offered: 1 << enum sp_mechanism, or-ed */
 	uint32_t login_seconds; /* POP3: until the login */
 	const char *service;    /* for the queue file */

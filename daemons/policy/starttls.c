@@ -88,6 +88,7 @@ starttls_meet(struct policy *p, struct session *s)
 	s->tls.at_once = false;
 	s->tls.peer = TF_PEER_NONE;
 	s->tls.emails_len = 0;
+	memset(s->tls.exporter, 0, sizeof s->tls.exporter);
 	s->tls.facts.channel.fd = -1;
 	s->client.tls = NULL;
 	if (!port_is_open(&p->tls.tls) || !port_is_open(&p->tls.keyload) || s->client.is_local_program ||
@@ -204,11 +205,17 @@ copy_emails(struct session_tls *t, struct bytes list)
 	t->emails_len = b.len;
 }
 
-/* UCSPITLS `?` and `@`: a verified certificate is as good as a password. */
+bool
+starttls_may_credit(const struct session *s)
+{
+	return is_set_to(s, "UCSPITLS", "?") || is_set_to(s, "UCSPITLS", "@");
+}
+
+/* A verified certificate is as good as a password there. */
 static void
 credit(struct session *s)
 {
-	if (s->tls.peer == TF_PEER_VERIFIED && (is_set_to(s, "UCSPITLS", "?") || is_set_to(s, "UCSPITLS", "@")))
+	if (s->tls.peer == TF_PEER_VERIFIED && starttls_may_credit(s))
 		s->client.relays = true;
 }
 
@@ -229,6 +236,7 @@ facts_came(struct port *port, struct wire_message *m, struct why *why)
 		return why_set(why, MALFORMED, "facts that can't be");
 	t->state = TLS_SECURE;
 	t->peer = (enum tf_peer)facts->peer;
+	memcpy(t->exporter, facts->exporter, sizeof t->exporter);
 	copy_text(t->protocol, sizeof t->protocol, fields[0]);
 	copy_text(t->cipher, sizeof t->cipher, fields[1]);
 	copy_text(t->group, sizeof t->group, fields[2]);

@@ -24,6 +24,7 @@ struct session_tls {
 	struct port facts;
 	enum tf_peer peer;
 	char protocol[16], cipher[64], group[32], common_name[128], server_name[128];
+	uint8_t exporter[32]; /* as in tf_facts */
 	size_t emails_len;
 	uint8_t emails[TLS_EMAILS_MAX]; /* fields: addresses in the verified certificate */
 };
@@ -44,6 +45,9 @@ enum result starttls_begin(struct policy *p, struct session *s, struct wire_mess
 /* Before a request is looked at: the engine's facts, which were sent before it. MALFORMED: the front end speaks before
  * the handshake is done. */
 enum result starttls_settle(struct session *s, struct why *why);
+
+/* Whether a verified certificate would do instead of a password (UCSPITLS ? and @). */
+bool starttls_may_credit(const struct session *s);
 
 /* Whether the address is in the verified certificate. */
 bool starttls_has_email(const struct session_tls *t, struct bytes address);

@@ -17,6 +17,16 @@ put_safe(struct buf *text, struct bytes what)
 }
 
 static void
+put_user(struct buf *text, struct bytes user)
+{
+	for (size_t i = 0; i < user.len; i++)
+		if (user.at[i] == '@')
+			buf_add_octet(text, '@');
+		else
+			put_safe(text, bytes_of(user.at + i, 1));
+}
+
+static void
 put_peer(struct buf *text, const struct client *c, const struct envelope *e)
 {
 	buf_add_string(text, "Received: from ");
@@ -35,17 +45,22 @@ put_peer(struct buf *text, const struct client *c, const struct envelope *e)
 		buf_add_octet(text, ']');
 	}
 	buf_add_string(text, ")\r\n");
+	if (c->user.len > 0) {
+		buf_add_string(text, "\t(authenticated as ");
+		put_user(text, c->user);
+		buf_add_string(text, ")\r\n");
+	}
 }
 
 /* RFC 3848, RFC 6531 4.3. */
 static const char *
-protocol_of(const struct envelope *e, bool secure)
+protocol_of(const struct envelope *e, bool secure, bool authenticated)
 {
 	if (e->smtputf8)
-		return secure ? "UTF8SMTPS" : "UTF8SMTP";
+		return secure ? authenticated ? "UTF8SMTPSA" : "UTF8SMTPS" : authenticated ? "UTF8SMTPA" : "UTF8SMTP";
 	if (secure)
-		return "ESMTPS"; /* with HELO too: RFC 3848 has no SMTPS */
-	return e->helo_kind == SP_EHLO ? "ESMTP" : "SMTP";
+		return authenticated ? "ESMTPSA" : "ESMTPS"; /* with HELO too: RFC 3848 has no SMTPS */
+	return authenticated ? "ESMTPA" : e->helo_kind == SP_EHLO ? "ESMTP" : "SMTP";
 }
 
 static void
@@ -80,7 +95,7 @@ trace_put(struct buf *text, const struct client *c, const struct envelope *e, ui
 	buf_add_string(text, "\tby ");
 	put_safe(text, c->settings->me);
 	buf_add_string(text, " with ");
-	buf_add_string(text, protocol_of(e, c->tls != NULL));
+	buf_add_string(text, protocol_of(e, c->tls != NULL, c->user.len > 0));
 	if (c->tls != NULL)
 		put_tls(text, c->tls);
 	buf_add_string(text, c->tls != NULL ? "id " : " id ");

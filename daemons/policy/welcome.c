@@ -56,7 +56,8 @@ session_welcome(const struct policy *p, struct session *s, enum result met, stru
 
 	w.flags = (s->client.excused_bare_lf ? (uint32_t)SP_EXCUSE_BARE_LF : 0) |
 	    (s->client.is_local_program ? (uint32_t)SP_LOCAL_PROGRAM : 0) | tls_flags(&s->tls) |
-	    (met == OK ? 0 : (uint32_t)SP_REFUSED);
+	    (login_is_required(p, s) ? (uint32_t)SP_AUTH_REQUIRED : 0) |
+	    (set->is_submission ? (uint32_t)SP_SUBMISSION : 0) | (met == OK ? 0 : (uint32_t)SP_REFUSED);
 	wire_put(&tail, set->me);
 	if (met == OK)
 		put_greeting(set, s, &tail);

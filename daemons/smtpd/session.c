@@ -49,11 +49,13 @@ ehlo(struct session *s, struct bytes argument)
 	s->extended = true;
 	s->state = STATE_READY;
 	copy_helo(s, argument);
+	session_add(s, "250-%s\r\n", s->host);
+	session_offer_auth(s);
 	session_add(s,
-	    "250-%s\r\n250-PIPELINING\r\n250-SIZE %llu\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-ENHANCEDSTATUSCODES\r\n"
+	    "250-PIPELINING\r\n250-SIZE %llu\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-ENHANCEDSTATUSCODES\r\n"
 	    "250-CHUNKING\r\n250-DSN\r\n%s250 LIMITS RCPTMAX=%u\r\n",
-	    s->host, (unsigned long long)s->may.max_octets,
-	    (s->may.flags & SP_STARTTLS) && !s->secure ? "250-STARTTLS\r\n" : "", s->may.max_recipients);
+	    (unsigned long long)s->may.max_octets, (s->may.flags & SP_STARTTLS) && !s->secure ? "250-STARTTLS\r\n" : "",
+	    s->may.max_recipients);
 }
 
 /* A path in its one normal form, into room; or the reply that refuses it. subject/detail: 1.7 for senders, 1.3 for
@@ -92,6 +94,10 @@ mail(struct session *s, struct bytes argument)
 
 	if ((s->may.flags & SP_TLS_REQUIRED) && !s->secure) {
 		session_reply(s, 530, 7, 0, "must issue a STARTTLS command first");
+		return;
+	}
+	if ((s->may.flags & SP_AUTH_REQUIRED) && !s->authenticated) {
+		session_reply(s, 530, 7, 0, "authentication required");
 		return;
 	}
 	if (!smtp_mail_parse(argument, s->extended, &m, &fault)) {
@@ -218,7 +224,7 @@ static void
 help(struct session *s, struct bytes argument)
 {
 	(void)argument;
-	session_reply(s, 214, 0, 0, "RFC 5321: EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY QUIT");
+	session_reply(s, 214, 0, 0, "RFC 5321: EHLO HELO AUTH MAIL RCPT DATA BDAT RSET NOOP VRFY QUIT");
 }
 
 static void
@@ -228,13 +234,6 @@ quit(struct session *s, struct bytes argument)
 	session_add(s, "221 2.0.0 %s bye\r\n", s->host);
 	session_flush(s);
 	s->over = true;
-}
-
-static void
-not_offered(struct session *s, struct bytes argument)
-{
-	(void)argument;
-	session_reply(s, 502, 5, 1, "not offered here");
 }
 
 static void
@@ -277,7 +276,7 @@ static const struct {
 	[SMTP_QUIT] = { ANYTIME, quit, "" },
 	[SMTP_STARTTLS] = { STATE_CONNECTED | STATE_READY | STATE_MAIL | STATE_RCPT, session_starttls,
 	    "not within BDAT" },
-	[SMTP_AUTH] = { ANYTIME, not_offered, "" },
+	[SMTP_AUTH] = { STATE_CONNECTED | STATE_READY, session_auth, "not during a transaction" },
 	[SMTP_OTHER_PROTOCOL] = { ANYTIME, other_protocol, "" },
 	[SMTP_UNKNOWN] = { ANYTIME, unknown, "" },
 };

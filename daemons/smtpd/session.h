@@ -8,7 +8,7 @@
 #include "wire/smtpd_policy.h"
 
 #define SESSION_LINE_MAX \
-	2048 /* octets of a command line, CRLF included (RFC 5321 4.5.3.1.4 asks for 512 and extensions) */
+	3072 /* octets of a command line, CRLF included (RFC 5321 4.5.3.1.4 asks for 512 and extensions; AUTH for more) */
 #define SESSION_INPUT 4096
 #define SESSION_OUTPUT 4096
 #define SESSION_CHUNK 32768 /* octets of content read at a time */
@@ -33,7 +33,8 @@ struct session {
 	enum session_state state;
 	bool extended, over;
 	bool secure; /* fd is the plaintext of a TLS session */
-	bool utf8;   /* this transaction was begun with SMTPUTF8 */
+	bool authenticated;
+	bool utf8; /* this transaction was begun with SMTPUTF8 */
 	uint8_t helo_len;
 	uint8_t helo[SP_HELO_MAX];
 	uint32_t n_errors, n_recipients, n_messages, n_unknown;
@@ -96,6 +97,14 @@ bool session_ask_content(struct session *s, bool *accepted);
  * is over. */
 bool session_secure(struct session *s, const char *ready);
 void session_reset(struct session *s); /* forgets the transaction, here and in policy */
+
+/* The same for SP_AUTH and SP_SASL: a challenge is given as 334, and *more is true. */
+bool session_ask_sasl(struct session *s, uint16_t type, const void *body, struct bytes tail, bool *more);
+void session_cancel_sasl(struct session *s); /* without a reply */
+
+/* ---- AUTH (session_auth.c) ---- */
+void session_auth(struct session *s, struct bytes argument);
+void session_offer_auth(struct session *s); /* a line of EHLO's reply, if there is anything to offer */
 
 /* ---- STARTTLS (session_tls.c) ---- */
 void session_starttls(struct session *s, struct bytes argument);

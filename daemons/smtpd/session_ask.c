@@ -73,6 +73,39 @@ session_ask(struct session *s, uint16_t type, const void *body, struct bytes tai
 }
 
 bool
+session_ask_sasl(struct session *s, uint16_t type, const void *body, struct bytes tail, bool *more)
+{
+	WIRE_UNCLEARED struct wire_buffer buffer;
+	struct wire_message m;
+
+	if (!exchange(s, type, body, tail, &buffer, &m))
+		return false;
+	*more = m.type == SP_CHALLENGE;
+	if (m.type == SP_ANSWER) {
+		s->authenticated = ((const struct sp_answer *)m.body)->code == 235;
+		return say(s, m.body, m.tail);
+	}
+	if (!*more || !session_may_say(334, m.tail)) {
+		wire_close_fds(&m);
+		return gone(s);
+	}
+	session_add(s, "334 %.*s\r\n", (int)m.tail.len, (const char *)m.tail.at);
+	return true;
+}
+
+void
+session_cancel_sasl(struct session *s)
+{
+	WIRE_UNCLEARED struct wire_buffer buffer;
+	struct wire_message m;
+
+	if (exchange(s, SP_SASL, NULL, BYTES("*"), &buffer, &m) && m.type != SP_ANSWER) {
+		wire_close_fds(&m);
+		(void)gone(s);
+	}
+}
+
+bool
 session_ask_content(struct session *s, bool *accepted)
 {
 	WIRE_UNCLEARED struct wire_buffer buffer;

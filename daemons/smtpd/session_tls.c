@@ -38,6 +38,7 @@ begin_anew(struct session *s)
 	s->helo_len = 0;
 	s->n_recipients = s->n_unknown = 0;
 	s->secure = true;
+	s->authenticated = false;
 }
 
 static void
@@ -89,6 +90,10 @@ session_starttls(struct session *s, struct bytes argument)
 		    s->secure                        ? "TLS is spoken already"
 			: s->may.flags & SP_STARTTLS ? "say EHLO first"
 						     : "not offered here");
+		return;
+	}
+	if (s->authenticated) {
+		session_reply(s, 503, 5, 1, "TLS comes before AUTH");
 		return;
 	}
 	if (argument.len > 0) {

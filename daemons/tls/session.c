@@ -85,6 +85,7 @@ tell_policy(int fd, const struct tls_facts *f, struct why *why)
 	struct buf tail = BUF_OVER(room);
 
 	memcpy(body.fingerprint, f->fingerprint, sizeof body.fingerprint);
+	memcpy(body.exporter, f->exporter, sizeof body.exporter);
 	wire_put_string(&tail, f->protocol);
 	wire_put_string(&tail, f->cipher);
 	wire_put_string(&tail, f->group);

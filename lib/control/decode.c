@@ -6,6 +6,7 @@
 #include "control/control.h"
 #include "control/dnslist.h"
 #include "control/format.h"
+#include "control/passwords.h"
 #include "control/patterns.h"
 #include "control/recipients.h"
 #include "control/senders.h"
@@ -425,10 +426,8 @@ decode_endpoint(struct decoder *d, struct bytes line)
 	buf_free(&whole);
 }
 
-typedef void decode_one(struct decoder *d, struct bytes line);
-
 static const struct {
-	decode_one *line;
+	void (*line)(struct decoder *d, struct bytes line);
 	bool single; /* one line only, perhaps empty */
 } decoders[N_CONTROL_KINDS] = {
 	[KIND_LINE] = { decode_line, true },
@@ -456,6 +455,8 @@ static const struct {
 	[KIND_DOMAINCERTS] = { decode_domain_certificate, false },
 	[KIND_TLSDESTINATIONS] = { decode_tls_destination, false },
 	[KIND_DANE] = { decode_dane, true },
+	[KIND_PASSWORDS] = { decode_password, false },
+	[KIND_AUTHUSER] = { decode_authuser, false },
 };
 
 static void

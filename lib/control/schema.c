@@ -25,6 +25,8 @@ static const struct {
 	{ BY_LSPAWN, "lspawn" },
 	{ BY_LOCAL, "local" },
 	{ BY_RESOLVE, "resolve" },
+	{ BY_AUTH, "auth" },
+	{ BY_AUTHRUN, "authrun" },
 	{ BY_INJECT, "inject" },
 };
 

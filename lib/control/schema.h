@@ -32,7 +32,9 @@ enum control_kind {
 	KIND_DOMAINIPS,
 	KIND_DOMAINCERTS,
 	KIND_TLSDESTINATIONS,
-	KIND_DANE, /* off, first or after */
+	KIND_DANE,      /* off, first or after */
+	KIND_PASSWORDS, /* name:hash … */
+	KIND_AUTHUSER,  /* s/qmail's users/authuser */
 	N_CONTROL_KINDS
 };
 
@@ -47,6 +49,8 @@ enum control_reader {
 	BY_LSPAWN = 1 << 6,
 	BY_LOCAL = 1 << 7,
 	BY_RESOLVE = 1 << 9,
+	BY_AUTH = 1 << 10,
+	BY_AUTHRUN = 1 << 11,
 	BY_INJECT = 1 << 8, /* the programs that submit mail; they read what is world-readable */
 };
 

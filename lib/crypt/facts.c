@@ -93,6 +93,18 @@ look_at_own(struct tls_facts *f, const struct tls_session *s)
 			memcpy(f->own_spki, s->engine->identities[i].spki, SPKI_LEN);
 }
 
+/* With TLS 1.2 it would bind only if both sides use the extended master secret (RFC 9266 3). */
+static void
+export_binding(struct tls_facts *f, const struct tls_session *s)
+{
+	static const char label[] = "EXPORTER-Channel-Binding";
+
+	if (SSL_version(s->ssl) != TLS1_3_VERSION ||
+	    SSL_export_keying_material(
+		s->ssl, f->exporter, sizeof f->exporter, label, sizeof label - 1, (const uint8_t *)"", 0, 1) != 1)
+		memset(f->exporter, 0, sizeof f->exporter);
+}
+
 void
 tls_facts(const struct tls_session *s, struct tls_facts *f)
 {
@@ -119,4 +131,5 @@ tls_facts(const struct tls_session *s, struct tls_facts *f)
 	copy_clean(f->matched, sizeof f->matched, s->matched, strlen(s->matched));
 	look_at_peer(f, s);
 	look_at_own(f, s);
+	export_binding(f, s);
 }

@@ -61,12 +61,15 @@ enum result scram_client_begin(struct bytes name, const char *nonce, struct buf 
 enum result scram_client_end(const struct scram_keys *k, struct bytes client_first, struct bytes server_first,
     struct bytes nonce, struct buf *message, uint8_t expected[SASL_HASH_LEN], struct why *why);
 
-/* Server. The client's first message: views, the name still escaped. REFUSED: it wants channel binding, or an extension. */
+/* Server. The client's first message: views, the name still escaped. bound: of the mechanism with -PLUS, whose clients bind
+ * the exchange to the TLS session by tls-exporter (RFC 9266); `binding` is the caller's to set then. REFUSED: it wants another
+ * binding, or an extension. A header that begins with y is of a client that could bind, and was told that we can't. */
 struct scram_first {
 	struct bytes header; /* up to `bare` */
 	struct bytes bare, other, name, nonce;
+	struct bytes binding; /* what the TLS session gives; none without -PLUS */
 };
-enum result scram_first_take(struct bytes message, struct scram_first *f, struct why *why);
+enum result scram_first_take(struct bytes message, bool bound, struct scram_first *f, struct why *why);
 enum result scram_name(struct bytes escaped, struct buf *name); /* MALFORMED */
 
 /* The server's first message: the client's nonce, ours behind it. */

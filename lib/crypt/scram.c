@@ -164,14 +164,15 @@ is_nonce(struct bytes text)
 }
 
 enum result
-scram_first_take(struct bytes message, struct scram_first *f, struct why *why)
+scram_first_take(struct bytes message, bool bound, struct scram_first *f, struct why *why)
 {
-	struct bytes rest = bytes_skip(message, 2);
+	struct bytes rest = message, flag = BYTES_NONE;
 
 	*f = (struct scram_first){ .other = BYTES_NONE };
-	if (message.len > SASL_TEXT_MAX || message.len < 2 || message.at[1] != ',' ||
-	    (message.at[0] != 'n' && message.at[0] != 'y'))
-		return why_set(why, REFUSED, "channel binding is asked for, or this is no SCRAM message");
+	if (message.len > SASL_TEXT_MAX || !bytes_split(&rest, ',', &flag) ||
+	    !(bound ? bytes_equal(flag, BYTES("p=tls-exporter"))
+		    : bytes_equal(flag, BYTES("n")) || bytes_equal(flag, BYTES("y"))))
+		return why_set(why, REFUSED, "another channel binding is asked for, or this is no SCRAM message");
 	if (!take_attribute(&rest, 'a', &f->other)) {
 		if (rest.len == 0 || rest.at[0] != ',')
 			return why_set(why, MALFORMED, "no SCRAM message");
@@ -231,7 +232,8 @@ take_final(struct bytes message, const struct scram_first *f, struct bytes serve
 	*without_proof = bytes_first(message, last);
 	rest = bytes_skip(message, last + 1);
 	return take_attribute(&rest, 'p', &value) && base64_decode(binding, &header) == OK &&
-	    bytes_equal(buf_bytes(&header), f->header) &&
+	    bytes_starts(buf_bytes(&header), f->header) &&
+	    bytes_equal(bytes_skip(buf_bytes(&header), f->header.len), f->binding) &&
 	    bytes_equal(nonce, bytes_first(sent, bytes_find(sent, ','))) && base64_decode(value, &octets) == OK &&
 	    octets.len == SASL_HASH_LEN && !octets.failed;
 }

@@ -48,6 +48,7 @@ struct tls_facts {
 	char subject[TLS_SUBJECT_MAX];      /* RFC 2253 form */
 	char common_name[TLS_NAME_MAX + 1];
 	uint8_t fingerprint[32];    /* SHA-256 of the peer's certificate */
+	uint8_t exporter[32];       /* tls-exporter (RFC 9266), TLS 1.3 only; else zeros */
 	uint8_t own_spki[SPKI_LEN]; /* of the certificate shown; zeros if none */
 	struct buf emails;          /* of a verified certificate: rfc822Name and emailAddress, each a field */
 	uint8_t emails_room[TLS_EMAILS_MAX];

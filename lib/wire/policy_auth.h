@@ -19,7 +19,7 @@ struct pa_begin {
 	uint8_t family;        /* enum lp_family, for back-off */
 	uint8_t remote[16];    /* as in lp_peer */
 }; /* tail: initial response, base64; challenge that was in the greeting (APOP), or ""; mail addresses of the verified certificate
-    * (fields in the field) */
+    * (fields in the field); if SCRAM-SHA-256-PLUS is offered, the TLS session's tls-exporter (RFC 9266), else "" */
 
 struct pa_result {
 	uint16_t code;       /* 235, or of the refusal: 4xx, 5xx */

@@ -3,6 +3,8 @@
  * Never waits, never lines up more than its bound, never touches a port after it was closed. */
 #include "wire/port.h"
 
+#include "base/secret.h"
+
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +23,7 @@ struct port_packet {
 static void
 packet_free(struct port_packet *q)
 {
+	secret_wipe(q->octets, (size_t)q->body_len + q->tail_len);
 	for (unsigned i = 0; i < q->n_fds; i++)
 		(void)close(q->fds[i]);
 	free(q);
@@ -96,7 +99,7 @@ ready(struct loop *loop, struct source *s, uint32_t events)
 	struct why why = WHY_NONE;
 	WIRE_UNCLEARED struct wire_buffer buffer;
 	struct wire_message m;
-	bool gone = false;
+	bool gone = false, secret = p->secret;
 	enum result r = OK;
 
 	(void)loop;
@@ -111,6 +114,8 @@ ready(struct loop *loop, struct source *s, uint32_t events)
 			break;
 		r = p->events->message(p, &m, &why);
 		wire_close_fds(&m);
+		if (secret)
+			secret_wipe(buffer.octets, sizeof buffer.octets);
 		if (gone)
 			return;
 	}

@@ -24,6 +24,7 @@ struct port {
 	const struct port_events *events;
 	struct port_packet *first, *last; /* waiting to be sent */
 	size_t n_waiting, max_waiting;    /* packets */
+	bool secret;   /* what was received is wiped when it has been looked at, what waited when it was sent */
 	bool in_turns; /* the other side waits for our answer: do not look for its next message at once */
 	bool *gone;    /* set by port_close for the receiving loop further up */
 };

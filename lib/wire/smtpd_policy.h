@@ -21,7 +21,9 @@ enum sp_welcome_flag {
 	SP_TLS_AT_ONCE = 1 << 2,    /* SMTPS: TLS before the greeting */
 	SP_EXCUSE_BARE_LF = 1 << 3, /* the peer's network is excused; a bare LF counts as CRLF, but never ends data */
 	SP_LOCAL_PROGRAM = 1 << 4,  /* the peer is a program of this host on the submission socket */
-	SP_REFUSED = 1 << 5,        /* the reply is a refusal: say it and end (RFC 5321 3.1, 554 or 421) */
+	SP_AUTH_REQUIRED = 1 << 6,  /* 530 to MAIL before it */
+	SP_SUBMISSION = 1 << 7, /* from a mail program (RFC 6409): Date and Message-ID are added, Bcc is taken out */
+	SP_REFUSED = 1 << 5,    /* the reply is a refusal: say it and end (RFC 5321 3.1, 554 or 421) */
 };
 
 struct sp_welcome {

@@ -15,6 +15,7 @@ struct tf_facts {
 	uint16_t bits; /* of the cipher */
 	uint32_t spare2;
 	uint8_t fingerprint[32]; /* SHA-256 of the peer's certificate; zeros if it has none */
+	uint8_t exporter[32];    /* channel binding tls-exporter (RFC 9266); zeros if there is none */
 };
 /* tail: protocol version; cipher; key exchange group; server name asked for; why the certificate is not verified; subject;
  * common name; e-mail addresses of a verified certificate (fields in the field); client role: how the server was verified

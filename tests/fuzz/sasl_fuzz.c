@@ -36,7 +36,7 @@ scram(struct bytes first, struct bytes final)
 	struct scram_first f;
 	struct why why = WHY_NONE;
 
-	if (scram_first_take(first, &f, &why) != OK)
+	if (scram_first_take(first, false, &f, &why) != OK)
 		return;
 	must_be_within(f.bare, first);
 	must_be_within(f.name, first);

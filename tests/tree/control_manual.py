@@ -35,6 +35,8 @@ KIND = {
     "DOMAINCERTS": "certificates by sender, one a line",
     "TLSDESTINATIONS": "TLS policies, one a line",
     "DANE": "a word",
+    "PASSWORDS": "name:hash, one a line",
+    "AUTHUSER": "user:password, one a line",
 }
 ITEM = re.compile(r'^ITEM\((\w+), "([^"]*)", KIND_(\w+), (\d+), (\d+), (NULL|"[^"]*"), ([A-Z_ |]+), "([^"]*)"\)$')
 GROUP = re.compile(r"^/\* ([^*]+) \*/$")

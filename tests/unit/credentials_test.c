@@ -171,7 +171,7 @@ scram_is_said_and_its_server_is_known_by_its_signature(void **state)
 	assert_memory_equal(line, "AUTH SCRAM-SHA-256 ", 19);
 	assert_int_equal(
 	    base64_decode(bytes_first(bytes_skip(bytes_of_string(line), 19), strlen(line) - 21), &first), OK);
-	assert_int_equal(scram_first_take(buf_bytes(&first), &f, &why), OK);
+	assert_int_equal(scram_first_take(buf_bytes(&first), false, &f, &why), OK);
 	assert_int_equal(scram_server_begin(f.nonce, "server", BYTES("salt"), SCRAM_ITERATIONS_MIN, &server_first), OK);
 	nonce = bytes_skip(buf_bytes(&server_first), 2);
 	wire_put(&tail, buf_bytes(&server_first));

@@ -148,7 +148,7 @@ an_exchange_goes_through_word_by_word(void **state)
 {
 	struct channel c;
 	struct wire_message m;
-	struct bytes fields[3];
+	struct bytes fields[4];
 	struct why why = WHY_NONE;
 	char text[SP_TEXT_MAX + 1];
 	uint32_t ref;
@@ -164,7 +164,7 @@ an_exchange_goes_through_word_by_word(void **state)
 	assert_int_equal(((const struct pa_begin *)m.body)->initial, 0);
 	assert_int_equal(((const struct pa_begin *)m.body)->secure, 0);
 	assert_memory_equal(((const struct pa_begin *)m.body)->remote, clear, 4);
-	assert_true(wire_take_all(m.tail, fields, 3));
+	assert_true(wire_take_all(m.tail, fields, 4));
 	assert_int_equal(fields[0].len, 0);
 	assert_true(bytes_equal(fields[1], bytes_of_string(strchr(text, '<'))));
 	assert_int_equal(channel_send(&auth_end, PA_CHALLENGE, ref, NULL, BYTES("PDE+"), NULL, &why), OK);

@@ -168,7 +168,7 @@ answer(const char *password, const char *first, const char *server_first, const 
 	struct why why = WHY_NONE;
 
 	memset(k.client, 0, sizeof k.client); /* a server does not have it */
-	assert_int_equal(scram_first_take(bytes_of_string(first), &f, &why), OK);
+	assert_int_equal(scram_first_take(bytes_of_string(first), false, &f, &why), OK);
 	return scram_server_end(&k, &f, bytes_of_string(server_first), bytes_of_string(final), message, &why);
 }
 
@@ -181,7 +181,7 @@ scram_as_a_server_is_that_of_its_rfc(void **state)
 	struct why why = WHY_NONE;
 
 	(void)state;
-	assert_int_equal(scram_first_take(BYTES(CLIENT_FIRST), &f, &why), OK);
+	assert_int_equal(scram_first_take(BYTES(CLIENT_FIRST), false, &f, &why), OK);
 	assert_true(bytes_equal(f.name, BYTES("user")) && f.other.len == 0);
 	assert_int_equal(base64_decode(BYTES(SALT), &salt), OK);
 	assert_int_equal(scram_server_begin(f.nonce, "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0", buf_bytes(&salt), 4096, &b), OK);
@@ -228,12 +228,12 @@ a_first_message_that_is_none_is_refused(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < nitems(none); i++)
-		if (scram_first_take(bytes_of_string(none[i]), &f, &why) == OK)
+		if (scram_first_take(bytes_of_string(none[i]), false, &f, &why) == OK)
 			fail_msg("'%s' was taken", none[i]);
-	assert_int_equal(scram_first_take(BYTES("y,a=other,n=u,r=abc,x=1"), &f, &why), OK);
+	assert_int_equal(scram_first_take(BYTES("y,a=other,n=u,r=abc,x=1"), false, &f, &why), OK);
 	assert_true(bytes_equal(f.other, BYTES("other")) && bytes_equal(f.header, BYTES("y,a=other,")));
 	for (size_t cut = 0; cut < sizeof CLIENT_FIRST - 2; cut++) /* at every octet */
-		(void)!(scram_first_take(bytes_of(CLIENT_FIRST, cut), &f, &why) == OK);
+		(void)!(scram_first_take(bytes_of(CLIENT_FIRST, cut), false, &f, &why) == OK);
 }
 
 static void
@@ -246,7 +246,7 @@ names_are_escaped_both_ways(void **state)
 	(void)state;
 	assert_int_equal(scram_client_begin(BYTES("a,b=c=2C"), "xyz", &b), OK);
 	assert_text(&b, "n,,n=a=2Cb=3Dc=3D2C,r=xyz");
-	assert_int_equal(scram_first_take(buf_bytes(&b), &f, &why), OK);
+	assert_int_equal(scram_first_take(buf_bytes(&b), false, &f, &why), OK);
 	assert_int_equal(scram_name(f.name, &name), OK);
 	assert_text(&name, "a,b=c=2C");
 	buf_clear(&name);

@@ -4,6 +4,7 @@
 #include "postern/check.h"
 #include "postern/explain.h"
 #include "postern/import.h"
+#include "postern/passwd.h"
 #include "postern/plan.h"
 #include "postern/queue.h"
 #include "postern/recipients.h"
@@ -19,6 +20,7 @@ static const struct {
 	{ "check", check_main, "what a start would say of the control directories" },
 	{ "explain", explain_main, "where mail for an address would go, under which policies, and why" },
 	{ "import", import_main, "splits qmail's directory into control directories" },
+	{ "passwd", passwd_main, "sets, removes, disables and lists login names and their passwords" },
 	{ "plan", plan_main, "what each process may do; with --live, compared with those that run" },
 	{ "recipients", recipients_main, "makes a table of those who get mail" },
 	{ "queue", queue_main, "lists, shows, holds, releases, retries, bounces and deletes messages" },
