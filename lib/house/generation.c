@@ -156,7 +156,7 @@ wire_doors(struct start *s, struct why *why)
 		s->g->has_doorways = true;
 		s->g->doors[i] = door_inode(s->in, d->socket);
 		r = sockets_connect_door(s->in, d->socket, &fd, why);
-		if (r == ABSENT && house_slot(d->client, d->client_slot)->optional) {
+		if (r == ABSENT && house_can_do_without(d->client, d->client_slot)) {
 			*why = WHY_NONE; /* it can do without */
 			continue;
 		}

@@ -80,6 +80,19 @@ house_may_overlap(const char *service)
 }
 
 bool
+house_can_do_without(const char *process, const char *slot)
+{
+	const struct fd_slot *s = house_slot(process, slot);
+
+	if (s == NULL || !s->optional)
+		return false;
+	for (size_t i = 0; i < nitems(without); i++)
+		if (strcmp(without[i].process, process) == 0 && strcmp(without[i].slot, slot) == 0)
+			return false;
+	return true;
+}
+
+bool
 house_goes_without(const char *service, const char *process, const char *slot)
 {
 	for (size_t i = 0; i < nitems(without); i++)

@@ -32,5 +32,8 @@ bool house_may_overlap(const char *service);
 /* Whether that process gets nothing at that slot in this service. */
 bool house_goes_without(const char *service, const char *process, const char *slot);
 
+/* True if the slot is optional in every service; one that some service goes without is needed in the others. */
+bool house_can_do_without(const char *process, const char *slot);
+
 /* The slot of that name in a process's table; null if there is none. */
 const struct fd_slot *house_slot(const char *process, const char *name);
