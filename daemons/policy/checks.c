@@ -6,6 +6,7 @@
 #include "control/patterns.h"
 #include "policy/decide.h"
 #include "policy/policy.h"
+#include "policy/spf.h"
 
 #include "net/domain.h"
 #include "sys/clock.h"
@@ -145,9 +146,11 @@ look_into(struct policy *p, struct session *s)
 {
 	if (s->pending.first) {
 		s->client.found = (struct findings){ FINDING_NONE, FINDING_NONE };
+		s->client.spf = (struct sender_policy){ .checked = false };
 		if (!s->client.relays) {
 			ask_sender(p, s);
 			ask_helo(p, s);
+			spf_begin(p, s);
 		}
 	}
 	if (s->awaited == 0 || s->client.relays)
@@ -201,7 +204,9 @@ sender_mx_came(struct policy *p, struct session *s, const struct rs_answer *a, s
 void
 checks_answered(struct policy *p, struct session *s, enum question q, const struct rs_answer *a, struct bytes tail)
 {
-	if (q >= ASK_LIST_A)
+	if (q >= ASK_SPF)
+		spf_answered(p, s, q - ASK_SPF, a, tail);
+	else if (q >= ASK_LIST_A)
 		dnslists_answered(p, s, q, a, tail);
 	else if (q == ASK_SENDER_MX)
 		sender_mx_came(p, s, a, tail);
@@ -323,5 +328,6 @@ void
 checks_end(struct policy *p, struct session *s)
 {
 	loop_cancel(&p->loop, &s->tarpit);
+	spf_end(s);
 	names_forget(s);
 }

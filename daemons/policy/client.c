@@ -42,6 +42,8 @@ apply_variables(struct client *c)
 		c->tarpit_seconds = (uint32_t)n;
 	if (client_variable(c, "GREETDELAY", &value) && bytes_to_number(value, GREET_SECONDS_MAX, &n))
 		c->greet_seconds = (uint16_t)n;
+	if (client_variable(c, "SPF", &value) && bytes_to_number(value, 6, &n))
+		c->spf_level = (uint8_t)n;
 	if (client_variable(c, "HELOCHECK", &value))
 		c->helo_check = value.at == NULL ? BYTES("") : value;
 }

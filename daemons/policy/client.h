@@ -1,6 +1,7 @@
 /* Who is connected, and what the connection rules make of it. */
 #pragma once
 
+#include "net/spf.h"
 #include "policy/settings.h"
 #include "wire/listen_policy.h"
 
@@ -36,6 +37,13 @@ struct listed {
 	struct bytes words; /* why */
 };
 
+/* What the sender's domain says of the peer (RFC 7208). */
+struct sender_policy {
+	bool checked;
+	enum spf_result result;
+	struct bytes explanation;
+};
+
 struct findings {
 	enum finding sender, helo;
 };
@@ -57,7 +65,9 @@ struct client {
 	bool excused_bare_lf;
 	uint16_t greet_seconds;                /* GREETDELAY */
 	uint32_t tarpit_count, tarpit_seconds; /* TARPITCOUNT, TARPITDELAY; 0: none */
+	uint8_t spf_level;                     /* SPF: 0 to 6 */
 	struct listed listed;
+	struct sender_policy spf;      /* of the envelope in progress */
 	struct findings found;         /* of the envelope in progress */
 	const struct session_tls *tls; /* null while the session is in plain text */
 };

@@ -269,6 +269,30 @@ check_mailbox(const struct asked *a)
 	return settle(a, REFUSAL(550, 5, 1, 1, "sorry, no mailbox here by that name", "no mailbox"), "REPLY_MAILBOX");
 }
 
+/* SPF: what the level refuses (RFC 7372 for the codes). */
+static bool
+check_spf(const struct asked *a)
+{
+	static const uint8_t refused_from[] = { [SPF_NONE] = 6,
+		[SPF_NEUTRAL] = 5,
+		[SPF_PASS] = 7,
+		[SPF_FAIL] = 3,
+		[SPF_SOFTFAIL] = 4,
+		[SPF_TEMPERROR] = 2,
+		[SPF_PERMERROR] = 6 };
+	const struct sender_policy *spf = &a->c->spf;
+
+	if (a->c->relays || !spf->checked || a->c->spf_level < refused_from[spf->result])
+		return false;
+	if (spf->result == SPF_TEMPERROR)
+		return settle(a, REFUSAL(451, 4, 7, 24, "SPF lookup failure, try again later", "SPF temperror"), NULL);
+	*a->r = REFUSAL(550, 5, 7, 23, "sorry, the sender's domain does not let you send (SPF):", "SPF");
+	if (spf->result == SPF_PERMERROR)
+		*a->r = REFUSAL(550, 5, 7, 24, "sorry, the sender's domain has no valid SPF record", "SPF permerror");
+	a->r->custom = spf->explanation;
+	return true;
+}
+
 static bool
 check_sender(const struct asked *a)
 {
@@ -317,6 +341,7 @@ static bool (*const checks[])(const struct asked *a) = {
 	check_local_sender,
 	check_relaying,
 	check_mailbox,
+	check_spf,
 	check_sender,
 	check_recipient,
 	check_number,

@@ -20,7 +20,8 @@ enum question {
 	ASK_HELO_MX,
 	ASK_LIST_A,                     /* the first of 24 DNS lists */
 	ASK_LIST_TXT = ASK_LIST_A + 24, /* the same */
-	N_QUESTIONS = ASK_LIST_TXT + 24
+	ASK_SPF = ASK_LIST_TXT + 24,    /* the first of 8 */
+	N_QUESTIONS = ASK_SPF + 8
 };
 #define QUESTIONS_MAX 64 /* a bit each in session.awaited */
 

@@ -3,6 +3,7 @@
 
 #include "policy/client.h"
 #include "policy/dnslists.h"
+#include "policy/spf.h"
 #include "policy/envelope.h"
 #include "policy/login.h"
 #include "policy/reply.h"
@@ -48,6 +49,7 @@ struct session {
 	uint8_t host_len;
 	uint8_t host[255];
 	struct listings listings;
+	struct spf_state spf;
 	struct pending pending;
 	uint64_t asked_since_ms;
 	uint64_t awaited;        /* questions to resolve, a bit each (names.h) */

@@ -136,6 +136,20 @@ send_rest(struct policy *p, struct session *s, struct bytes rest, struct why *wh
 	return r;
 }
 
+/* Received-SPF goes before Received, if there is room for both. */
+static void
+put_trace(struct buf *trace, const struct session *s, size_t *id_at)
+{
+	uint64_t now_s = clock_wall_s();
+
+	spf_put_trace(trace, &s->client, &s->envelope);
+	trace_put(trace, &s->client, &s->envelope, now_s, id_at);
+	if (trace->failed) {
+		buf_clear(trace);
+		trace_put(trace, &s->client, &s->envelope, now_s, id_at);
+	}
+}
+
 static enum result
 send_envelope(struct policy *p, struct session *s, struct why *why)
 {
@@ -147,7 +161,7 @@ send_envelope(struct policy *p, struct session *s, struct why *why)
 	size_t id_at;
 	enum result r;
 
-	trace_put(&trace, &s->client, e, clock_wall_s(), &id_at);
+	put_trace(&trace, s, &id_at);
 	open.id_at = (uint16_t)id_at;
 	wire_put(&tail, e->reverse);
 	wire_put(&tail, e->envid);

@@ -19,6 +19,10 @@ RECORDS = {  # not below .test, of which libunbound knows itself that it is empt
     ("20.0.0.127.bl.example.net", "TXT"): ["you are in my list"],
     ("21.0.0.127.bl.example.net", "A"): ["127.0.0.4"],
     ("21.0.0.127.wl.example.net", "A"): ["127.0.9.1"],
+    ("spf.example.net", "TXT"): ["v=spf1 mx ip4:127.0.0.30 -all"],
+    ("spf.example.net", "MX"): ["10 mx1.example.net", "10 mx2.example.net"],
+    ("mx1.example.net", "A"): ["192.0.2.1"],
+    ("mx2.example.net", "A"): ["127.0.0.31"],
     ("22.0.0.127.bl.example.net", "A"): None,
 }
 RULES = [
@@ -27,6 +31,7 @@ RULES = [
     '127.0.0.5:allow,TARPITCOUNT="2",TARPITDELAY="2"',
     '127.0.0.20:allow,DNSLISTS="b"',
     '127.0.0.21-22:allow',
+    '127.0.0.30-32:allow,SPF="3"',
     ':allow,MFDNSCHECK=""',
 ]
 
@@ -124,6 +129,19 @@ def test_a_list_that_is_silent_costs_its_peer_seconds_and_others_nothing(mx):
         assert rcpt(mx, "127.0.0.21", "a@good.example.net") == "250 2.1.5"
         assert slow.reply()[0] == 250
     wait_for(lambda: "dnslist-trouble" in mx.log("smtpd"), what="the line about it")
+
+
+def test_a_sender_s_domain_says_who_may_send_for_it(mx):
+    assert rcpt(mx, "127.0.0.30", "a@spf.example.net") == "250 2.1.5"
+    with begin(mx, "127.0.0.32", "a@spf.example.net") as s:
+        code, text = s.say("RCPT TO:<alice@example.test>")
+        assert text.startswith(b"550 5.7.23") and b"127.0.0.32 is not one of the hosts of spf.example.net" in text
+    with mx.connect_from("127.0.0.31") as s:
+        s.ehlo()
+        s.transaction("a@spf.example.net")
+        assert s.data(b"Subject: spf\r\n\r\nx\r\n.\r\n")[0] == 250
+    mine = wait_for(lambda: [m for m in mx.messages() if b"Subject: spf" in m], what="delivery")
+    assert mine[0].index(b"Received-SPF: pass receiver=mx.example.test; client-ip=127.0.0.31;") < mine[0].index(b"\nReceived: ")
 
 
 def test_tables_of_recipients_are_made_and_read_again_after_a_hangup():

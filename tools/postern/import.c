@@ -46,8 +46,6 @@ static const struct {
 	{ "control/concurrencyincomingsub", "say it in submission/concurrencyincoming" },
 	{ "control/dkimdomains", "mail is not signed" },
 	{ "control/qmqpservers", "mail goes to the queue of this host" },
-	{ "control/spfexplain", "senders' SPF records are not looked at" },
-	{ "control/spflocalrules", "senders' SPF records are not looked at" },
 	{ "control/srsdomains", "senders are not rewritten" },
 	{ "control/tlshosts", "say it in tlsdestinations" },
 	{ "users/append", "made for qmail-pw2u; what it made is in users/assign" },
