@@ -1,7 +1,7 @@
 # Postern from this tree, for the side-by-side benchmark. Defaults, except: the limit of sessions from one address (every
 # session of the benchmark comes from one), and numbers for the processes' users.
 POSTERN_TREE=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-mta_caps() { echo "local starttls"; }
+mta_caps() { echo "local starttls outbound"; }
 mta_version() { (cd "$POSTERN_TREE" && git rev-parse --short HEAD 2>/dev/null) || echo tree; }
 mta_install() {
   need_pkgs libcdb1 libseccomp2 libidn2-0
@@ -27,6 +27,9 @@ mta_start() {
   echo 1000 >"$c/smtpd/concurrencyaddress"
   echo 1000 >"$c/smtpd/concurrencynetwork"
   [ -z "${CERT:-}" ] || printf '%s\n' "CERTFILE=$CERT" "KEYFILE=$KEY" >"$c/smtpd/variables"
+  # mail for elsewhere is taken from this host, and goes to the sink
+  echo '127.:allow,RELAYCLIENT=""' >"$c/smtpd/rules"
+  echo ":127.0.0.1;$SINK_PORT" >"$c/smtproutes"
   mkdir -p "$W/var/spool"
   [ -z "$CERT" ] || printf 'CERTFILE=%s\nKEYFILE=%s\n' "$CERT" "$KEY" >"$c/smtpd/variables"
   ns_open
