@@ -9,6 +9,8 @@
 
 #define FLOWS_MAX 64 /* of a next hop; more senders than that share */
 
+static uint64_t last_number; /* of a transaction */
+
 static uint32_t
 hash_of(struct bytes sender)
 {
@@ -53,6 +55,7 @@ flow_of(struct flows *f, const struct message *m)
 void
 flow_append(struct flows *f, struct flow *flow, struct transaction *t)
 {
+	t->number = ++last_number;
 	t->next = NULL;
 	*(flow->last != NULL ? &flow->last->next : &flow->first) = t;
 	flow->last = t;
@@ -63,9 +66,13 @@ flow_append(struct flows *f, struct flow *flow, struct transaction *t)
 void
 flow_put_back(struct flows *f, struct flow *flow, struct transaction *t)
 {
-	t->next = flow->first;
-	flow->first = t;
-	if (flow->last == NULL)
+	struct transaction **link = &flow->first;
+
+	while (*link != NULL && (*link)->number < t->number)
+		link = &(*link)->next;
+	t->next = *link;
+	*link = t;
+	if (t->next == NULL)
 		flow->last = t;
 	flow->n++;
 	f->n_waiting++;

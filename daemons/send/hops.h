@@ -18,6 +18,7 @@ struct transaction {
 	struct task *first, *last;
 	uint32_t n;
 	uint32_t ref;
+	uint64_t number; /* in the order in which they came */
 	uint8_t n_tries;
 	bool was_idle; /* the connection had nothing to do when it got this */
 };
@@ -94,7 +95,7 @@ void hop_failed(struct next_hop *h, const struct verdict *v);
 /* The flow of m's sender; made if need be. Null: no memory. */
 struct flow *flow_of(struct flows *f, const struct message *m);
 void flow_append(struct flows *f, struct flow *flow, struct transaction *t);
-void flow_put_back(struct flows *f, struct flow *flow, struct transaction *t); /* it is the next again */
+void flow_put_back(struct flows *f, struct flow *flow, struct transaction *t); /* where it was */
 bool flow_park(struct flows *f, struct flow *flow, const struct id *id);       /* false: no memory */
 
 /* The next of the sender whose turn it is; null: none waits. */

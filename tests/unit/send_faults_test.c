@@ -14,29 +14,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* announces m under n ids that follow its own, as credit allows */
-static void
-announce_many(struct srig_message *m, unsigned n, uint32_t *credit)
-{
-	static struct wire_buffer room;
-	struct why why = WHY_NONE;
-	struct wire_message w;
-
-	for (unsigned i = 0; i < n; i++) {
-		struct pollfd p = { srig_queue.fd, POLLIN, 0 };
-
-		while (poll(&p, 1, *credit == 0 ? 2000 : 0) > 0) {
-			assert_int_equal(channel_receive(&srig_queue, &room, &w, &why), OK);
-			assert_int_equal(w.type, QS_CREDIT);
-			*credit += ((const struct qs_credit *)w.body)->n;
-		}
-		assert_true(*credit > 0);
-		m->id = id_of_number(id_number(&m->id) + 1);
-		announce(m);
-		--*credit;
-	}
-}
-
 static void
 a_user_whose_deliveries_hang_leaves_room_for_others(void **state)
 {
@@ -50,7 +27,7 @@ a_user_whose_deliveries_hang_leaves_room_for_others(void **state)
 	(void)state;
 	srig_start();
 	anns.id = id_of_number(id_number(&joes.id) - 1); /* joe's are counted up */
-	announce_many(&joes, 20000, &credit);            /* as much as it asks for, and then ann's */
+	srig_announce_many(&joes, 20000, &credit);       /* as much as it asks for, and then ann's */
 	announce(&anns);
 	joe = expect_spawn(2001);
 	ann = expect_spawn(2002);
@@ -62,22 +39,6 @@ a_user_whose_deliveries_hang_leaves_room_for_others(void **state)
 	deliver_answer(&joe, ref, SD_DELIVERED, ""); /* it goes on as soon as they do */
 	assert_int_equal(channel_receive(&srig_queue, &room, &w, &why), OK);
 	assert_int_equal(w.type, QS_DONE);
-}
-
-static unsigned
-resident_kib(void)
-{
-	char path[64], line[256];
-	unsigned kib = 0;
-	FILE *f;
-
-	(void)snprintf(path, sizeof path, "/proc/%d/status", srig_child);
-	f = fopen(path, "r");
-	assert_non_null(f);
-	while (fgets(line, sizeof line, f) != NULL)
-		(void)sscanf(line, "VmRSS: %u", &kib);
-	(void)fclose(f);
-	return kib;
 }
 
 #define MANY 100000
@@ -96,14 +57,11 @@ a_hundred_thousand_that_wait_are_light_and_asked_for_piece_by_piece(void **state
 	(void)state;
 	assert_int_equal(store_put_later(m.fd, 1, clock_wall_s() + 5000), OK);
 	srig_start();
-	announce_many(&m, 1000, &credit);
-	before = resident_kib();
-	announce_many(&m, MANY - 1000, &credit);
+	srig_announce_many(&m, 1000, &credit);
+	before = srig_resident_kib();
+	srig_announce_many(&m, MANY - 1000, &credit);
 	expect_silence(&srig_queue, 200);
-#if defined(__SANITIZE_ADDRESS__)
-	before += 1 << 20; /* its shadow */
-#endif
-	assert_in_range(resident_kib(), 1, before + 10000);
+	assert_in_range(srig_resident_kib(), 1, before + 10000 + SRIG_SHADOW_KIB);
 	assert_int_equal(kill(srig_child, SIGALRM), 0);
 	p = (struct pollfd){ srig_queue.fd, POLLIN, 0 };
 	for (; poll(&p, 1, 200) > 0; asked++) {
@@ -163,7 +121,7 @@ static uint16_t
 play(const struct srig_message *m)
 {
 	static struct wire_buffer room;
-	struct channel locals[8], *ends[12] = { &srig_queue, &srig_bounces, &srig_lspawn, &srig_remote };
+	struct channel made[8], *ends[12] = { &srig_queue, &srig_bounces, &srig_lspawn, &srig_remote };
 	unsigned n = 4;
 	uint16_t last = UINT16_MAX;
 	struct why why;
@@ -182,14 +140,18 @@ play(const struct srig_message *m)
 				continue;
 			if (channel_receive(ends[i], &room, &w, &why) != OK)
 				return last; /* the process has ended, or a local's channel */
-			if (ends[i] == &srig_lspawn) {
-				locals[n - 4] = channel_of(w.fds[0], &send_local_protocol, SD_LOCAL, true);
-				ends[n] = &locals[n - 4];
+			if (ends[i] == &srig_lspawn || ends[i] == &srig_remote) {
+				made[n - 4] = ends[i] == &srig_lspawn
+				    ? channel_of(w.fds[0], &send_local_protocol, SD_LOCAL, true)
+				    : channel_of(w.fds[0], &send_remote_protocol, RM_REMOTE, true);
+				ends[n] = &made[n - 4];
 				n++;
 				break;
 			}
-			if (i >= 4)
+			if (i >= 4 && ends[i]->protocol == &send_local_protocol)
 				deliver_answer(ends[i], w.ref, SD_DELIVERED, "");
+			else if (i >= 4 && w.type == RM_RECIPIENTS)
+				remote_answer(ends[i], w.ref, RM_DELIVERED, RM_OF_RECIPIENT, false, "250 ok");
 			if (ends[i] == &srig_bounces && w.type == PQ_OPEN)
 				report_failed(w.ref);
 			if (ends[i] == &srig_queue && w.type == QS_STATUS) {
@@ -211,13 +173,13 @@ static void
 without_memory_nothing_is_done_that_is_not(void **state)
 {
 	/* no report for the second one, so that it can come to an end */
-	static const struct srig_recipient three[] = { { "joe@local.example", 0 }, { "none@local.example", 1 },
-		{ "ann@local.example", 0 } };
+	static const struct srig_recipient some[] = { { "joe@local.example", 0 }, { "none@local.example", 1 },
+		{ "ann@local.example", 0 }, { "a@far.example", 0 }, { "b@other.example", 0 } };
 	bool done = false;
 
 	(void)state;
-	for (unsigned n = 1; n < 40; n++) {
-		struct srig_message m = srig_message(0, 0, "s@far.example", three, 3);
+	for (unsigned n = 1; n < 60; n++) {
+		struct srig_message m = srig_message(0, 0, "s@far.example", some, nitems(some));
 		struct store_message after;
 		struct why why = WHY_NONE;
 		int status;
@@ -227,7 +189,7 @@ without_memory_nothing_is_done_that_is_not(void **state)
 		announce(&m);
 		done = play(&m) == QS_DONE;
 		assert_int_equal(store_read(m.fd, &after, &why), OK);
-		for (uint32_t i = 0; i < 3 && done; i++)
+		for (uint32_t i = 0; i < nitems(some) && done; i++)
 			assert_int_equal(after.statuses.at[i], i == 1 ? STORE_FAILED : STORE_DELIVERED);
 		store_message_free(&after);
 		channel_close(&srig_queue);

@@ -1,4 +1,4 @@
-/* Deliveries to other hosts: transactions, connections, what a failure of the host means, fairness.
+/* Deliveries to other hosts: what a session's answers mean, for recipients, reports and the host.
  * The test plays queue and the sessions of remote.
  * Nothing here depends on how fast the machine is, but for a patience of some seconds. */
 #include "unit.h"
@@ -6,106 +6,36 @@
 #include "send_rig.h"
 #include "sys/clock.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 
 static const struct srig_recipient one[] = { { "a@far.example", 0 } };
-
-static struct srig_message
-from(const char *sender)
-{
-	return srig_message(0, 0, sender, one, 1);
-}
-
-static void
-deliver_next(struct channel *session, const struct srig_message *m)
-{
-	remote_answer(session, expect_transaction(session, m, 1, "a@far.example"), RM_DELIVERED, RM_OF_RECIPIENT, false,
-	    "250 ok");
-	expect_done(m);
-}
-
-static void
-recipients_at_one_destination_go_together_a_hundred_at_a_time(void **state)
-{
-	static struct srig_recipient many[250];
-	struct srig_message m;
-	struct channel first, second;
-	uint32_t refs[3];
-
-	(void)state;
-	for (size_t i = 0; i < nitems(many); i++)
-		many[i].address = i % 2 == 0 ? "a@far.example" : i == 249 ? "c@FAR.Example" : "b@far.example";
-	m = srig_message(0, 0, "s@far.example", many, 250);
-	srig_start();
-	announce(&m);
-	first = expect_session("far.example");
-	refs[0] = expect_transaction(&first, &m, 100, "a@far.example");
-	refs[1] = expect_transaction(&first, &m, 100, "a@far.example");
-	second = expect_session("far.example"); /* the first has enough to do */
-	refs[2] = expect_transaction(&second, &m, 50, "a@far.example");
-	remote_answer(&second, refs[2], RM_DELIVERED, RM_OF_RECIPIENT, false, "250 ok");
-	for (uint32_t i = 200; i < 250; i++)
-		expect_status(&m, i, STORE_DELIVERED, "");
-	for (uint32_t k = 0; k < 2; k++) {
-		remote_answer(&first, refs[k], RM_DELIVERED, RM_OF_RECIPIENT, false, "250 ok");
-		for (uint32_t i = 100 * k; i < 100 * k + 100; i++)
-			expect_status(&m, i, STORE_DELIVERED, "");
-	}
-	expect_done(&m);
-	channel_close(&first);
-	channel_close(&second);
-}
-
-static void
-each_destination_has_its_own_connection_which_is_used_again(void **state)
-{
-	static const struct srig_recipient two[] = { { "a@far.example", 0 }, { "b@other.example", 0 } };
-	struct srig_message m = srig_message(0, 0, "s@far.example", two, 2), again = from("s@far.example");
-	struct channel far, other;
-
-	(void)state;
-	srig_start();
-	announce(&m);
-	far = expect_session("far.example");
-	other = expect_session("other.example");
-	remote_answer(
-	    &far, expect_transaction(&far, &m, 1, "a@far.example"), RM_DELIVERED, RM_OF_RECIPIENT, false, "250 ok");
-	expect_status(&m, 0, STORE_DELIVERED, "");
-	remote_answer(&other, expect_transaction(&other, &m, 1, "b@other.example"), RM_DELIVERED, RM_OF_RECIPIENT,
-	    false, "250 ok");
-	expect_status(&m, 1, STORE_DELIVERED, "");
-	expect_done(&m);
-	announce(&again);
-	deliver_next(&far, &again);
-	channel_close(&far);
-	channel_close(&other);
-}
 
 static void
 what_was_not_tried_goes_again_at_once_and_first(void **state)
 {
-	struct srig_message m[3] = { from("s@far.example"), from("s@far.example"), from("s@far.example") };
+	struct srig_message m[RM_IN_FLIGHT + 1];
 	struct channel session;
-	uint32_t refs[2];
+	uint32_t refs[RM_IN_FLIGHT];
 
 	(void)state;
+	dir_put(&srig_dir, "concurrencydestination", "1\n");
 	srig_start();
-	for (size_t i = 0; i < 2; i++)
+	for (size_t i = 0; i < nitems(m); i++) {
+		m[i] = srig_from("s@far.example");
 		announce(&m[i]);
+	}
 	session = expect_session("far.example");
-	for (size_t i = 0; i < 2; i++)
+	for (size_t i = 0; i < RM_IN_FLIGHT; i++)
 		refs[i] = expect_transaction(&session, &m[i], 1, "a@far.example");
 	remote_answer(&session, refs[0], RM_DELIVERED, RM_OF_RECIPIENT, true, "250 ok");
 	expect_done(&m[0]);
-	announce(&m[2]);
-	remote_answer(&session, refs[1], RM_UNTRIED, RM_OF_RECIPIENT, true, "");
+	for (size_t i = 1; i < RM_IN_FLIGHT; i++)
+		remote_answer(&session, refs[i], RM_UNTRIED, RM_OF_RECIPIENT, true, "");
 	channel_close(&session);
 	session = expect_session("far.example");
-	deliver_next(&session, &m[1]);
-	deliver_next(&session, &m[2]);
+	for (size_t i = 1; i < nitems(m); i++)
+		expect_delivered(&session, &m[i]);
 	channel_close(&session);
 }
 
@@ -118,7 +48,7 @@ a_dead_host_is_not_asked_for_each_message(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < nitems(m); i++)
-		m[i] = from(i % 3 == 0 ? "s@far.example" : "t@far.example");
+		m[i] = srig_from(i % 3 == 0 ? "s@far.example" : "t@far.example");
 	srig_start();
 	announce(&m[0]);
 	session = expect_session("far.example");
@@ -137,10 +67,203 @@ a_dead_host_is_not_asked_for_each_message(void **state)
 	srig_say(QS_RETRY, &m[7]); /* the administrator knows better */
 	answer_fetch(&m[7], expect_fetch(&m[7]));
 	session = expect_session("far.example");
-	deliver_next(&session, &m[7]);
-	m[0] = from("s@far.example");
+	expect_delivered(&session, &m[7]);
+	m[0] = srig_from("s@far.example");
 	announce(&m[0]);
-	deliver_next(&session, &m[0]);
+	expect_delivered(&session, &m[0]);
+	channel_close(&session);
+}
+
+static const struct srig_recipient without_report[] = { { "a@far.example", 1 } };
+
+/* n messages come to their end, in whatever order: failed, and done. */
+static void
+expect_failures(size_t n)
+{
+	static struct wire_buffer room;
+	size_t failed = 0, done = 0;
+
+	while (failed < n || done < n) {
+		struct wire_message w;
+		struct why why = WHY_NONE;
+
+		assert_int_equal(channel_receive(&srig_queue, &room, &w, &why), OK);
+		if (w.type == QS_STATUS)
+			assert_int_equal(((const struct qs_status *)w.body)->status, STORE_FAILED);
+		failed += w.type == QS_STATUS;
+		done += w.type == QS_DONE;
+	}
+	assert_int_equal(failed, done);
+}
+
+static void
+a_host_that_never_was_fails_all_that_waits_for_it(void **state)
+{
+	struct srig_message m[6];
+	struct channel session, local;
+	uint32_t report;
+
+	(void)state;
+	for (size_t i = 0; i < nitems(m); i++)
+		m[i] = srig_message(0, 0, "s@far.example", i == 0 ? one : without_report, 1);
+	dir_put(&srig_dir, "concurrencydestination", "1\n");
+	srig_start();
+	for (size_t i = 0; i < nitems(m); i++)
+		announce(&m[i]);
+	session = expect_session("far.example");
+	local = expect_all_read();
+	remote_answer(&session, expect_transaction(&session, &m[0], 1, "a@far.example"), RM_PERMANENT, RM_OF_PEER, true,
+	    "550 no such domain");
+	for (unsigned i = 1; i < RM_IN_FLIGHT; i++)
+		remote_answer(&session, expect_transaction(&session, &m[i], 1, "a@far.example"), RM_PERMANENT,
+		    RM_OF_PEER, true, "550 no such domain");
+	expect_status(&m[0], 0, STORE_FAILED, "5.4.4 smtp;mx.far.example 550 no such domain");
+	expect_failures(nitems(m) - 1); /* those that no session ever had, too */
+	assert_non_null(strstr(expect_report("s@far.example", PQ_COMPLETE | PQ_BOUNCE, &report),
+	    "Remote-MTA: dns; mx.far.example\r\nDiagnostic-Code: smtp; 550 no such domain\r\n"));
+	report_committed(report);
+	expect_done(&m[0]);
+	expect_silence(&srig_remote, 20);
+	channel_close(&session);
+	channel_close(&local);
+}
+
+static void
+a_session_that_dies_defers_what_it_was_at_and_no_more(void **state)
+{
+	struct srig_message m[3] = { srig_from("s@far.example"), srig_from("s@far.example"),
+		srig_from("s@far.example") };
+	struct channel session;
+
+	(void)state;
+	srig_start();
+	announce(&m[0]);
+	session = expect_session("far.example");
+	expect_delivered(&session, &m[0]);
+	announce(&m[1]);
+	announce(&m[2]);
+	(void)expect_transaction(&session, &m[1], 1, "a@far.example");
+	(void)expect_transaction(&session, &m[2], 1, "a@far.example");
+	remote_result(&session, 2, 0, RM_TEMPORARY, "not final");
+	channel_close(&session);
+	session = expect_session("far.example");
+	expect_delivered(&session, &m[1]); /* perhaps the peer had just closed: once more */
+	(void)expect_transaction(&session, &m[2], 1, "a@far.example");
+	channel_close(&session); /* at its first message */
+	expect_status(&m[2], 0, STORE_WAITING, "4.3.0 ");
+	(void)expect_later(&m[2]);
+	expect_silence(&srig_remote, 20);
+}
+
+static void
+a_session_that_talks_nonsense_is_not_listened_to(void **state)
+{
+	struct srig_message m[2] = { srig_from("s@far.example"), srig_simple("a@other.example") };
+	struct channel session, other;
+
+	(void)state;
+	srig_start();
+	announce(&m[0]);
+	announce(&m[1]);
+	session = expect_session("far.example");
+	other = expect_session("other.example");
+	remote_answer(&session, expect_transaction(&session, &m[0], 1, "a@far.example") + 1, RM_DELIVERED,
+	    RM_OF_RECIPIENT, false, "250 of what?");
+	expect_status(&m[0], 0, STORE_WAITING, "4.3.0 ");
+	(void)expect_later(&m[0]);
+	remote_answer(&other, expect_transaction(&other, &m[1], 1, "a@other.example"), RM_DELIVERED, RM_OF_RECIPIENT,
+	    false, "250 ok");
+	expect_done(&m[1]);
+	channel_close(&session);
+	channel_close(&other);
+}
+
+static void
+who_is_refused_is_reported_and_the_others_are_delivered(void **state)
+{
+	static const struct srig_recipient three[] = { { "a@far.example", 0 }, { "b@far.example", 0 },
+		{ "c@far.example", 0 } };
+	struct srig_message m = srig_message(0, 0, "s@far.example", three, 3);
+	struct channel session;
+	uint32_t ref, report;
+	const char *text;
+
+	(void)state;
+	srig_start();
+	announce(&m);
+	session = expect_session("far.example");
+	ref = expect_transaction(&session, &m, 3, "a@far.example");
+	remote_result(&session, ref, 1, RM_PERMANENT, "550 5.1.1 no b here");
+	expect_silence(&srig_queue, 20); /* nothing is final yet */
+	remote_answer(&session, ref, RM_DELIVERED, RM_OF_RECIPIENT, false, "250 ok");
+	expect_status(&m, 0, STORE_DELIVERED, "");
+	expect_status(&m, 1, STORE_FAILED, "5.1.1 smtp;mx.far.example 550 5.1.1 no b here");
+	expect_status(&m, 2, STORE_DELIVERED, "");
+	text = expect_report("s@far.example", PQ_COMPLETE | PQ_BOUNCE, &report);
+	assert_non_null(strstr(text, "Diagnostic-Code: smtp; 550 5.1.1 no b here\r\n"));
+	assert_null(strstr(text, "a@far.example"));
+	report_committed(report);
+	expect_done(&m);
+	channel_close(&session);
+}
+
+static void
+recipients_that_were_too_many_go_in_another_transaction(void **state)
+{
+	static const struct srig_recipient two[] = { { "a@far.example", 0 }, { "b@far.example", 0 } };
+	struct srig_message m = srig_message(0, 0, "s@far.example", two, 2);
+	struct rm_result too_many = { .recipient = 1, .outcome = RM_TEMPORARY, .enhanced = { 4, 5, 3 } };
+	struct channel session;
+	struct why why = WHY_NONE;
+	uint32_t ref;
+
+	(void)state;
+	srig_start();
+	announce(&m);
+	session = expect_session("far.example");
+	ref = expect_transaction(&session, &m, 2, "a@far.example");
+	assert_int_equal(channel_send(&session, RM_RESULT, ref, &too_many, BYTES("452 4.5.3 one"), NULL, &why), OK);
+	remote_answer(&session, ref, RM_DELIVERED, RM_OF_RECIPIENT, false, "250 ok");
+	expect_status(&m, 0, STORE_DELIVERED, "");
+	ref = expect_transaction(&session, &m, 1, "b@far.example");
+	remote_answer(&session, ref, RM_DELIVERED, RM_OF_RECIPIENT, false, "250 ok");
+	expect_status(&m, 1, STORE_DELIVERED, "");
+	expect_done(&m);
+	channel_close(&session);
+}
+
+static void
+who_asks_for_a_report_hears_from_the_last_host_that_makes_them(void **state)
+{
+	static const struct srig_recipient wants = { "a@far.example", 2 };
+	struct srig_message relayed = srig_message(0, 0, "s@far.example", &wants, 1);
+	struct srig_message passed_on = srig_message(0, 0, "s@far.example", &wants, 1);
+	struct rm_done done = { .outcome = RM_DELIVERED, .dsn = 1 };
+	struct channel session;
+	struct why why = WHY_NONE;
+	uint8_t room[100];
+	struct buf fields = BUF_OVER(room);
+	uint32_t report;
+
+	(void)state;
+	srig_start();
+	announce(&relayed);
+	session = expect_session("far.example");
+	remote_answer(&session, expect_transaction(&session, &relayed, 1, "a@far.example"), RM_DELIVERED,
+	    RM_OF_RECIPIENT, false, "250 ok");
+	expect_status(&relayed, 0, STORE_DELIVERED, "");
+	assert_non_null(strstr(expect_report("s@far.example", PQ_COMPLETE | PQ_BOUNCE, &report),
+	    "Action: relayed\r\nStatus: 2.4.4\r\nRemote-MTA: dns; mx.far.example\r\n"));
+	report_committed(report);
+	expect_done(&relayed);
+	announce(&passed_on);
+	for (int i = 0; i < RM_DONE_FIELDS; i++)
+		wire_put_string(&fields, i == 0 ? "mx.far.example" : "");
+	assert_int_equal(channel_send(&session, RM_DONE, expect_transaction(&session, &passed_on, 1, "a@far.example"),
+			     &done, buf_bytes(&fields), NULL, &why),
+	    OK);
+	expect_status(&passed_on, 0, STORE_REPORTED, "");
+	expect_done(&passed_on);
 	channel_close(&session);
 }
 
@@ -150,10 +273,14 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		rig(recipients_at_one_destination_go_together_a_hundred_at_a_time),
-		rig(each_destination_has_its_own_connection_which_is_used_again),
 		rig(what_was_not_tried_goes_again_at_once_and_first),
 		rig(a_dead_host_is_not_asked_for_each_message),
+		rig(a_host_that_never_was_fails_all_that_waits_for_it),
+		rig(a_session_that_dies_defers_what_it_was_at_and_no_more),
+		rig(a_session_that_talks_nonsense_is_not_listened_to),
+		rig(who_is_refused_is_reported_and_the_others_are_delivered),
+		rig(recipients_that_were_too_many_go_in_another_transaction),
+		rig(who_asks_for_a_report_hears_from_the_last_host_that_makes_them),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,11 +25,16 @@ pid_t srig_child;
 struct channel srig_queue, srig_bounces, srig_lspawn, srig_remote;
 static struct channel keyload;
 unsigned srig_fail_at;
-static struct channel deferring; /* the session of srig_defer */
 static struct wire_buffer buffer;
 static uint64_t last_id;
 
-static const struct timeval patience = { 5, 0 };
+void
+srig_be_patient(int fd)
+{
+	static const struct timeval patience = { 5, 0 };
+
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
+}
 
 static void
 run_send(const int fds[5])
@@ -69,7 +74,7 @@ open_end(struct channel *mine, const struct wire_protocol *protocol, enum wire_s
 	int pair[2];
 
 	assert_int_equal(channel_pair(pair, &why), OK);
-	assert_int_equal(setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
+	srig_be_patient(pair[0]);
 	*mine = channel_of(pair[0], protocol, side, true);
 	return pair[1];
 }
@@ -107,7 +112,7 @@ srig_set_up(void **state)
 {
 	(void)state;
 	srig_fail_at = 0;
-	deferring.fd = -1;
+	srig_deferring.fd = -1;
 	dir_make(&srig_dir);
 	dir_put(&srig_dir, "locals", "local.example\n");
 	dir_put(&srig_dir, "users/assign",
@@ -127,7 +132,7 @@ srig_tear_down(void **state)
 	channel_close(&srig_bounces);
 	channel_close(&srig_lspawn);
 	channel_close(&srig_remote);
-	channel_close(&deferring);
+	channel_close(&srig_deferring);
 	channel_close(&keyload);
 	(void)kill(srig_child, SIGKILL);
 	(void)waitpid(srig_child, &status, 0);
@@ -175,6 +180,14 @@ srig_simple(const char *recipient)
 	return srig_message(0, 0, "sender@far.example", &r, 1);
 }
 
+struct srig_message
+srig_from(const char *sender)
+{
+	struct srig_recipient r = { "a@far.example", 0 };
+
+	return srig_message(0, 0, sender, &r, 1);
+}
+
 static void
 say_message(const struct srig_message *m, uint32_t ref)
 {
@@ -189,6 +202,44 @@ void
 announce(const struct srig_message *m)
 {
 	say_message(m, 0);
+}
+
+void
+srig_announce_many(struct srig_message *m, unsigned n, uint32_t *credit)
+{
+	static struct wire_buffer room;
+	struct why why = WHY_NONE;
+	struct wire_message w;
+
+	for (unsigned i = 0; i < n; i++) {
+		struct pollfd p = { srig_queue.fd, POLLIN, 0 };
+
+		while (poll(&p, 1, *credit == 0 ? 2000 : 0) > 0) {
+			assert_int_equal(channel_receive(&srig_queue, &room, &w, &why), OK);
+			assert_int_equal(w.type, QS_CREDIT);
+			*credit += ((const struct qs_credit *)w.body)->n;
+		}
+		assert_true(*credit > 0);
+		m->id = id_of_number(id_number(&m->id) + 1);
+		announce(m);
+		--*credit;
+	}
+}
+
+unsigned
+srig_resident_kib(void)
+{
+	char path[64], line[256];
+	unsigned kib = 0;
+	FILE *f;
+
+	(void)snprintf(path, sizeof path, "/proc/%d/status", srig_child);
+	f = fopen(path, "r");
+	assert_non_null(f);
+	while (fgets(line, sizeof line, f) != NULL)
+		(void)sscanf(line, "VmRSS: %u", &kib);
+	(void)fclose(f);
+	return kib;
 }
 
 void
@@ -207,8 +258,8 @@ srig_say(uint16_t type, const struct srig_message *m)
 	assert_int_equal(channel_send(&srig_queue, type, 0, &body, BYTES_NONE, NULL, &why), OK);
 }
 
-static struct wire_message
-receive(struct channel *c, uint16_t type)
+struct wire_message
+srig_receive(struct channel *c, uint16_t type)
 {
 	struct wire_message m;
 	struct why why = WHY_NONE;
@@ -223,7 +274,7 @@ receive(struct channel *c, uint16_t type)
 static struct wire_message
 about(const struct srig_message *of, uint16_t type)
 {
-	struct wire_message m = receive(&srig_queue, type);
+	struct wire_message m = srig_receive(&srig_queue, type);
 
 	assert_string_equal(((const struct qs_name *)m.body)->id, of->id.text);
 	return m;
@@ -288,19 +339,19 @@ expect_silence(struct channel *c, unsigned ms)
 struct channel
 expect_spawn(uint32_t uid)
 {
-	struct wire_message m = receive(&srig_lspawn, SL_SPAWN);
+	struct wire_message m = srig_receive(&srig_lspawn, SL_SPAWN);
 	const struct sl_spawn *body = m.body;
 	int fd = m.fds[0];
 
 	assert_int_equal(body->uid, uid);
-	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
+	srig_be_patient(fd);
 	return channel_of(fd, &send_local_protocol, SD_LOCAL, true);
 }
 
 uint32_t
 expect_delivery(struct channel *local, const struct srig_message *of, const char *recipient)
 {
-	struct wire_message m = receive(local, SD_DELIVER);
+	struct wire_message m = srig_receive(local, SD_DELIVER);
 	struct bytes fields[4];
 
 	wire_close_fds(&m);
@@ -319,99 +370,13 @@ deliver_answer(struct channel *local, uint32_t ref, enum sd_outcome outcome, con
 	assert_int_equal(channel_send(local, SD_RESULT, ref, &body, bytes_of_string(text), NULL, &why), OK);
 }
 
-/* ---- deliveries to other hosts ---- */
-
-struct channel
-expect_session(const char *domain)
-{
-	struct wire_message m = receive(&srig_remote, RD_SESSION);
-	struct channel session = channel_of(m.fds[0], &send_remote_protocol, RM_REMOTE, true);
-	struct bytes fields[RM_PEER_FIELDS];
-
-	assert_int_equal(setsockopt(session.fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
-	m = receive(&session, RM_PEER);
-	assert_true(wire_take_all(m.tail, fields, RM_PEER_FIELDS));
-	assert_true(bytes_equal(fields[0], bytes_of_string(domain)));
-	return session;
-}
-
-uint32_t
-expect_transaction(struct channel *session, const struct srig_message *of, unsigned n, const char *first)
-{
-	struct wire_message m = receive(session, RM_MESSAGE);
-	uint32_t ref = m.ref, left = ((const struct rm_message *)m.body)->n_recipients;
-
-	wire_close_fds(&m);
-	if (of != NULL) {
-		assert_string_equal(((const struct rm_message *)m.body)->id, of->id.text);
-		assert_int_equal(left, n);
-	}
-	for (bool is_first = of != NULL; left > 0; is_first = false) {
-		struct bytes rest, address;
-
-		m = receive(session, RM_RECIPIENTS);
-		assert_int_equal(m.ref, ref);
-		rest = m.tail;
-		assert_true(wire_take(&rest, &address));
-		assert_true(!is_first || bytes_equal(address, bytes_of_string(first)));
-		assert_in_range(((const struct rm_recipients *)m.body)->n, 1, left);
-		left -= ((const struct rm_recipients *)m.body)->n;
-	}
-	return ref;
-}
-
-void
-remote_answer(
-    struct channel *session, uint32_t ref, enum rm_outcome outcome, enum rm_scope scope, bool closing, const char *text)
-{
-	struct rm_done body = { .outcome = (uint8_t)outcome,
-		.enhanced = { 9, 4, 4 },
-		.scope = (uint8_t)scope,
-		.closing = closing,
-		.from_peer = 1 };
-	uint8_t room[1000];
-	struct buf tail = BUF_OVER(room);
-	struct why why = WHY_NONE;
-
-	wire_put_string(&tail, "mx.far.example");
-	wire_put_string(&tail, "192.0.2.25");
-	for (int i = 0; i < 3; i++)
-		wire_put_string(&tail, "");
-	wire_put_string(&tail, text);
-	assert_int_equal(channel_send(session, RM_DONE, ref, &body, buf_bytes(&tail), NULL, &why), OK);
-}
-
-void
-remote_result(struct channel *session, uint32_t ref, uint32_t recipient, enum rm_outcome outcome, const char *text)
-{
-	struct rm_result body = { .recipient = recipient, .outcome = (uint8_t)outcome, .enhanced = { 9, 1, 1 } };
-	struct why why = WHY_NONE;
-
-	assert_int_equal(channel_send(session, RM_RESULT, ref, &body, bytes_of_string(text), NULL, &why), OK);
-}
-
-void
-srig_defer(const struct srig_message *m)
-{
-	struct pollfd p = { deferring.fd, POLLIN, 0 };
-	char octet;
-
-	/* it is used again, unless send has closed it meanwhile */
-	if (deferring.fd >= 0 && poll(&p, 1, 5000) == 1 && recv(deferring.fd, &octet, 1, MSG_PEEK) == 0)
-		channel_close(&deferring);
-	if (deferring.fd < 0)
-		deferring = expect_session("far.example");
-	remote_answer(&deferring, expect_transaction(&deferring, m, 1, "someone@far.example"), RM_TEMPORARY,
-	    RM_OF_RECIPIENT, false, "451 not now");
-}
-
 /* ---- reports ---- */
 
 const char *
 expect_report(const char *to, uint32_t flags, uint32_t *ref)
 {
 	static char text[65536];
-	struct wire_message m = receive(&srig_bounces, PQ_OPEN);
+	struct wire_message m = srig_receive(&srig_bounces, PQ_OPEN);
 	const struct pq_open *open = m.body;
 	struct pq_writer writer = { .id = "0000000000a" };
 	struct bytes fields[8];
@@ -425,7 +390,7 @@ expect_report(const char *to, uint32_t flags, uint32_t *ref)
 	assert_int_equal(fields[0].len, 0);
 	assert_true(bytes_equal(fields[5], bytes_of_string(to)));
 	assert_int_equal(channel_send(&srig_bounces, PQ_WRITER, m.ref, &writer, BYTES_NONE, &fd, &why), OK);
-	m = receive(&srig_bounces, PQ_COMMIT);
+	m = srig_receive(&srig_bounces, PQ_COMMIT);
 	assert_int_equal(m.ref, *ref);
 	n = pread(fd, text, sizeof text - 1, 0);
 	(void)close(fd);
