@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 bool
 ends_find(struct ends *e, int connection, bool as_ipv6)
@@ -95,12 +96,36 @@ put_family(const char *family, const struct ends *e, bool set)
 	put_of(family, "REMOTEINFO", e->remote_info[0] == '\0' ? NULL : e->remote_info);
 }
 
+/* What another connection's handshake has left: that SSL_PROTOCOL is there means TLS to many programs. */
+static void
+forget_handshakes(void)
+{
+	static const char *const begins[] = { "SSL_CLIENT_", "SSL_SERVER_", "SSL_CIPHER", "SSL_VERSION_",
+		"SSL_PROTOCOL=", "SSL_SESSION_ID=", "SSL_TLS_SNI=" };
+	char name[64];
+
+	for (size_t at = 0; environ != NULL && environ[at] != NULL;) {
+		size_t len = strcspn(environ[at], "="), i = 0;
+
+		while (i < nitems(begins) && strncmp(environ[at], begins[i], strlen(begins[i])) != 0)
+			i++;
+		if (i == nitems(begins) || len >= sizeof name) {
+			at++;
+			continue;
+		}
+		memcpy(name, environ[at], len);
+		name[len] = '\0';
+		environment_put(name, NULL); /* what follows moves up */
+	}
+}
+
 void
 environment_set(const struct ends *e, bool tls, bool tcp)
 {
 	bool six = e->remote.len == 16;
 	char interface[IF_NAMESIZE];
 
+	forget_handshakes();
 	put_family("TCP", e, tcp);
 	put_family("TCP6", e, tcp && six);
 	put_family("SSL", e, tls);

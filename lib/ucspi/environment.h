@@ -21,7 +21,8 @@ struct ends_wanted {
 };
 void ends_look_up(struct ends *e, const struct lookup *l, const struct ends_wanted *w);
 
-/* PROTO, and TCP…, TCP6…, SSL… of the ends; what has no value is removed. tls: those of SSL; tcp: those of TCP. */
+/* PROTO, and TCP…, TCP6…, SSL… of the ends; what has no value is removed, and with it all that
+ * tells of a handshake (SSL_PROTOCOL, SSL_CLIENT_…, …). tls: those of SSL; tcp: those of TCP. */
 void environment_set(const struct ends *e, bool tls, bool tcp);
 void environment_put(const char *name, const char *value); /* null removes it */
 void environment_number(const char *name, unsigned n);

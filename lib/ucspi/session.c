@@ -183,7 +183,7 @@ session_run(struct server *s, int connection, const struct address *peer, unsign
 	ask_rules(s, &c);
 	if (s->secure != NULL)
 		s->secure(s, &c);
-	if (process_become(s->o.uid, s->o.gid, &why) != OK)
+	if ((s->o.uid != 0 || s->o.gid != 0) && process_become(s->o.uid, s->o.gid, &why) != OK)
 		say_die(EXIT_TROUBLE, "%s", why.text);
 	if (s->begin != NULL)
 		s->begin(s, &c);

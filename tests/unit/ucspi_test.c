@@ -116,8 +116,14 @@ what_is_not_known_of_an_end_is_removed(void **state)
 	(void)state;
 	environment_put("TCPREMOTEINFO", "somebody else");
 	environment_put("TCP6REMOTEIP", "::1");
+	environment_put("SSL_PROTOCOL", "TLSv1.3");
+	environment_put("SSL_CLIENT_VERIFY", "SUCCESS");
+	environment_put("SSL_CERT_FILE", "stays");
 	environment_set(&e, false, true);
 	assert_null(getenv("TCPREMOTEINFO"));
+	assert_null(getenv("SSL_PROTOCOL"));
+	assert_null(getenv("SSL_CLIENT_VERIFY"));
+	assert_string_equal(getenv("SSL_CERT_FILE"), "stays");
 	assert_null(getenv("TCP6REMOTEIP"));
 	assert_null(getenv("SSLREMOTEIP"));
 	assert_string_equal(getenv("TCPREMOTEIP"), "192.0.2.1");
