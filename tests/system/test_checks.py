@@ -25,6 +25,8 @@ RECORDS = {  # not below .test, of which libunbound knows itself that it is empt
     ("mx2.example.net", "A"): ["127.0.0.31"],
     ("22.0.0.127.bl.example.net", "A"): None,
 }
+RECORDS |= {(f"s{i}.slow{i % 9}.example.org", "MX"): None for i in range(60)}
+RECORDS |= {(f"g{i}.example.net", "MX"): ["10 mx.good.example.net"] for i in range(5)}
 RULES = [
     '127.0.0.3:allow,HELOCHECK="A"',
     '127.0.0.4:allow,GREETDELAY="2"',
@@ -81,6 +83,17 @@ def test_a_domain_whose_servers_are_silent_is_put_off_and_holds_up_nobody(mx):
             assert rcpt(mx, "127.0.0.1", "a@good.example.net") == "250 2.1.5"
         assert time.monotonic() - began < 8  # the other one takes ten
         assert slow.reply()[1].startswith(b"451 4.4.3")
+
+
+def test_many_who_wait_for_silent_servers_leave_others_their_answers(mx):
+    slow = [begin(mx, "127.0.0.1", f"a@s{i}.slow{i % 9}.example.org") for i in range(60)]
+    for s in slow:
+        s.send(b"RCPT TO:<alice@example.test>\r\n")
+    began = time.monotonic()
+    assert [rcpt(mx, "127.0.0.1", f"a@g{i}.example.net") for i in range(5)] == ["250 2.1.5"] * 5
+    assert time.monotonic() - began < 8
+    for s in slow:
+        s.socket.close()
 
 
 @pytest.mark.parametrize("helo,reply", [("helo.example.net", "250 2.1.5"), ("gone.example.net", "550 5.7.1"), ("[127.0.0.3]", "250 2.1.5")])
