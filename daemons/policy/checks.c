@@ -45,7 +45,7 @@ pending_path(const struct session *s)
 static void
 answer(struct policy *p, struct session *s, const struct reply *r)
 {
-	if (r->answer.code >= 400)
+	if (r->answer.code >= 500 || r->answer.code == 450) /* a trouble of ours is not the client's guess */
 		s->n_bad++;
 	s->stage = r->answer.code == 250 || !s->pending.first ? STAGE_ENVELOPE : STAGE_IDLE;
 	session_decide(p, s, r, pending_path(s));

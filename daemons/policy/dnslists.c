@@ -168,7 +168,7 @@ dnslists_ask(struct policy *p, struct session *s)
 
 	memset(s->listings.says, LIST_NOT_ASKED, sizeof s->listings.says);
 	s->listings.text_of = DNSLISTS_MAX;
-	if (p->dnslists.n == 0 || s->client.relays || s->client.is_local_program ||
+	if (p->dnslists.n == 0 || p->settings.is_pop3 || s->client.relays || s->client.is_local_program ||
 	    client_variable(&s->client, "RBLSMTPD", &here) || !is_lenient(s, '-'))
 		return;
 	if (p->dnslists.tested_ms == 0 || p->loop.now - p->dnslists.tested_ms > TEST_MS)

@@ -46,6 +46,7 @@ def rules(c):
         f'127.0.0.6:allow,CCAFILE="{c.path("ca.pem")}",UCSPITLS="?",LOCALMFCHECK="?"',
         '127.0.0.7:allow,CIPHERS="ECDHE-RSA-AES256-GCM-SHA384"',
         '127.0.0.8:allow,TLSATONCE=""',
+        '127.0.0.20:allow,TLSATONCE="",GREETDELAY="1"',
         f'127.0.0.9:allow,CERTFILE="{c.path("locked.pem")}",KEYFILE="{c.path("locked.key")}",KEYPASSFILE="{c.path("passphrase")}"',
         f'127.0.0.10:allow,CERTFILE="{c.path("p384.pem")}",KEYFILE="{c.path("p384.key")}"',
         f'127.0.0.11:allow,CERTFILE="{c.path("bad.pem")}",KEYFILE="{c.path("other.key")}"',
@@ -197,6 +198,15 @@ def test_tls_at_once_greets_inside(mx, certificates):
         assert b"STARTTLS" not in s.ehlo()
         s.transaction()
         assert s.data(MARK)[0] == 250
+
+
+def test_the_greeting_inside_tls_may_wait_too(mx, certificates):
+    with SecureSession(mx, "127.0.0.20").secure(context(certificates)) as s:
+        assert s.ehlo()
+    with SecureSession(mx, "127.0.0.20").secure(context(certificates)) as s:
+        s.send(b"EHLO hasty.test\r\n")
+        assert s.reply()[1].startswith(b"554 5.5.0")
+        assert s.is_over()
 
 
 def test_failures_are_told_in_words(mx):

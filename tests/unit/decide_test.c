@@ -65,6 +65,37 @@ rcpt(const char *to)
 }
 
 static void
+a_helo_name_is_compared_with_the_peer_s(void **state)
+{
+	static const struct {
+		const char *host;
+		enum host_known known;
+		const char *helo;
+		unsigned code;
+	} cases[] = {
+		{ "c.example", HOST_FOUND, "c.example", 250 },
+		{ "c.example", HOST_FOUND, "C.Example", 250 },
+		{ "c.example", HOST_FOUND, "d.example", 550 },
+		{ "c.example", HOST_FOUND, "", 550 },
+		{ NULL, HOST_NONE, "c.example", 550 },
+		{ NULL, HOST_FAILED, "c.example", 451 },
+		{ NULL, HOST_NOT_ASKED, "c.example", 250 },
+	};
+
+	(void)state;
+	client.helo_check = BYTES("=");
+	for (size_t i = 0; i < nitems(cases); i++) {
+		client.host = bytes_of_string(cases[i].host);
+		client.host_known = cases[i].known;
+		(void)mail(cases[i].helo, "a@b.example", false);
+		assert_int_equal(rcpt("joe@mx.example.org").answer.code, cases[i].code);
+	}
+	client.helo_check = BYTES(".");
+	(void)mail("", "a@b.example", false);
+	assert_int_equal(rcpt("joe@mx.example.org").answer.code, 550);
+}
+
+static void
 tables_that_cannot_be_read_are_a_temporary_trouble(void **state)
 {
 	struct control none = CONTROL_NONE;
@@ -171,6 +202,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(tables_that_cannot_be_read_are_a_temporary_trouble, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_helo_name_is_compared_with_the_peer_s, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(without_memory_a_recipient_is_told_to_come_again, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_trace_field_has_the_words_of_its_rfcs, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(no_octet_of_a_name_can_forge_a_field, set_up, tear_down),
