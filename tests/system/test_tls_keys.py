@@ -168,6 +168,17 @@ def family(pids):
 
 
 @plain_only
+def test_code_that_was_put_on_large_pages_can_not_be_written(certificates):
+    """lib/sys/code.c copies it while the zygote starts."""
+    with start(certificates) as mx:
+        for name in ("tls", "keyload"):
+            with open(f"/proc/{mx.pids('smtpd')[name]}/maps") as f:
+                rights = [line.split()[1] for line in f]
+            assert any(r.startswith("r-x") for r in rights)
+            assert not [r for r in rights if "w" in r and "x" in r]
+
+
+@plain_only
 def test_no_process_has_the_private_numbers(certificates):
     c = certificates
     needles = secrets_of(c.path("one.key"))
