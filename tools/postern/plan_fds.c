@@ -105,9 +105,11 @@ fits_slot(const struct subject *s, const struct fd_slot *slot, const char *targe
 static void
 check_fd(struct subject *s, int fd)
 {
-	const struct fd_slot *slot = s->slots ? slot_of(s->may, fd) : NULL;
+	const struct fd_slot *slot = slot_of(s->may, fd);
 	char name[32], target[512];
 
+	if (slot != NULL && !s->slots && slot->kind != FD_TABLE)
+		slot = NULL; /* a session has of its zygote's no more than what it may read */
 	(void)snprintf(name, sizeof name, "fd/%d", fd);
 	if (!proc_link(s->pid, name, target, sizeof target) || fd == 2)
 		return;

@@ -211,20 +211,22 @@ parent_of(int pid)
 	return parent;
 }
 
+/* what lspawn has started: one of two programs */
 static void
-make_local(struct subject *s)
+make_users(struct subject *s)
 {
-	char text[256];
+	char text[256], exe[512];
+	bool is_box = proc_link(s->pid, "exe", exe, sizeof exe) && strstr(exe, "/pop3box") != NULL;
 
-	s->process = "local";
-	s->may = plan_privileges("local");
+	s->process = is_box ? "pop3box" : "local";
+	s->may = plan_privileges(s->process);
 	s->any_user = s->slots = true;
 	s->root[0] = '\0';
 	if (proc_read(s->pid, "status", s->status, sizeof s->status))
 		s->uid = (unsigned)strtoul(subject_field(s, "Uid", text, sizeof text), NULL, 10);
 }
 
-/* sessions of a zygote, and locals of lspawn */
+/* sessions of a zygote, and what lspawn has started */
 static void
 check_children(struct house *h, const struct subject *parent, const char *service)
 {
@@ -242,7 +244,7 @@ check_children(struct house *h, const struct subject *parent, const char *servic
 		s.slots = false;
 		s.n_fds = s.n_deviations = 0;
 		if (strcmp(parent->process, "lspawn") == 0)
-			make_local(&s);
+			make_users(&s);
 		check(h, &s, service);
 	}
 	if (d != NULL)
