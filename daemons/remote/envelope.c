@@ -243,8 +243,12 @@ envelope_pass(struct session *s, struct transaction *t, struct outcome *o)
 		s->line.needs_reset = false;
 		return true;
 	}
-	if (!accepted && t->data_said && t->data.code == 354 && !s->line.lost && !end_empty(s, o))
-		return false;
+	if (!accepted && t->data_said && t->data.code == 354 && !s->line.lost) {
+		if (t->mail.code / 100 != 2)
+			s->line.lost = true; /* whose mail does it wait for? An end could make an empty message of it */
+		else if (!end_empty(s, o))
+			return false;
+	}
 	if (t->mail.code / 100 != 2)
 		outcome_of_reply(o, &t->mail, t->mail.code == 421 ? RM_OF_PEER : RM_OF_RECIPIENT, 1, 0);
 	else if (accepted)

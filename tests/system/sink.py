@@ -129,6 +129,7 @@ class Connection(threading.Thread):
             if self.answer(verb, argument, b"354 go on\r\n" if self.recipients else b"554 5.5.1 nobody\r\n") == b"3":
                 content = self.data()
                 self.answer("DOT", content, b"250 2.0.0 kept\r\n", lambda: self.taken(content))
+                self.sender, self.recipients, self.rcpt_lines = None, [], []
         elif verb == "BDAT":
             words = argument.split()
             self.content += self.exactly(int(words[0]))
