@@ -224,3 +224,37 @@ begin retry
     def knows(self, subject):
         with open(self.path("logs/mainlog")) as f:
             return any("CV=yes" in line and f'CN={subject}' in line for line in f)
+
+
+class OpenSMTPD(Server):
+    """6.8.0p2, which Debian 12 has, fails every handshake with OpenSSL 3: a peer that offers TLS and can't. It takes mail and keeps it."""
+
+    packages = ["opensmtpd"]
+
+    def configure(self):
+        self.write("etc/passwd", "root:x:0:0:root:/root:/bin/sh\n" + "".join(
+            f"{n}:x:{self.user.pw_uid + i}:{self.user.pw_gid + i}::/:/bin/sh\n" for i, n in enumerate(("opensmtpd", "opensmtpq"))))
+        self.write("etc/group", "root:x:0:\n" + "".join(f"{n}:x:{self.user.pw_gid + i}:\n" for i, n in enumerate(("opensmtpd", "opensmtpq"))))
+        self.write("etc/hosts", "127.0.0.1 localhost peer.test\n")
+        self.make("var/spool/smtpd", 0, 0o711)
+        self.make("var/lib/opensmtpd/empty")
+        self.make("var/run")
+        for copy, name in (("certificate", self.certificate), ("key", self.key)):
+            shutil.copy(name, self.path("etc/" + copy))
+            os.chmod(self.path("etc/" + copy), 0o600)
+        self.write("etc/smtpd.conf", f"""pki "peer.test" cert "/etc/certificate"
+pki "peer.test" key "/etc/key"
+listen on 127.0.0.1 port {self.port} hostname peer.test tls pki "peer.test"
+action "keep" relay host smtp://127.0.0.1:1
+match from any for domain peer.test action "keep"
+""")
+        binds = " && ".join(f"mount --bind {self.path(d)} /{d}" for d in ("etc", "var"))
+        return ["unshare", "-m", "sh", "-c", f"{binds} && exec {self.path('root')}/usr/sbin/smtpd -d -f /etc/smtpd.conf"]
+
+    def messages(self):
+        """Those in its queue."""
+        out = []
+        for name in glob.glob(self.path("var/spool/smtpd/queue/*/*/message")):
+            with open(name, "rb") as f:
+                out.append(f.read())
+        return out

@@ -3,7 +3,7 @@ import pytest
 
 from engine_rig import Engine
 from instance import wait_for
-from peers_rig import Exim, Postfix
+from peers_rig import Exim, OpenSMTPD, Postfix
 from remote_rig import DELIVERED, EIGHT_BIT, MANDATORY, NAME, OPPORTUNISTIC, PERMANENT, TEMPORARY, Remote
 from tls_rig import Certificates
 
@@ -79,3 +79,14 @@ def test_a_name_that_the_peer_can_not_prove(remote, peer, certificates):
     done = s.done()
     s.close()
     assert done.outcome == TEMPORARY and "not for 127.0.0.1" in done.text, done.text
+
+
+def test_a_peer_that_offers_tls_and_fails_gets_plain_text_unless_that_is_forbidden(remote, certificates):
+    with OpenSMTPD(certificates.path("peer.pem"), certificates.path("peer.key")) as peer:
+        for tls in (MANDATORY, NAME):
+            (done,) = deliver(remote, peer, certificates, tls=tls)
+            assert done.outcome == TEMPORARY and "internal error" in done.text and peer.messages() == [], done.text
+        (done,) = deliver(remote, peer, certificates, tls=OPPORTUNISTIC)
+        assert done.outcome == DELIVERED and done.protocol == "" and done.how.startswith("plain, since TLS: "), (done.how, done.text)
+        (message,) = peer.messages()
+        assert message.endswith(LINES.split(b"\r\n\r\n", 1)[1].replace(b"\r\n", b"\n"))
