@@ -1,6 +1,8 @@
 """sslserver with peers and programs that do not behave, and what is known of its processes meanwhile."""
 import os
 import random
+import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -265,3 +267,55 @@ def test_a_limit_of_memory_is_the_programs(certificates):
     served.words[:0] = ["softlimit", "-a", "20000000"]
     with served, context(certificates).wrap_socket(dial(served), server_hostname="mx.example.test") as s:
         assert s.recv(100) == b"19531\n"
+
+
+def test_a_renewal_in_the_middle_of_handshakes_fails_none(certificates, tmp_path):
+    c, failures, seen = certificates, [], set()
+
+    def install(name):
+        for suffix in (".pem", ".key"):
+            shutil.copy(c.path(name + suffix), tmp_path / "new")
+            os.rename(tmp_path / "new", tmp_path / ("live" + suffix))
+
+    install("one")
+    live = {"CERTFILE": str(tmp_path / "live.pem"), "KEYFILE": str(tmp_path / "live.key")}
+    with Served("sslserver", QUIET, ["cat"], live) as served:
+        def peer():
+            for _ in range(30):
+                try:
+                    with context(c).wrap_socket(dial(served), server_hostname="mx.example.test") as s:
+                        seen.add(s.getpeercert(True))
+                        s.sendall(b"x")
+                        assert s.recv(1) == b"x"
+                except Exception as e:
+                    failures.append(repr(e))
+
+        peers = [threading.Thread(target=peer) for _ in range(3)]
+        for p in peers:
+            p.start()
+        for n, name in enumerate(("two", "one")):
+            install(name)
+            served.process.send_signal(signal.SIGHUP)
+            wait_for(lambda: served.log().count("certificates read anew") > n, 20, "a renewal")
+            with context(c).wrap_socket(dial(served), server_hostname="mx.example.test") as s:
+                assert s.getpeercert(True) == c.fingerprint(name)
+        for p in peers:
+            p.join()
+        assert failures == [] and seen <= {c.fingerprint("one"), c.fingerprint("two")}
+
+
+def test_a_program_has_the_descriptors_of_its_connection_alone(certificates):
+    listing = ["sh", "-c", 'for f in /proc/$$/fd/*; do echo "${f##*/} $(readlink $f)"; done; echo "$SSLCTLFD $SSLREADFD $SSLWRITEFD"']
+    with Served("sslserver", QUIET, listing, keys(certificates)) as served:
+        with context(certificates).wrap_socket(dial(served), server_hostname="mx.example.test") as s:
+            at_once = everything(s).decode().split("\n")
+    with Served("sslserver", ["-n", *QUIET], listing, keys(certificates)) as served, dial(served) as s:
+        later = everything(s).decode().split("\n")
+    with Served("tcpserver", QUIET, listing) as served, dial(served) as s:
+        plain = everything(s).decode().split("\n")
+    # the shell itself has a pipe or a directory open meanwhile, above 9
+    def numbers(lines):
+        return {int(line.split()[0]) for line in lines if line and line[0].isdigit() and "socket:" in line or line[:2] == "2 "}
+
+    assert numbers(at_once) == numbers(plain) == {0, 1, 2}
+    assert numbers(later) == {0, 1, 2} | {int(n) for n in later[-2].split()} and len(numbers(later)) == 6
