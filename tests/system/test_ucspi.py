@@ -310,8 +310,11 @@ def readable(tmp_path_factory):
     c.issue("server", names="DNS:localhost,IP:127.0.0.1")
     c.issue("joe", subject="Joe")
     c.issue("locked", subject="Locked", passphrase="open sesame")
+    c.self_signed("other", "Other CA", ["basicConstraints=critical,CA:TRUE"])
     for name in os.listdir(directory):
         os.chmod(c.path(name), 0o644)
+    os.mkdir(c.path("others"))
+    os.rename(c.path("other.pem"), c.path("others/other.pem"))
     os.mkdir(c.path("tmp"))
     os.chmod(c.path("tmp"), 0o1777)
     yield c
@@ -341,7 +344,7 @@ def test_sslclient_reaches_sslserver(readable, greeter, whom):
 
 def test_sslclient_demands_proof(readable, greeter):
     c, program = readable, "read x <&6; echo $x"
-    for words, host, words_of_failure in ((("-A", "/etc/ssl/certs"), "localhost", "does not verify"),
+    for words, host, words_of_failure in ((("-A", c.path("others")), "localhost", "does not verify"),
                                           (("-a", c.path("ca.pem")), "127.0.0.2.sslip.invalid", "no IP address"),
                                           (("-a", c.path("joe.key")), "localhost", "")):
         done = client(greeter, *words, program, host=host)
