@@ -140,7 +140,8 @@ judge(struct connection *c, struct transaction *t, struct answer *a)
 			hop_shrink(h); /* the others go on: it does not want so many */
 		transaction_put_back(t, !served, a->verdict.text);
 	} else if (is_of_peer(a->done) && a->done->outcome == RM_PERMANENT && a->done->from_peer) {
-		hop_shrink(h); /* one that greets so may greet the next otherwise: not all that waits is returned for it */
+		hop_shrink(
+		    h); /* one that greets so may greet the next otherwise: not all that waits is returned for it */
 		transaction_settle(t, &a->verdict, &a->facts);
 	} else if (is_of_peer(a->done)) {
 		hop_failed(h, &a->verdict);
