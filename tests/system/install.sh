@@ -62,6 +62,17 @@ mailq >/dev/null && newaliases || fail "mailq or newaliases"
 setpriv --reuid carol --regid carol --clear-groups postern queue list >/dev/null 2>&1 && fail "anybody can list the queue"
 grep -q 'event=accept' /var/log/postern/smtpd/current
 
+step "other programs"
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$scratch/key.pem" -out "$scratch/cert.pem" -days 2 \
+	-subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1 2>/dev/null
+CERTFILE=$scratch/cert.pem KEYFILE=$scratch/key.pem sslserver -1 -s -lx -u nobody 127.0.0.1 0 \
+	sh -c 'echo "$(id -un) $SSL_PROTOCOL"' >"$scratch/port" 2>"$scratch/sslserver.log" &
+served=$!
+reached() { [ "$(sslclient -a "$scratch/cert.pem" 127.0.0.1 "$(cat "$scratch/port")" sh -c 'cat <&6' 2>&1)" = "nobody TLSv1.3" ]; }
+wait_for reached
+pgrep -u pn-ucspitls -x ucspitls >/dev/null || fail "ucspitls does not have its user"
+kill $served && wait $served || fail "sslserver ended with status $?"
+
 step reload
 echo 'carol@mx.example.test' >/etc/postern/smtpd/badrcptto
 sv hup /etc/services-on/smtpd >/dev/null
