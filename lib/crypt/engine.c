@@ -231,8 +231,10 @@ set_versions(struct tls_engine *e, const struct tls_options *o, struct why *why)
 	char text[1024];
 
 	(void)snprintf(text, sizeof text, "%s", usual_ciphers(o));
-	if (o->role == TLS_CLIENT && o->verify == TLS_VERIFY_NONE)
+	if (o->role == TLS_CLIENT && o->verify != TLS_VERIFY_REQUIRED) {
 		SSL_CTX_set_security_level(e->ctx, 0); /* of keys that nothing is proven with */
+		(void)SSL_CTX_set_options(e->ctx, SSL_OP_LEGACY_SERVER_CONNECT);
+	}
 	if (ciphers.len >= sizeof text)
 		return why_set(why, MALFORMED, "a cipher list of %zu octets", ciphers.len);
 	if (ciphers.len > 0) {

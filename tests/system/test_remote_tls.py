@@ -23,6 +23,7 @@ def certificates(tmp_path_factory):
     c.issue("sub1", subject="sub1", extensions=["basicConstraints=critical,CA:TRUE"])
     c.issue("sub2", subject="sub2", extensions=["basicConstraints=critical,CA:TRUE"], by="sub1")
     c.issue("deep", by="sub2")
+    c.issue("weak", kind="weak")
     c.self_signed("self", HOST, ["subjectAltName=DNS:" + HOST])
     c.issue("own", "email:us@example.test", subject="our domain", kind="rsa")
     c.issue("another", "email:them@example.test", subject="another domain")
@@ -119,6 +120,16 @@ def test_ciphers_are_the_destinations(remote, certificates):
         done = deliver(remote, sink, MANDATORY, ciphers="ECDHE-ECDSA-CHACHA20-POLY1305")
         assert (done.outcome, done.cipher) == (DELIVERED, "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256"), done.text
         assert "no cipher in the list" in deliver(remote, sink, MANDATORY, ciphers="nonsense").text
+
+
+@pytest.mark.parametrize("tls, outcome", [(OPPORTUNISTIC, DELIVERED), (CERTIFICATE, DELIVERED), (MANDATORY, DELIVERED), (CA, TEMPORARY), (NAME, TEMPORARY)])
+def test_weak_encryption_is_more_than_none_and_less_than_proof(remote, certificates, tls, outcome):
+    """A short RSA key, key exchange by it, CBC."""
+    weak = server_context(certificates, "weak", version=ssl.TLSVersion.TLSv1_2, ciphers="AES128-SHA:@SECLEVEL=0")
+    with Sink(tls=weak) as sink:
+        done = deliver(remote, sink, tls, ca=certificates.path("ca.pem"))
+        assert done.outcome == outcome, done.text
+        assert [m.tls for m in sink.messages] == (["TLSv1.2"] if outcome == DELIVERED else [])
 
 
 def test_tls_from_the_first_octet(remote, certificates):

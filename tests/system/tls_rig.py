@@ -18,6 +18,7 @@ class Certificates:
 
     KINDS = {
         "rsa": ["-newkey", "rsa:2048"],
+        "weak": ["-newkey", "rsa:1024"],
         "p256": ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
         "p384": ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-384"],
         "ed25519": ["-newkey", "ed25519"],
@@ -50,13 +51,15 @@ class Certificates:
         return ssl.PEM_cert_to_DER_cert(open(self.path(name + ".pem")).read())
 
 
-def server_context(certificates, name, chain=(), asks=False, version=None):
+def server_context(certificates, name, chain=(), asks=False, version=None, ciphers=None):
     """Of a peer that shows the certificate, with issuers behind it; None: it has none. asks: for the client's."""
     c = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     if name is None:
         c.maximum_version = ssl.TLSVersion.TLSv1_2
         c.set_ciphers("AECDH:@SECLEVEL=0")
         return c
+    if ciphers:
+        c.set_ciphers(ciphers)
     file = certificates.path(f"{name}.chain.pem")
     with open(file, "w") as f:
         for n in (name, *chain):
