@@ -350,6 +350,18 @@ static const struct {
 	{ ITEM_BARELFNETWORKS, "192.0.2.0/24\n2001:db8::/32\n" },
 	{ ITEM_LISTEN, "192.0.2.1:25\n[2001:db8::1]:25\nunix:/run/x\n" },
 	{ ITEM_DEFAULTDELIVERY, "./Maildir/\n" },
+	{ ITEM_SMTPROUTES,
+	    "a.test:relay.test;26|joe|pass|word\n.b.test:[2001:db8::1]:27\nc.test:relay:28\n!@:!x.test\n:y.test\n" },
+	{ ITEM_QMTPROUTES,
+	    "b\xc3\xbc"
+	    "cher.test:192.0.2.1\n" },
+	{ ITEM_AUTHSENDERS, "joe@a.test:relay.test|u|p\n@a.test:r.test\n.b.test:r.test;587\n:z.test\n" },
+	{ ITEM_DOMAINIPS, "a.test:192.0.2.1|mail.a.test\n.b.test:2001:db8::1%eth0\n*:192.0.2.2\n" },
+	{ ITEM_TLSDESTINATIONS,
+	    "=a.test:/etc/ca.pem|!aNULL:HIGH|3;465|b.test\n%c.test:=0123456789abcdef0123456789ABCDEF01234567\n"
+	    "~.d.test:/etc/cas/|3:26\n-e.test:;35\n!f.test:\ng.test:||:35\n=*:\n-:\n" },
+	{ ITEM_DOMAINCERTS, "a.test:/etc/a.pem|/etc/a.key|a pass|phrase\n*:/etc/b.pem\n" },
+	{ ITEM_DANE, "after\n" },
 };
 
 /* As a crash of an editor leaves it: read, or refused with words; and the whole is read. */

@@ -4,6 +4,7 @@
 #include "unit.h"
 
 #include "control_dir.h"
+#include "failing.h"
 #include "net/peer_order.h"
 
 #include <stdio.h>
@@ -157,6 +158,40 @@ what_remote_is_told_has_every_field(void **state)
 	assert_true(small.failed);
 }
 
+/* A table is there as a whole or not at all: no mail goes without the TLS or by another way than its line says. */
+static void
+without_memory_there_is_no_table_rather_than_a_part(void **state)
+{
+	unsigned n = 1;
+
+	(void)state;
+	dir_put(&dir, "smtproutes", "dest.test:relay.test|joe|pw\n");
+	dir_put(&dir, "tlsdestinations",
+	    "a.test:\n=relay.test:/ca.pem|b\xc3\xbc"
+	    "cher.test\n-relay.test:\n");
+	dir_put(&dir, "domaincerts", "*:/cert.pem\n");
+	for (bool failed = true; failed; n++) {
+		struct why why = WHY_NONE;
+		enum result r;
+
+		fail_allocation(n);
+		r = dir_open(&dir, "send", &control, &why);
+		failed = allocation_failed();
+		if (r == OK) {
+			assert_string_equal(order("x@b\xc3\xbc"
+						  "cher.test",
+						"dest.test"),
+			    "relay.test:25>dest.test from  as mx.example.org tls=6! dane=first auth cert=/cert.pem "
+			    "ca=/ca.pem");
+			dir_close(&control);
+			control = CONTROL_NONE;
+		} else
+			assert_int_equal(r, EXHAUSTED);
+	}
+	assert_true(n > 10);
+	read_all();
+}
+
 static void
 a_table_that_can_not_be_read_decides_nothing(void **state)
 {
@@ -178,6 +213,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(each_table_has_its_say, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_route_by_qmtp_is_put_off_with_a_reason, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_remote_is_told_has_every_field, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(without_memory_there_is_no_table_rather_than_a_part, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_table_that_can_not_be_read_decides_nothing, set_up, tear_down),
 	};
 
