@@ -27,6 +27,20 @@ spf_name(enum spf_result r)
 	return names[r];
 }
 
+/* Macros make names of all kinds; their labels have a length (RFC 1035 2.3.4). */
+static bool
+may_be_asked(struct bytes name)
+{
+	struct bytes rest = name, label;
+
+	if (name.len == 0 || name.len > SPF_NAME_MAX)
+		return false;
+	while (bytes_split(&rest, '.', &label))
+		if (label.len == 0 || label.len > 63)
+			return false;
+	return true;
+}
+
 /* STEP_FITS: there are records; STEP_FITS_NOT: there are none; or why the check is over. */
 static int
 look_up(struct check *c, enum rs_type type, struct bytes name, struct spf_answer *a)
@@ -34,7 +48,7 @@ look_up(struct check *c, enum rs_type type, struct bytes name, struct spf_answer
 	enum result r;
 
 	*a = (struct spf_answer){ .outcome = RS_NO_NAME };
-	if (name.len == 0 || name.len > SPF_NAME_MAX || !domain_is_valid(name, false))
+	if (!may_be_asked(name))
 		return STEP_FITS_NOT;
 	r = c->lookup(c->ctx, type, name, a);
 	if (r == AGAIN)
@@ -194,6 +208,7 @@ fits(struct check *c, struct bytes domain, const struct spf_term *t)
 	case SPF_IP6:
 		return q->address_len == 16 && is_in(q->address, t->network, t->bits6) ? STEP_FITS : STEP_FITS_NOT;
 	case SPF_REDIRECT:
+	case SPF_EXPLANATION:
 	case SPF_OTHER:
 		return STEP_FITS_NOT;
 	default:
@@ -219,17 +234,18 @@ redirect(struct check *c, struct bytes domain, const struct spf_term *t)
 static bool
 is_sound(struct bytes terms, struct spf_term *to)
 {
-	unsigned n_redirects = 0;
+	unsigned n_redirects = 0, n_explanations = 0;
 	struct spf_term t;
 	enum result r;
 
 	to->kind = SPF_OTHER;
-	while ((r = spf_next_term(&terms, &t)) == OK)
-		if (t.kind == SPF_REDIRECT) {
+	while ((r = spf_next_term(&terms, &t)) == OK) {
+		n_explanations += t.kind == SPF_EXPLANATION;
+		n_redirects += t.kind == SPF_REDIRECT;
+		if (t.kind == SPF_REDIRECT)
 			*to = t;
-			n_redirects++;
-		}
-	return r == ABSENT && n_redirects <= 1;
+	}
+	return r == ABSENT && n_redirects <= 1 && n_explanations <= 1;
 }
 
 static int

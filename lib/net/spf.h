@@ -42,7 +42,19 @@ bool spf_expand(const struct spf_query *q, struct bytes domain, struct bytes tex
 
 /* ---- the parts of a record (spf_record.c) ---- */
 
-enum spf_kind { SPF_ALL, SPF_INCLUDE, SPF_A, SPF_MX, SPF_PTR, SPF_IP4, SPF_IP6, SPF_EXISTS, SPF_REDIRECT, SPF_OTHER };
+enum spf_kind {
+	SPF_ALL,
+	SPF_INCLUDE,
+	SPF_A,
+	SPF_MX,
+	SPF_PTR,
+	SPF_IP4,
+	SPF_IP6,
+	SPF_EXISTS,
+	SPF_REDIRECT,
+	SPF_EXPLANATION,
+	SPF_OTHER
+};
 
 struct spf_term {
 	enum spf_kind kind;

@@ -62,6 +62,37 @@ macros_are_sound(struct bytes spec)
 	return spf_expand(&q, q.domain, spec, false, &out);
 }
 
+/* toplabel of 7.1: not a number, no hyphen at its ends */
+static bool
+is_top_label(struct bytes label)
+{
+	bool number = true;
+
+	if (label.len == 0 || label.at[0] == '-' || label.at[label.len - 1] == '-')
+		return false;
+	for (size_t i = 0; i < label.len; i++) {
+		if (!ascii_is_alnum(label.at[i]) && label.at[i] != '-')
+			return false;
+		number = number && ascii_is_digit(label.at[i]);
+	}
+	return !number;
+}
+
+/* domain-end of 7.1: a macro, or a dot and a top label */
+static bool
+ends_as_a_domain(struct bytes spec)
+{
+	size_t dot, percent = bytes_find_last(spec, '%');
+
+	if (percent < spec.len &&
+	    (percent + 2 == spec.len || (spec.at[percent + 1] == '{' && spec.at[spec.len - 1] == '}')))
+		return true;
+	if (spec.at[spec.len - 1] == '.')
+		spec.len--;
+	dot = bytes_find_last(spec, '.');
+	return dot < spec.len && is_top_label(bytes_skip(spec, dot + 1));
+}
+
 /* a, mx, ptr, include, exists, redirect: their domain-spec. */
 static enum result
 take_spec(struct bytes rest, bool must, struct spf_term *t)
@@ -71,7 +102,7 @@ take_spec(struct bytes rest, bool must, struct spf_term *t)
 	if (rest.len == 1 || (rest.at[0] != ':' && rest.at[0] != '='))
 		return MALFORMED;
 	t->spec = bytes_skip(rest, 1);
-	return t->spec.len <= 255 && macros_are_sound(t->spec) ? OK : MALFORMED;
+	return t->spec.len <= 255 && macros_are_sound(t->spec) && ends_as_a_domain(t->spec) ? OK : MALFORMED;
 }
 
 static enum result
@@ -174,9 +205,11 @@ spf_next_term(struct bytes *terms, struct spf_term *t)
 		return take_mechanism(name, text, t);
 	if (qualified)
 		return MALFORMED;
-	if (bytes_equal_nocase(name, BYTES("redirect"))) {
+	if (bytes_equal_nocase(name, BYTES("redirect")))
 		t->kind = SPF_REDIRECT;
-		return take_spec(text, true, t);
-	}
-	return macros_are_sound(bytes_skip(text, 1)) ? OK : MALFORMED; /* exp, and what is not known: 6 */
+	else if (bytes_equal_nocase(name, BYTES("exp")))
+		t->kind = SPF_EXPLANATION;
+	else
+		return macros_are_sound(bytes_skip(text, 1)) ? OK : MALFORMED; /* not known: 6 */
+	return take_spec(text, true, t);
 }
