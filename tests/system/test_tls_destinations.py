@@ -3,6 +3,7 @@ and where keys and passwords are. Hosts have addresses and names as real ones ha
 import base64
 import contextlib
 import os
+import signal
 import socket
 
 import pytest
@@ -151,3 +152,19 @@ def test_keys_and_passwords_are_in_no_process_that_talks_to_a_peer(place):
     assert looked >= 4
     assert not holds(pids["send"], secrets_of(c.path("two.key"))) and holds(pids["send"], [password])
     assert not holds(pids["keyload"], [*needles, password])
+
+
+def test_a_renewed_certificate_is_shown_after_a_hangup(place):
+    c, mx = place.certificates, place.mx
+    old = c.fingerprint("one")
+    c.issue("one", "email:us@one.test", kind="p256", subject="one")
+    assert c.fingerprint("one") != old
+    n = mx.log("send").count("event=generation")
+    mx.wardens["send"].send_signal(signal.SIGHUP)
+    wait_for(lambda: mx.log("send").count("event=generation") > n, 30, "a new generation")
+    wait_for(lambda: os.path.exists(mx.path("run/send.pids")) and mx.pids("send")["keyload"], 30, "its processes")
+
+    def seen():
+        place.send("asks.x.pn", "you@one.test")
+        return place.sinks["asks"].messages[-1].certificate
+    wait_for(lambda: seen() == c.fingerprint("one"), 60, "the new certificate")
