@@ -74,19 +74,22 @@ find_house(struct helpers *h, struct why *why)
 	return OK;
 }
 
-/* The program must not be able to pass for one of the processes that serve it. */
+/* Nobody may pass for one of the others: neither the program nor the engine, whose user may be another by SSL_UID. */
 static enum result
 check_user(const struct helpers *h, struct why *why)
 {
 	static const char *const users[] = { "tls", "key", "ucspitls" };
-	struct owner owner;
+	struct owner owners[nitems(users)];
 	enum result r;
 
 	for (size_t i = 0; i < nitems(users); i++) {
-		if ((r = instance_owner(&h->in, users[i], &owner, why)) != OK)
+		if ((r = instance_owner(&h->in, users[i], &owners[i], why)) != OK)
 			return r;
-		if (owner.uid == h->server->o.uid)
+		if (owners[i].uid == h->server->o.uid)
 			return why_set(why, REFUSED, "the program may not run as Postern's user %s", users[i]);
+		for (size_t k = 0; k < i; k++)
+			if (owners[k].uid == owners[i].uid)
+				return why_set(why, REFUSED, "%s and %s must not be one user", users[k], users[i]);
 	}
 	return OK;
 }

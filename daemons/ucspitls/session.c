@@ -4,6 +4,7 @@
 #include "ucspitls/session.h"
 
 #include "sys/fd.h"
+#include "ucspi/environment.h"
 #include "ucspi/handshake.h"
 #include "ucspitls/privileges.h"
 
@@ -53,23 +54,6 @@ tell_failure(const struct session *s, struct bytes text)
 		(void)!write(2, line.at, line.len);
 }
 
-/* Only what a program may be told by us: SSL_ and capitals, digits, underscores. */
-static bool
-is_ours(struct bytes variable)
-{
-	size_t name = bytes_find(variable, '=');
-
-	if (name == variable.len || !bytes_starts(variable, BYTES("SSL_")))
-		return false;
-	for (size_t i = 0; i < name; i++) {
-		uint8_t c = variable.at[i];
-
-		if (!ascii_is_alnum(c) && c != '_')
-			return false;
-	}
-	return true;
-}
-
 static void
 answer(struct session *s)
 {
@@ -79,7 +63,7 @@ answer(struct session *s)
 	if (s->command != US_VARIABLES)
 		return;
 	while (rest.len > 0 && bytes_split(&rest, '\0', &one))
-		if (is_ours(one)) {
+		if (environment_tells_of_handshake(one)) {
 			buf_add(&list, one);
 			buf_add_octet(&list, '\0');
 		}

@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define NAME_LEN 63 /* octets of a name of ours */
+
 bool
 ends_find(struct ends *e, int connection, bool as_ipv6)
 {
@@ -96,24 +98,36 @@ put_family(const char *family, const struct ends *e, bool set)
 	put_of(family, "REMOTEINFO", e->remote_info[0] == '\0' ? NULL : e->remote_info);
 }
 
+bool
+environment_tells_of_handshake(struct bytes variable)
+{
+	static const char *const begins[] = { "SSL_CLIENT_", "SSL_SERVER_", "SSL_CIPHER=", "SSL_CIPHER_",
+		"SSL_VERSION_", "SSL_PROTOCOL=", "SSL_SESSION_ID=", "SSL_TLS_SNI=" };
+	size_t name = bytes_find(variable, '=');
+	bool known = false;
+
+	for (size_t i = 0; i < nitems(begins); i++)
+		known |= bytes_starts(variable, bytes_of_string(begins[i]));
+	for (size_t i = 0; i < name; i++)
+		known = known && (ascii_is_alnum(variable.at[i]) || variable.at[i] == '_');
+	return known && name < variable.len && name <= NAME_LEN;
+}
+
 /* What another connection's handshake has left: that SSL_PROTOCOL is there means TLS to many programs. */
 static void
 forget_handshakes(void)
 {
-	static const char *const begins[] = { "SSL_CLIENT_", "SSL_SERVER_", "SSL_CIPHER", "SSL_VERSION_",
-		"SSL_PROTOCOL=", "SSL_SESSION_ID=", "SSL_TLS_SNI=" };
-	char name[64];
+	char name[NAME_LEN + 1];
 
 	for (size_t at = 0; environ != NULL && environ[at] != NULL;) {
-		size_t len = strcspn(environ[at], "="), i = 0;
+		struct bytes variable = bytes_of_string(environ[at]);
+		size_t len = bytes_find(variable, '=');
 
-		while (i < nitems(begins) && strncmp(environ[at], begins[i], strlen(begins[i])) != 0)
-			i++;
-		if (i == nitems(begins) || len >= sizeof name) {
+		if (!environment_tells_of_handshake(variable)) {
 			at++;
 			continue;
 		}
-		memcpy(name, environ[at], len);
+		memcpy(name, variable.at, len);
 		name[len] = '\0';
 		environment_put(name, NULL); /* what follows moves up */
 	}
@@ -138,12 +152,12 @@ void
 environment_take(struct bytes list)
 {
 	struct bytes one;
-	char name[64];
+	char name[NAME_LEN + 1];
 
 	while (list.len > 0 && bytes_split(&list, '\0', &one) && one.len > 0) {
 		size_t len = bytes_find(one, '=');
 
-		if (!bytes_starts(one, BYTES("SSL_")) || len >= sizeof name || len == one.len)
+		if (!environment_tells_of_handshake(one))
 			continue;
 		memcpy(name, one.at, len);
 		name[len] = '\0';

@@ -27,5 +27,10 @@ void environment_set(const struct ends *e, bool tls, bool tcp);
 void environment_put(const char *name, const char *value); /* null removes it */
 void environment_number(const char *name, unsigned n);
 
-/* The list of ucspitls: NAME=value, zero octet, …, zero octet; those that begin with SSL_ are put. The zero octets are there. */
+/* True if NAME=value is one of those that tell of a handshake: SSL_PROTOCOL, SSL_CLIENT_…, and so on. What else begins with
+ * SSL_ is somebody else's: OpenSSL in the program would look at SSL_CERT_FILE. */
+bool environment_tells_of_handshake(struct bytes variable);
+
+/* The list of ucspitls: NAME=value, zero octet, …, zero octet; those that tell of a handshake are put. The zero octets are
+ * there. */
 void environment_take(struct bytes list);

@@ -228,6 +228,10 @@ def test_users_are_kept_apart(certificates):
     assert status == 111 and "may not run as Postern's user tls" in text
     status, text = served_as(PROGRAM_UID, SSL_UID=str(PROGRAM_UID))
     assert status == 111 and "SSL_UID" in text
+    served = Served("sslserver", QUIET, ["cat"], keys(certificates))
+    served.environment["SSL_UID"] = str(served.uids["key"])
+    done = subprocess.run(served.words, env=served.environment, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 111 and "must not be one user" in done.stderr
 
 
 def test_the_engine_may_have_another_user(certificates):

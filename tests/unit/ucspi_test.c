@@ -92,18 +92,24 @@ an_ident_answer_has_a_user_or_none(void **state)
 static void
 only_ssl_variables_are_taken_from_a_list(void **state)
 {
-	static const char list[] = "SSL_A=1\0PATH=/evil\0SSL_B\0=x\0SSL_C=a=b\0LD_PRELOAD=x\0\0SSL_D=behind the end\0";
+	static const char list[] =
+	    "SSL_PROTOCOL=1\0PATH=/evil\0SSL_CIPHER\0=x\0SSL_CLIENT_S_DN=a=b\0LD_PRELOAD=x\0SSL_CERT_FILE=/"
+	    "evil\0SSL_CLIENT_\xff=x\0"
+	    "SSL_PROTOCOLS=x\0\0SSL_TLS_SNI=behind the end\0";
 	char before[4096];
 
 	(void)state;
+	environment_put("SSL_CERT_FILE", "stays");
 	(void)snprintf(before, sizeof before, "%s", getenv("PATH"));
 	environment_take(bytes_of(list, sizeof list));
-	assert_string_equal(getenv("SSL_A"), "1");
-	assert_string_equal(getenv("SSL_C"), "a=b");
+	assert_string_equal(getenv("SSL_PROTOCOL"), "1");
+	assert_string_equal(getenv("SSL_CLIENT_S_DN"), "a=b");
 	assert_string_equal(getenv("PATH"), before);
 	assert_null(getenv("LD_PRELOAD"));
-	assert_null(getenv("SSL_B"));
-	assert_null(getenv("SSL_D"));
+	assert_null(getenv("SSL_CIPHER"));
+	assert_string_equal(getenv("SSL_CERT_FILE"), "stays");
+	assert_null(getenv("SSL_PROTOCOLS"));
+	assert_null(getenv("SSL_TLS_SNI"));
 }
 
 static void
