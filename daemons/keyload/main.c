@@ -73,6 +73,7 @@ main(int argc, char *argv[])
 	if ((r = process_inherit(&self, &why)) != OK || (r = arena_open(ARENA_SIZE, &why)) != OK ||
 	    (r = process_confine(&self, &why)) != OK || (r = signer_warm(&why)) != OK)
 		return process_refuse(&self, r, &why);
+	arena_trim();
 	r = serve_all(&door, &why);
 	if (r != OK)
 		log_why("ending", r, &why);

@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #define ARENA_SIZE (64u << 20) /* of addresses; only what is used is memory */
-#define FRESH (80u << 10)      /* a handshake takes that */
+#define FRESH (112u << 10)     /* a handshake takes that */
 #define SESSIONS_MAX 100000    /* policy counts them */
 
 __attribute__((noreturn)) static void
@@ -108,6 +108,7 @@ main(int argc, char *argv[])
 	    (r = process_confine(&self, &why)) != OK || (r = provider_open(&why)) != OK ||
 	    (r = engine_warm(&why)) != OK || (r = rack_open(&all.rack, TLS_RACK_FD, &why)) != OK)
 		return process_refuse(&self, r, &why);
+	arena_trim();
 	r = serve_all(&door, &all, &why);
 	if (r != OK)
 		log_why("ending", r, &why);

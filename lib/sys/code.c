@@ -21,11 +21,13 @@
 #endif
 #define LARGE ((size_t)2 << 20)
 #define WORTHWHILE ((size_t)512 << 10)
+#define WORTHWHILE_RELOCATED ((size_t)128 << 10)
 
 struct segment {
 	uintptr_t from;
 	size_t len;
 	int protection;
+	size_t before; /* octets between the start of its first large page and itself, which nobody has */
 };
 
 static bool
@@ -41,16 +43,16 @@ static void *
 copy_large(const struct segment *s, size_t whole)
 {
 	uint8_t *room = mmap(NULL, whole + LARGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	size_t before;
+	size_t odd;
 
 	if (room == MAP_FAILED)
 		return NULL;
-	before = (LARGE - (uintptr_t)room % LARGE) % LARGE;
-	if (before > 0)
-		(void)munmap(room, before);
-	room += before;
-	(void)munmap(room + whole, LARGE - before);
-	memcpy(room, (const void *)s->from, s->len);
+	odd = (LARGE - (uintptr_t)room % LARGE) % LARGE;
+	if (odd > 0)
+		(void)munmap(room, odd);
+	room += odd;
+	(void)munmap(room + whole, LARGE - odd);
+	memcpy(room + s->before, (const void *)s->from, s->len);
 	/* succeeds only if large pages are what it is on then, whatever the host's setting for others */
 	if (madvise(room, whole, MADV_COLLAPSE) == 0 && mprotect(room, whole, s->protection) == 0)
 		return room;
@@ -58,26 +60,46 @@ copy_large(const struct segment *s, size_t whole)
 	return NULL;
 }
 
+/* Takes what nobody has. False if somebody does. */
+static bool
+take_gap(uintptr_t from, size_t len)
+{
+	void *at = (void *)from;
+
+	return len == 0 || mmap(at, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == at;
+}
+
 /* Puts the copy in the segment's place: one system call, before and after which the octets are the same. */
 static bool
 enlarge(const struct segment *s)
 {
-	size_t whole = (s->len + LARGE - 1) & ~(LARGE - 1), rest = whole - s->len;
-	void *behind = (void *)(s->from + s->len), *copy;
+	size_t whole = (s->before + s->len + LARGE - 1) & ~(LARGE - 1), behind = whole - s->before - s->len;
+	uintptr_t at = s->from - s->before;
+	void *copy;
 
-	if (s->from % LARGE != 0 || s->len < WORTHWHILE)
+	if (!take_gap(at, s->before))
 		return false;
-	if (rest > 0 &&
-	    mmap(behind, rest, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) != behind)
-		return false; /* somebody has what lies behind it */
-	copy = copy_large(s, whole);
-	if (copy != NULL && mremap(copy, whole, whole, MREMAP_MAYMOVE | MREMAP_FIXED, s->from) == (void *)s->from)
-		return true;
-	if (copy != NULL)
-		(void)munmap(copy, whole);
-	if (rest > 0)
-		(void)munmap(behind, rest);
+	if (take_gap(s->from + s->len, behind)) {
+		copy = copy_large(s, whole);
+		if (copy != NULL && mremap(copy, whole, whole, MREMAP_MAYMOVE | MREMAP_FIXED, at) == (void *)at)
+			return true;
+		if (copy != NULL)
+			(void)munmap(copy, whole);
+		if (behind > 0)
+			(void)munmap((void *)(s->from + s->len), behind);
+	}
+	if (s->before > 0)
+		(void)munmap((void *)at, s->before);
 	return false;
+}
+
+/* Whether it begins (code, constants) or ends (what the loader relocated) with a large page. */
+static bool
+may_enlarge(struct segment *s, bool relocated)
+{
+	s->before = relocated ? s->from % LARGE : 0;
+	return relocated ? s->len >= WORTHWHILE_RELOCATED && (s->from + s->len) % LARGE == 0
+			 : s->len >= WORTHWHILE && s->from % LARGE == 0;
 }
 
 /* ---- where it is ---- */
@@ -109,9 +131,12 @@ each_object(struct dl_phdr_info *object, size_t size, void *context)
 		uintptr_t from = (object->dlpi_addr + p->p_vaddr) & ~(page - 1);
 		struct segment s = { from,
 			(object->dlpi_addr + p->p_vaddr + p->p_memsz + page - 1 - from) & ~(page - 1),
-			(p->p_flags & PF_X) != 0 ? PROT_READ | PROT_EXEC : PROT_READ };
+			(p->p_flags & PF_X) != 0 ? PROT_READ | PROT_EXEC : PROT_READ, 0 };
 
-		if (p->p_type == PT_LOAD && (p->p_flags & PF_W) == 0 && !enlarge(&s))
+		if (p->p_type == PT_GNU_RELRO && may_enlarge(&s, true))
+			(void)enlarge(&s);
+		else if (p->p_type == PT_LOAD && (p->p_flags & PF_W) == 0 && !(may_enlarge(&s, false) && enlarge(&s)) &&
+		    p->p_align < LARGE) /* else what is left is for the loader, which has done its work */
 			touch(&s);
 	}
 	return 0;
