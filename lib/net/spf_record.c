@@ -84,8 +84,9 @@ ends_as_a_domain(struct bytes spec)
 {
 	size_t dot, percent = bytes_find_last(spec, '%');
 
-	if (percent < spec.len &&
-	    (percent + 2 == spec.len || (spec.at[percent + 1] == '{' && spec.at[spec.len - 1] == '}')))
+	if (spec.len >= 2 && spec.at[spec.len - 2] == '%' && memchr("%_-", spec.at[spec.len - 1], 3) != NULL)
+		return true;
+	if (percent + 1 < spec.len && spec.at[percent + 1] == '{' && spec.at[spec.len - 1] == '}')
 		return true;
 	if (spec.at[spec.len - 1] == '.')
 		spec.len--;

@@ -52,6 +52,7 @@ static const struct {
 	{ "silent2.example.org", RS_A, NULL },
 	{ "ptr.example.org", RS_TXT, "v=spf1 ptr:peer.example.net -all" },
 	{ "six.example.org", RS_TXT, "v=spf1 ip6:2001:db8::/32 -all" },
+	{ "percent.example.org", RS_TXT, "v=spf1 a:%% a:x.%_ a:%{d}%- ip4:192.0.2.5 -all" },
 	{ "upper.example.org", RS_TXT, "V=SPF1 IP4:192.0.2.5 -ALL" },
 };
 
@@ -183,6 +184,7 @@ records_say_who_may_send(void **state)
 		{ "silenta.example.org", SPF_TEMPERROR },
 		{ "ptr.example.org", SPF_FAIL },
 		{ "six.example.org", SPF_FAIL },
+		{ "percent.example.org", SPF_PERMERROR }, /* three names that are not there */
 		{ "upper.example.org", SPF_PASS },
 	};
 
