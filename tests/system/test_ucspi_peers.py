@@ -95,10 +95,17 @@ def test_tls_starts_once(certificates, starttls):
 
 
 def test_a_peer_that_stalls_loses_its_place(certificates):
-    with Served("sslserver", ["-T1", "-c1", *QUIET], ["cat"], keys(certificates)) as served, dial(served) as silent:
+    with Served("sslserver", ["-T2", "-c1", *QUIET], ["cat"], keys(certificates)) as served, dial(served) as silent:
         assert everything(silent) == b""
         assert "failed: the peer said nothing" in served.wait_log("failed: ")
-        assert echoes(served, certificates)
+
+        def works():
+            try:
+                return echoes(served, certificates)
+            except OSError:
+                return False  # two seconds are little on a busy machine
+
+        wait_for(works, 30, "a handshake in time")
 
 
 def test_plain_text_to_a_tls_port(certificates):
@@ -110,7 +117,7 @@ def test_plain_text_to_a_tls_port(certificates):
 
 
 def test_a_connection_at_rest_ends(certificates):
-    with Served("sslserver", ["-w1", *QUIET], ["cat"], keys(certificates)) as served:
+    with Served("sslserver", ["-w3", *QUIET], ["cat"], keys(certificates)) as served:
         with context(certificates).wrap_socket(dial(served), server_hostname="mx.example.test") as s:
             s.sendall(b"x")
             assert s.recv(1) == b"x"
