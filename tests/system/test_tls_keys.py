@@ -108,6 +108,8 @@ def test_only_a_child_of_keyload_opens_the_key(certificates, tmp_path):
     with start(c) as mx:
         pids, kept = mx.pids("smtpd"), os.listdir(mx.path("run/smtpd.keys"))
         assert kept
+        # a process that is still starting opens what it confines itself with
+        wait_for(lambda: all("Seccomp:\t2" in open(f"/proc/{p}/status").read() for n, p in pids.items() if n != "warden"), what="confinement")
         tracer = subprocess.Popen(["strace", "-f", "-q", "-e", "trace=open,openat,openat2,clone,socket,connect", "-o", trace,
                                    *[w for p in pids.values() for w in ("-p", str(p))]], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
