@@ -106,6 +106,7 @@ def test_only_a_child_of_keyload_opens_the_key(certificates, tmp_path):
     """By strace of all processes of the service, through whole handshakes."""
     c, trace = certificates, str(tmp_path / "trace")
     with start(c) as mx:
+        assert shake(mx, c) == c.fingerprint("one")  # so all of them have started
         pids, kept = mx.pids("smtpd"), os.listdir(mx.path("run/smtpd.keys"))
         assert kept
         # a process that is still starting opens what it confines itself with
