@@ -136,7 +136,8 @@ deliver(struct session *s, struct transaction *t, struct transaction *next)
 	memset(&o, 0, sizeof o);
 	if (envelope_is_fit(s, t, &o) && envelope_pass(s, t, &o))
 		pass_content(s, t, next, &o);
-	for (uint32_t i = 0; i < t->n_to && o.what != RM_UNTRIED; i++)
+	/* without MAIL what was said to RCPT is of the sequence, not of the recipient */
+	for (uint32_t i = 0; i < t->n_to && o.what != RM_UNTRIED && t->mail.code / 100 == 2; i++)
 		if (t->to[i].refused != NULL)
 			tell_result(s, t, i, t->to[i].refused);
 	tell_done(s, t, &o, (uint32_t)(clock_ms() - began), s->line.lost);

@@ -140,10 +140,11 @@ judge(struct connection *c, struct transaction *t, struct answer *a)
 			hop_shrink(h); /* the others go on: it does not want so many */
 		transaction_put_back(t, !served, a->verdict.text);
 	} else if (is_of_peer(a->done) && a->done->outcome == RM_PERMANENT && a->done->from_peer) {
-		hop_shrink(
-		    h); /* one that greets so may greet the next otherwise: not all that waits is returned for it */
+		hop_shrink(h); /* it may greet the next one otherwise: not all that waits is returned for it */
 		transaction_settle(t, &a->verdict, &a->facts);
-	} else if (is_of_peer(a->done)) {
+	} else if (is_of_peer(a->done) && a->done->outcome == RM_TEMPORARY && hop_may_try_again(h))
+		transaction_put_back(t, true, a->verdict.text);
+	else if (is_of_peer(a->done)) {
 		hop_failed(h, &a->verdict);
 		a->facts.not_before_s = hop_not_before_s(h);
 		transaction_settle(t, &a->verdict, &a->facts);

@@ -80,7 +80,7 @@ connection_finish(struct connection *c, const char *text)
 	for (struct transaction *t = c->first; t != NULL; t = t->next)
 		back[n++] = t;
 	while (n > 0) /* the first comes to the front last */
-		transaction_put_back(back[--n], c->n_served == 0, text);
+		transaction_put_back(back[--n], c->n_served == 0 && !c->closing, text);
 	drop(c);
 }
 
@@ -117,12 +117,12 @@ void
 connection_ended(struct port *p, enum result r, struct why *why)
 {
 	struct connection *c = container_of(p, struct connection, port);
-	/* the peer closed while nothing was to be said, and this came too late to be looked at */
-	bool missed = c->first != NULL && c->first->was_idle && c->n_served > 0 && c->first->n_tries == 0 &&
-	    r == ABSENT;
+	/* it came too late to be looked at: the session had said that it takes no more, or the peer closed and so did the
+	 * session; but what ends a session twice is not given a third one */
+	bool missed = c->first != NULL && r == ABSENT && (c->closing || (c->n_served > 0 && !c->first->was_missed));
 
 	if (missed)
-		c->first->n_tries++;
+		c->first->was_missed = !c->closing;
 	else if (c->first != NULL || r != ABSENT)
 		log_ended(c, r, why);
 	if (c->first != NULL && !missed)
@@ -295,7 +295,6 @@ put_in_line(struct connection *c, struct transaction *t)
 	struct loop *loop = &c->to->send->loop;
 
 	t->next = NULL;
-	t->was_idle = c->first == NULL;
 	if (c->first == NULL) {
 		c->since_ms = loop->now;
 		c->first = t;

@@ -14,11 +14,13 @@
 #define N_CHAINS 1024
 #define HOP_REF UINT32_C(0x80000000) /* in the ref of a QS_FETCH: those of lines have it not */
 #define KEY_MAX 8192
-#define CERTIFICATE_FIELD 6         /* of RM_PEER */
-#define FLOW_LEAST 2                /* transactions that a sender may always have in line */
-#define SHARE_LEAST 8               /* that a next hop may always have in hand */
-#define ASK_AT_ONCE 64              /* messages asked for at a time */
-#define FIRST_CONNECTIONS 2         /* before it has shown what it takes */
+#define CERTIFICATE_FIELD 6        /* of RM_PEER */
+#define FLOW_LEAST 2               /* transactions that a sender may always have in line */
+#define SHARE_LEAST 8              /* that a next hop may always have in hand */
+#define ASK_AT_ONCE 64             /* messages asked for at a time */
+#define FIRST_CONNECTIONS 2        /* before it has shown what it takes */
+#define OF_LATE_MS UINT64_C(60000) /* one that served is not given up at its first failure */
+#define BAD_MAX 3
 #define CALM_MS UINT64_C(60000)     /* after it wanted fewer: then they may be more again */
 #define BACK_OFF_MS UINT64_C(60000) /* after the first failure, doubled with each that follows */
 #define BACK_OFF_MAX_MS UINT64_C(3600000)
@@ -189,14 +191,21 @@ drop_parked(struct next_hop *h)
 void
 hop_succeeded(struct next_hop *h)
 {
-	h->n_failed = h->n_lost = 0;
+	h->n_failed = h->n_lost = h->n_bad = 0;
 	h->until_ms = 0;
+	h->served_ms = h->send->loop.now;
 	if (h->limit >= h->send->max_connections || h->calm_until_ms > h->send->loop.now)
 		return;
 	if (h->shy && ++h->n_good < h->limit)
 		return;
 	h->n_good = 0;
 	h->limit++;
+}
+
+bool
+hop_may_try_again(struct next_hop *h)
+{
+	return h->served_ms > 0 && h->send->loop.now - h->served_ms < OF_LATE_MS && ++h->n_bad < BAD_MAX;
 }
 
 void

@@ -20,7 +20,7 @@ struct transaction {
 	uint32_t ref;
 	uint64_t number; /* in the order in which they came */
 	uint8_t n_tries;
-	bool was_idle; /* the connection had nothing to do when it got this */
+	bool was_missed; /* a session that had served ended without an answer to it */
 };
 
 /* What waits for a next hop from those senders whose hash is the same. */
@@ -63,6 +63,8 @@ struct next_hop {
 	bool shy;                              /* it has shown that it wants no more connections */
 	uint64_t calm_until_ms;                /* the limit stays as it is */
 	unsigned n_lost;                       /* connections that broke in a message, in a row */
+	unsigned n_bad;                        /* connections that came to nothing since it served */
+	uint64_t served_ms;                    /* last; 0: never */
 	unsigned n_failed;                     /* in a row */
 	uint64_t until_ms;                     /* left alone; 0: not */
 	struct verdict *verdict;               /* of the last failure */
@@ -87,6 +89,8 @@ void hop_forget(struct next_hop *h);                 /* if nothing is left of it
 void hop_succeeded(struct next_hop *h);
 /* It wants fewer connections than it has. */
 void hop_shrink(struct next_hop *h);
+/* A connection to it came to nothing. Whether it may be tried again at once: not often, and only if it served of late. */
+bool hop_may_try_again(struct next_hop *h);
 /* It can't be had: what waits for it gets this verdict (copied); if that is temporary, so does what comes in a while. */
 void hop_failed(struct next_hop *h, const struct verdict *v);
 

@@ -149,7 +149,10 @@ a_session_that_dies_defers_what_it_was_at_and_no_more(void **state)
 	session = expect_session("far.example");
 	expect_delivered(&session, &m[1]); /* perhaps the peer had just closed: once more */
 	(void)expect_transaction(&session, &m[2], 1, "a@far.example");
-	channel_close(&session); /* at its first message */
+	channel_close(&session);
+	session = expect_session("far.example");
+	(void)expect_transaction(&session, &m[2], 1, "a@far.example");
+	channel_close(&session); /* it is not given a third chance now */
 	expect_status(&m[2], 0, STORE_WAITING, "4.3.0 ");
 	(void)expect_later(&m[2]);
 	expect_silence(&srig_remote, 20);
