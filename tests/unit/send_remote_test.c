@@ -54,11 +54,11 @@ a_dead_host_is_not_asked_for_each_message(void **state)
 	session = expect_session("far.example");
 	remote_answer(&session, expect_transaction(&session, &m[0], 1, "a@far.example"), RM_TEMPORARY, RM_OF_PEER, true,
 	    "connection refused");
-	expect_status(&m[0], 0, STORE_WAITING, "4.4.4 smtp;mx.far.example connection refused");
+	expect_status(&m[0], 0, STORE_WAITING, "4.4.4 connection refused");
 	(void)expect_later(&m[0]);
 	for (size_t i = 1; i < nitems(m); i++) {
 		announce(&m[i]);
-		expect_status(&m[i], 0, STORE_WAITING, "4.4.4 smtp;mx.far.example connection refused");
+		expect_status(&m[i], 0, STORE_WAITING, "4.4.4 connection refused");
 		due_s = expect_later(&m[i]);
 	}
 	assert_true(due_s >= clock_wall_s() + 59); /* not before it may be tried */
@@ -113,14 +113,14 @@ a_host_that_never_was_fails_all_that_waits_for_it(void **state)
 	session = expect_session("far.example");
 	local = expect_all_read();
 	remote_answer(&session, expect_transaction(&session, &m[0], 1, "a@far.example"), RM_PERMANENT, RM_OF_PEER, true,
-	    "550 no such domain");
+	    "no such domain");
 	for (unsigned i = 1; i < RM_IN_FLIGHT; i++)
 		remote_answer(&session, expect_transaction(&session, &m[i], 1, "a@far.example"), RM_PERMANENT,
-		    RM_OF_PEER, true, "550 no such domain");
-	expect_status(&m[0], 0, STORE_FAILED, "5.4.4 smtp;mx.far.example 550 no such domain");
+		    RM_OF_PEER, true, "no such domain");
+	expect_status(&m[0], 0, STORE_FAILED, "5.4.4 no such domain");
 	expect_failures(nitems(m) - 1); /* those that no session ever had, too */
 	assert_non_null(strstr(expect_report("s@far.example", PQ_COMPLETE | PQ_BOUNCE, &report),
-	    "Remote-MTA: dns; mx.far.example\r\nDiagnostic-Code: smtp; 550 no such domain\r\n"));
+	    "Status: 5.4.4\r\nDiagnostic-Code: x-postern; no such domain\r\n"));
 	report_committed(report);
 	expect_done(&m[0]);
 	expect_silence(&srig_remote, 20);

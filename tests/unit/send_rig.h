@@ -69,7 +69,7 @@ extern char srig_domain[256];
 struct channel expect_session(const char *domain);
 /* The next transaction: of m, with n recipients of whom that is the first; its ref. Null m: of any message, any recipients. */
 uint32_t expect_transaction(struct channel *session, const struct srig_message *m, unsigned n, const char *first);
-/* RM_DONE; the text is the peer's own. */
+/* RM_DONE; the text is the peer's own if it begins with a code. */
 void remote_answer(struct channel *session, uint32_t ref, enum rm_outcome outcome, enum rm_scope scope, bool closing,
     const char *text);
 void remote_result(

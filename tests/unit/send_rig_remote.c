@@ -58,7 +58,7 @@ remote_answer(
 		.enhanced = { 9, 4, 4 },
 		.scope = (uint8_t)scope,
 		.closing = closing,
-		.from_peer = 1 };
+		.from_peer = text[0] >= '2' && text[0] <= '5' };
 	uint8_t room[1000];
 	struct buf tail = BUF_OVER(room);
 	struct why why = WHY_NONE;
