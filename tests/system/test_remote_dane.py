@@ -13,7 +13,7 @@ from sink import Sink
 from tls_rig import Certificates, openssl, server_context
 
 OFF, FIRST, AFTER = range(3)
-HOSTS = ["good", "expired", "plain", "ta"]  # each with an address and a certificate of its own; plain offers no TLS
+HOSTS = ["good", "expired", "plain", "ta", "nexthop"]  # each with an address and a certificate of its own; plain offers no TLS
 ADDRESS = {name: f"10.53.1.{i + 1}" for i, name in enumerate(HOSTS)}
 
 
@@ -47,6 +47,7 @@ def zones(c):
     host("unusable-plain", "plain", record(c, 1, 0, 1, "ca"))
     host("no-tls", "plain", record(c, 3, 1, 1, "good"))
     host("without", "expired")
+    host("nexthop", "nexthop", record(c, 2, 0, 1, "ca"))  # the certificate is for the domain, not for the host
     lines += ["alias CNAME k311", "d.alias MX 10 alias", f"own A {ADDRESS['good']}", f"_25._tcp.own {record(c, 3, 1, 1, 'good')}",
               f"_2525._tcp.own {wrong}"]
     spoilt = [f"host A {ADDRESS['good']}", f"_25._tcp.host {wrong}", "d.host MX 10 host"]
@@ -64,6 +65,7 @@ def place(tmp_path_factory):
     c = Certificates(str(tmp_path_factory.mktemp("dane")))
     c.issue("good", "DNS:mx.elsewhere.test")
     c.issue("ta", "DNS:*.d.pn")
+    c.issue("nexthop", "DNS:d.nexthop.d.pn")
     c.issue("other", "DNS:mx.elsewhere.test")
     c.issue("expired", "DNS:ta-too-old.d.pn", days=-1)
     with contextlib.ExitStack() as stack:
@@ -98,7 +100,7 @@ def test_a_record_that_matches_proves_the_host(place, usage, selector, matching)
 
 
 @pytest.mark.parametrize("name, how", [
-    ("d.one-of-two.d.pn", "dane-ee"), ("d.too-old.d.pn", "dane-ee"), ("d.alias.d.pn", "dane-ee"), ("own.d.pn", "dane-ee"),
+    ("d.one-of-two.d.pn", "dane-ee"), ("d.too-old.d.pn", "dane-ee"), ("d.alias.d.pn", "dane-ee"), ("own.d.pn", "dane-ee"), ("d.nexthop.d.pn", "dane-ta"),
     ("d.unusable.d.pn", "mandatory (unusable TLSA records)"), ("d.without.d.pn", "opportunistic"), ("island.pn", "opportunistic"),
     ("open.pn", "opportunistic")])
 def test_what_else_is_delivered(place, name, how):
