@@ -228,8 +228,7 @@ def test_users_are_kept_apart(certificates):
     def served_as(uid, **environment):
         served = Served("sslserver", ["-lx"], ["cat"], keys(certificates, **environment))
         served.words[1:1] = ["-u", str(served.uids["tls"]) if uid == "tls" else str(uid)]
-        done = subprocess.run(served.words, env=served.environment, capture_output=True, text=True, timeout=30)
-        return done.returncode, done.stderr
+        return served.refuses()
 
     status, text = served_as("tls")
     assert status == 111 and "may not run as Postern's user tls" in text
@@ -237,8 +236,8 @@ def test_users_are_kept_apart(certificates):
     assert status == 111 and "SSL_UID" in text
     served = Served("sslserver", QUIET, ["cat"], keys(certificates))
     served.environment["SSL_UID"] = str(served.uids["key"])
-    done = subprocess.run(served.words, env=served.environment, capture_output=True, text=True, timeout=30)
-    assert done.returncode == 111 and "must not be one user" in done.stderr
+    status, text = served.refuses()
+    assert status == 111 and "must not be one user" in text
 
 
 def test_the_engine_may_have_another_user(certificates):

@@ -61,6 +61,12 @@ class Served:
         shutil.rmtree(self.dir, ignore_errors=True)
         return status
 
+    def refuses(self):
+        """For one that does not start: its exit status and what it says."""
+        done = subprocess.run(self.words, env=self.environment, cwd=self.dir, capture_output=True, text=True, timeout=30)
+        shutil.rmtree(self.dir, ignore_errors=True)
+        return done.returncode, done.stderr
+
     def log(self):
         with open(self.path("log"), "rb") as f:
             return f.read().decode("utf-8", "backslashreplace")
