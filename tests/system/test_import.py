@@ -35,6 +35,7 @@ def old(tmp_path):
         file = tmp_path / "qmail" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
+        file.chmod(0o660 if name == "users/authuser" else 0o644)
     table = tmp_path / "qmail/users/recipients.cdb"
     subprocess.run([f"{BIN}/postern", "recipients", str(table)], input="ann@backup.test\n", text=True, check=True)
     (tmp_path / "etc").mkdir()
@@ -68,13 +69,14 @@ def test_each_file_has_a_word_and_most_a_place(old):
     assert said["control/rules.smtpsub.txt"] == "to submission/rules"
     assert said["users/cdb"].startswith("not needed") and said["control/rules.smtpd.cdb"].startswith("not needed")
     assert said["alias/.qmail-postmaster"] == "to postmaster"
-    for name in ("control/badmimetypes", "control/unheardof", "users/authuser", "alias/.qmail-sales", "queue"):
+    for name in ("control/badmimetypes", "control/unheardof", "alias/.qmail-sales", "queue"):
         assert said[name].startswith("NOT TAKEN OVER: "), name
     new = files(old / "etc")
     assert new["postmaster"] == b"joe@old.test\n"
     assert new["smtpd/rcpthosts"] == new["submission/rcpthosts"] == QMAIL["control/rcpthosts"].encode()
     assert new["users/recipients.cdb"] == before["users/recipients.cdb"]
-    assert b"secret" not in b"".join(new.values())
+    assert stat.S_IMODE((old / "etc/users/authuser").stat().st_mode) == 0o640
+    assert stat.S_IMODE((old / "etc/users/assign").stat().st_mode) == 0o644
     assert files(old / "qmail") == before
     assert not [n for n in new if n.endswith(".tmp")]
 

@@ -177,8 +177,6 @@ take_users_file(struct import *im, const char *name)
 			import_place(im, from, from);
 	} else if (why_not(from) != NULL)
 		import_leave(im, from, why_not(from));
-	else if (strcmp(name, "authuser") == 0)
-		import_leave(im, from, "passwords are to be given anew: a copy of them is another place to lose them");
 	else if (strcmp(name, "recipients") == 0 || (len > 4 && strcmp(name + len - 4, ".cdb") == 0))
 		import_place(im, from, from); /* tables that control/recipients names */
 	else

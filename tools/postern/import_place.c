@@ -49,7 +49,7 @@ import_has(const struct import *im, const char *file)
 
 /* OK, ABSENT or BROKEN (errno). */
 static enum result
-read_whole(const char *path, struct buf *content)
+read_whole(const char *path, struct buf *content, mode_t *mode)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	struct stat st;
@@ -61,6 +61,7 @@ read_whole(const char *path, struct buf *content)
 		errno = EISDIR;
 		r = BROKEN;
 	}
+	*mode = r == OK ? st.st_mode & 0644 : 0600;
 	while (r == OK) {
 		uint8_t *room = buf_room(content, 65536);
 		ssize_t n = room == NULL ? -1 : read(fd, room, 65536);
@@ -91,17 +92,18 @@ make_directory(const char *path)
 }
 
 static bool
-write_whole(const char *path, struct bytes content)
+write_whole(const char *path, struct bytes content, mode_t mode)
 {
 	char temporary[PATH_ROOM + 8];
 	int fd;
 	bool done;
 
 	(void)snprintf(temporary, sizeof temporary, "%s.tmp", path);
-	fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+	(void)unlink(temporary); /* of a run that was killed */
+	fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return false;
-	done = fd_write_all(fd, content) == OK && fsync(fd) == 0;
+	done = fd_write_all(fd, content) == OK && fchmod(fd, mode) == 0 && fsync(fd) == 0;
 	if (close(fd) != 0)
 		done = false;
 	if (done && rename(temporary, path) == 0)
@@ -122,14 +124,15 @@ put_aside(const char *path)
 }
 
 static void
-put(struct import *im, const char *file, const char *to, struct bytes content)
+put(struct import *im, const char *file, const char *to, struct bytes content, mode_t mode)
 {
 	struct buf there = buf_growing(FILE_MAX);
 	char path[PATH_ROOM], what[PATH_ROOM];
+	mode_t old_mode;
 	enum result r;
 
 	(void)snprintf(path, sizeof path, "%s/%s", im->to, to);
-	r = read_whole(path, &there);
+	r = read_whole(path, &there, &old_mode);
 	if (r == OK && bytes_equal(buf_bytes(&there), content))
 		(void)snprintf(what, sizeof what, "is in %s already", to);
 	else if (r == OK && !im->replaces) {
@@ -138,7 +141,7 @@ put(struct import *im, const char *file, const char *to, struct bytes content)
 	} else {
 		(void)snprintf(what, sizeof what, "to %s", to);
 		if (!im->only_says &&
-		    (!make_directory(path) || (r == OK && !put_aside(path)) || !write_whole(path, content)))
+		    (!make_directory(path) || (r == OK && !put_aside(path)) || !write_whole(path, content, mode)))
 			has_failed(im, "writing", path);
 	}
 	buf_free(&there);
@@ -150,12 +153,13 @@ import_place(struct import *im, const char *file, const char *to)
 {
 	struct buf content = buf_growing(FILE_MAX);
 	char path[PATH_ROOM];
+	mode_t mode;
 
 	(void)snprintf(path, sizeof path, "%s/%s", im->from, file);
-	if (read_whole(path, &content) != OK)
+	if (read_whole(path, &content, &mode) != OK)
 		has_failed(im, "reading", path);
 	else
-		put(im, file, to, buf_bytes(&content));
+		put(im, file, to, buf_bytes(&content), mode);
 	buf_free(&content);
 }
 
@@ -165,7 +169,7 @@ import_write(struct import *im, const char *file, const char *to, const char *li
 	char content[600];
 	int n = snprintf(content, sizeof content, "%s\n", line);
 
-	put(im, file, to, bytes_of(content, (size_t)n));
+	put(im, file, to, bytes_of(content, (size_t)n), 0644);
 }
 
 bool
@@ -175,9 +179,10 @@ import_single_address(struct import *im, const char *file, char *address, size_t
 	struct bytes rest, line, found = BYTES_NONE;
 	char path[PATH_ROOM];
 	bool single = true;
+	mode_t mode;
 
 	(void)snprintf(path, sizeof path, "%s/%s", im->from, file);
-	if (read_whole(path, &content) != OK)
+	if (read_whole(path, &content, &mode) != OK)
 		single = false;
 	rest = buf_bytes(&content);
 	while (single && rest.len > 0 && bytes_split(&rest, '\n', &line)) {

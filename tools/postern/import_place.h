@@ -15,7 +15,7 @@ struct import {
 /* Whether there is a file or directory of that name in qmail's directory. */
 bool import_has(const struct import *im, const char *file);
 
-/* Copies a file. One that is there and differs stays, unless -f: then it becomes .NAME.before. */
+/* Copies a file; others may read it only if they could before. One that is there and differs stays, unless -f: then it becomes .NAME.before. */
 void import_place(struct import *im, const char *file, const char *to);
 
 /* The same with a line as content. */
