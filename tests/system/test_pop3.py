@@ -323,6 +323,7 @@ def test_a_session_outlives_a_change_of_the_configuration(certificates):
         assert pop3.stored("alice") == []
 
 
+@pytest.mark.skipif("asan" in BIN, reason="the sanitizer lifts the limit of the address space")
 def test_the_plan_holds_while_sessions_run(pop3):
     with pop3.logged_in("alice"):
         done = subprocess.run([f"{BIN}/postern", "plan", "--live", "-R", pop3.path("run")], capture_output=True, text=True, timeout=60)

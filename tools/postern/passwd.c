@@ -181,7 +181,7 @@ add_hash(struct buf *line, const char *password)
 	const char *hash = NULL;
 
 	if (crypt_gensalt_rn("$y$", 0, NULL, 0, setting, sizeof setting) != NULL)
-		hash = crypt_r(password, setting, &room);
+		hash = crypt_rn(password, setting, &room, (int)sizeof room); /* see auth/workers.c */
 	if (hash == NULL || hash[0] == '*')
 		return false;
 	buf_add_string(line, hash);
