@@ -61,6 +61,7 @@ name_of(const struct host_address *a, uint16_t port, union name *name)
 static bool
 bind_local(const struct race *c, const struct host_address *to, int fd)
 {
+	static const int on = 1;
 	struct host_address local;
 	union name name;
 	socklen_t len;
@@ -68,6 +69,8 @@ bind_local(const struct race *c, const struct host_address *to, int fd)
 	if (c->wish->local.len == 0 || !host_address_parse(c->wish->local, &local) || local.len != to->len)
 		return true; /* of the other family: the kernel chooses */
 	len = name_of(&local, 0, &name);
+	(void)setsockopt(
+	    fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on); /* chosen by connect, for that peer alone */
 	return bind(fd, &name.any, len) == 0;
 }
 

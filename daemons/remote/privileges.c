@@ -11,6 +11,7 @@ const struct privileges remote_privileges = {
 	.paths = NO_PATHS,
 	.ports = NO_PORTS,
 	.any_port = true, /* routes may name any */
+	.any_source = true, /* domainips */
 	.fds = {
 		{ REMOTE_DOOR_FD, "door", FD_CHANNEL, 0, false },
 		{ REMOTE_RESOLVE_FD, "resolve", FD_DOORWAY, 0, true }, /* where that service runs */

@@ -280,6 +280,16 @@ allow_path(int ruleset, const struct path_rule *p, uint64_t handled, struct why 
 }
 
 static enum result
+allow_port(int ruleset, uint64_t what, uint16_t port, struct why *why)
+{
+	struct net_rule_attr a = { what, port };
+
+	if (syscall(SYS_landlock_add_rule, ruleset, RULE_NET_PORT, &a, 0) != 0)
+		return why_errno(why, REFUSED, "allowing port %u", port);
+	return OK;
+}
+
+static enum result
 fill_ruleset(int ruleset, const struct privileges *may, const struct ruleset_attr *all, struct why *why)
 {
 	enum result r;
@@ -289,13 +299,11 @@ fill_ruleset(int ruleset, const struct privileges *may, const struct ruleset_att
 			return r;
 	if (all->net == 0)
 		return OK;
-	for (const struct port_rule *p = may->ports; p < may->ports + nitems(may->ports) && p->port != 0; p++) {
-		struct net_rule_attr a = { p->connect ? NET_CONNECT : NET_BIND, p->port };
-
-		if (syscall(SYS_landlock_add_rule, ruleset, RULE_NET_PORT, &a, 0) != 0)
-			return why_errno(why, REFUSED, "allowing port %u", p->port);
-	}
-	return OK;
+	for (const struct port_rule *p = may->ports; p < may->ports + nitems(may->ports) && p->port != 0; p++)
+		if ((r = allow_port(ruleset, p->connect ? NET_CONNECT : NET_BIND, p->port, why)) != OK)
+			return r;
+	/* port 0: the kernel takes a free one */
+	return may->any_source ? allow_port(ruleset, NET_BIND, 0, why) : OK;
 }
 
 static enum result

@@ -18,6 +18,8 @@ def rights(p):
     yield 'landlock', p['landlock']
     yield 'paths', words(r['path'] + (' read' if r['read'] else '') + (' write' if r['write'] else '') for r in p['paths'])
     yield 'ports', 'any' if p['any_port'] else words(('connect ' if r['connect'] else 'bind ') + str(r['port']) for r in p['ports'])
+    if p['any_source']:
+        yield 'local address', 'any'
     for d in p['descriptors']:
         yield 'descriptor', '%d %s: %s%s%s' % (d['fd'], d['name'], d['kind'], ', up to %d' % d['many'] if d['many'] else '',
                                                ', optional' if d['optional'] else '')

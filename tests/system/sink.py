@@ -19,6 +19,7 @@ class Message:
         self.connection = connection.number
         self.tls = connection.secure
         self.certificate = connection.certificate
+        self.helo, self.peer = connection.helo, connection.peer
         self.mail_line, self.rcpt_lines = connection.mail_line, list(connection.rcpt_lines)
 
 
@@ -27,7 +28,7 @@ class Connection(threading.Thread):
         super().__init__(daemon=True)
         self.sink, self.socket, self.number = sink, sock, number
         self.buffer, self.secure, self.certificate = b"", None, None
-        self.helo = self.sender = self.mail_line = self.user = None
+        self.helo = self.sender = self.mail_line = self.user = self.peer = None
         self.recipients, self.rcpt_lines, self.commands, self.content = [], [], [], b""
 
     def say(self, data):
@@ -145,6 +146,7 @@ class Connection(threading.Thread):
 
     def run(self):
         try:
+            self.peer = self.socket.getpeername()[0]
             if self.sink.implicit:
                 self.secured()
             self.answer("GREETING", b"", b"220 sink.test ESMTP\r\n")

@@ -1,7 +1,9 @@
-"""What the tables for mail to other hosts do when a service starts: certificates, CAs and revocation lists that they name reach the engines."""
+"""The tables for mail to other hosts in a whole instance: the way that mail takes, and the certificates, CAs and revocation lists that reach the engines."""
 import contextlib
 import os
 import socket
+
+import pytest
 
 from instance import Instance, wait_for
 from sink import Sink
@@ -63,3 +65,75 @@ def test_a_certificate_that_its_ca_has_revoked_proves_nothing(tmp_path):
         assert "result=delivered" in line("good.pn") and "verified=ca" in line("good.pn")
         assert "result=deferred status=4.7.5" in line("revoked.pn") and "does not verify: certificate revoked" in line("revoked.pn"), line("revoked.pn")
         assert len(sinks["good"].messages) == 1 and sinks["revoked"].messages == []
+
+
+class Post:
+    """An instance with a relay for each line of its routes: all hosts are addresses of this one."""
+
+    RELAYS = {"named": "127.0.0.2", "suffix": "127.0.0.3", "rest": "127.0.0.4", "reports": "127.0.0.5", "vip": "127.0.0.6", "corp": "127.0.0.7"}
+
+    def __init__(self, stack):
+        refuse = {"RCPT": lambda connection, argument: b"550 5.1.1 not here\r\n" if b"bad@" in argument else None}
+        self.sinks = {name: stack.enter_context(Sink(ehlo=["PIPELINING", "AUTH PLAIN"], on=refuse if name == "named" else None, address=address))
+                      for name, address in self.RELAYS.items()}
+        at = {name: f"{address};{self.sinks[name].port}" for name, address in self.RELAYS.items()}
+        self.mx = stack.enter_context(Instance({
+            "send/smtproutes": [f"a.pn:{at['named'].replace(';', ':')}", f".b.pn:{at['suffix']}", f":{at['rest']}", f"!@:{at['reports']}"],
+            "send/qmtproutes": ["q.pn:127.0.0.9"],
+            "send/authsenders": [f"vip@one.test:!{at['vip']}|joe|a|b", f"@corp.test:{at['corp']}"],
+            "send/domainips": ["one.test:127.0.0.11|mail.one.test", ".two.test:127.0.0.12", "*:127.0.0.13|others.test"],
+            "send/helohost": "helo.example.test",
+        }, services=["send", "inject"]))
+
+    def send(self, sender, recipient):
+        with self.mx.connect(family=socket.AF_UNIX) as s:
+            s.ehlo()
+            s.transaction(sender, [recipient])
+            assert s.data(b"Subject: x\r\n\r\nbody\r\n.\r\n")[0] == 250
+
+    def received(self, name, recipient):
+        return next((m for m in self.sinks[name].messages if f"<{recipient}>".encode() in b" ".join(m.recipients)), None)
+
+    def line(self, recipient):
+        return next((x for x in self.mx.log("send").splitlines() if "event=delivery " in x and f"rcpt={recipient} " in x), None)
+
+
+@pytest.fixture(scope="module")
+def post():
+    with contextlib.ExitStack() as stack:
+        yield Post(stack)
+
+
+@pytest.mark.parametrize("sender, recipient, relay, peer, helo", [
+    ("you@one.test", "a1@a.pn", "named", "127.0.0.11", "mail.one.test"),
+    ("you@x.two.test", "a2@a.pn", "named", "127.0.0.12", "helo.example.test"),
+    ("you@two.test", "b1@x.b.pn", "suffix", "127.0.0.13", "others.test"),
+    ("you@one.test", "b2@b.pn", "rest", "127.0.0.11", "mail.one.test"),
+    ("you@one.test", "c1@c.pn", "rest", "127.0.0.11", "mail.one.test"),
+    ("vip@one.test", "a3@a.pn", "vip", "127.0.0.11", "mail.one.test"),
+    ("ann@corp.test", "a4@a.pn", "corp", "127.0.0.13", "others.test"),
+    ("ann@sub.corp.test", "a5@a.pn", "named", "127.0.0.13", "others.test"),
+])
+def test_mail_takes_the_way_of_its_line_and_comes_from_where_its_sender_is(post, sender, recipient, relay, peer, helo):
+    post.send(sender, recipient)
+    message = wait_for(lambda: post.received(relay, recipient), 30, "a delivery")
+    assert (message.peer, message.helo.decode()) == (peer, helo)
+
+
+def test_a_login_without_tls_where_its_line_says_so(post):
+    post.send("vip@one.test", "login@a.pn")
+    wait_for(lambda: post.received("vip", "login@a.pn"), 30, "a delivery")
+    assert post.sinks["vip"].logins[-1] == [b"joe", b"a|b"]
+
+
+def test_reports_have_a_route_of_their_own(post):
+    post.send("back@away.pn", "bad@a.pn")
+    report = wait_for(lambda: post.received("reports", "back@away.pn"), 30, "a report")
+    assert report.sender.startswith(b"FROM:<>") and b"550 5.1.1 not here" in report.content
+    assert report.helo == b"others.test"
+
+
+def test_mail_for_a_relay_that_speaks_qmtp_waits_and_says_why(post):
+    post.send("you@one.test", "bob@q.pn")
+    line = wait_for(lambda: post.line("bob@q.pn"), 30, "a line about it")
+    assert "result=deferred" in line and "QMTP" in line

@@ -93,6 +93,8 @@ print_process(const struct privileges *p)
 		    r->rights & PATH_WRITE ? " write" : "");
 	for (const struct port_rule *r = p->ports; r < p->ports + nitems(p->ports) && r->port != 0; r++)
 		(void)printf("port: %s %u\n", r->connect ? "connect" : "bind", r->port);
+	if (p->any_source)
+		(void)printf("port: bind to one of the kernel's choice, for a local address to connect from\n");
 	print_fds(p);
 	print_limits(p);
 	(void)printf("talks to:\n");
