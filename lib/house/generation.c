@@ -106,14 +106,18 @@ wire_edges(struct start *s, struct why *why)
 	return r;
 }
 
-static ino_t
-door_inode(const struct instance *in, const char *socket)
+/* Tells a socket from the one that was there before: its number alone may be given out again at once. 0: there is none. */
+static uint64_t
+door_mark(const struct instance *in, const char *socket)
 {
 	char path[512];
 	struct stat st;
 
 	(void)snprintf(path, sizeof path, "%s/%s", in->run, socket);
-	return lstat(path, &st) == 0 && S_ISSOCK(st.st_mode) ? st.st_ino : 0;
+	if (lstat(path, &st) != 0 || !S_ISSOCK(st.st_mode))
+		return 0;
+	return (uint64_t)st.st_ino ^
+	    ((uint64_t)st.st_mtim.tv_sec * UINT64_C(1000000000) + (uint64_t)st.st_mtim.tv_nsec);
 }
 
 /* Whether there is a client for the doorway in this service, and which member that is. */
@@ -130,7 +134,7 @@ generation_is_cut_off(const struct generation *g, const struct instance *in)
 
 	for (size_t i = 0; i < house_n_doorways; i++) {
 		const struct house_doorway *d = &house_doorways[i];
-		ino_t now = is_client(g, in, d, &m) ? door_inode(in, d->socket) : 0;
+		uint64_t now = is_client(g, in, d, &m) ? door_mark(in, d->socket) : 0;
 
 		if (now != 0 && now != g->doors[i])
 			return true;
@@ -154,7 +158,7 @@ wire_doors(struct start *s, struct why *why)
 		if (!is_client(s->g, s->in, d, &m))
 			continue;
 		s->g->has_doorways = true;
-		s->g->doors[i] = door_inode(s->in, d->socket);
+		s->g->doors[i] = door_mark(s->in, d->socket);
 		r = sockets_connect_door(s->in, d->socket, &fd, why);
 		if (r == ABSENT && house_can_do_without(d->client, d->client_slot)) {
 			*why = WHY_NONE; /* it can do without */

@@ -18,7 +18,7 @@ struct generation {
 	unsigned number;
 	struct member members[HOUSE_MEMBERS_MAX];
 	size_t n;
-	ino_t doors[HOUSE_DOORWAYS_MAX]; /* which socket each doorway of ours leads to; 0: none, or not ours */
+	uint64_t doors[HOUSE_DOORWAYS_MAX]; /* which socket each doorway of ours leads to; 0: none, or not ours */
 	bool has_doorways;
 };
 

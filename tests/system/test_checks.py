@@ -182,3 +182,17 @@ def test_tables_of_recipients_are_made_and_read_again_after_a_hangup():
         i.wardens["smtpd"].send_signal(signal.SIGHUP)
         wait_for(lambda: "backup.cdb: expected a cdb" in i.log("smtpd"), what="a refusal to change")
         assert rcpt(i, "127.0.0.1", "a@b.test", to="bob@backup.test") == "250 2.1.5"
+
+
+def test_a_resolver_that_was_stopped_and_started_is_asked_again():
+    server = Server({("good.example.net", "MX"): ["10 mx.good.example.net"]})
+    items = {"resolve/forwarders": f"127.0.0.1@{server.port}", "trustanchor": "", "smtpd/rules": [':allow,MFDNSCHECK=""'], "peernames": "no"}
+    with Instance(items, services=("send", "resolve", "smtpd")) as i:
+        def answer():
+            return rcpt(i, "127.0.0.1", "a@good.example.net")
+        wait_for(lambda: answer() == "250 2.1.5", 20, "an answer")
+        i.stop("resolve")
+        wait_for(lambda: answer() == "451 4.4.3", 20, "a failure")
+        i.start("resolve")
+        wait_for(lambda: answer() == "250 2.1.5", 20, "an answer again")
+    server.close()
