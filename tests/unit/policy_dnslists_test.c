@@ -269,6 +269,31 @@ names_of_addresses_are_reversed(void **state)
 }
 
 static void
+peers_with_ipv6_are_asked_about_too(void **state)
+{
+	static const uint8_t six[16] = { 0x20, 0x01, 0x0d, 0xb8, [15] = 5 };
+	static const char nibbles[] = "5.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2";
+	static const char *const zones[] = { "bl.example.org", "odd.example.org", "wl.example.org" };
+	struct channel c;
+
+	(void)state;
+	rig_start();
+	c = connect_peer(six, LP_IPV6);
+	expect_welcome(&c, 220, 0);
+	rig_mail(&c, "client.example", "a@b.example", 0);
+	answer_tests(false);
+	for (size_t i = 0; i < nitems(zones); i++) {
+		char name[120];
+
+		(void)snprintf(name, sizeof name, "%s.%s", nibbles, zones[i]);
+		resolve_says(resolve_asked(RS_A, name), i == 1 ? RS_FOUND : RS_NO_NAME, i == 1 ? fifth : BYTES_NONE);
+	}
+	rcpt_say(&c, "joe@local.example");
+	hear_words(&c, 451, "your address is refused: 2001:db8::5 is odd");
+	channel_close(&c);
+}
+
+static void
 a_line_is_a_zone_with_answers_and_a_text(void **state)
 {
 	static const char *const bad[] = { "", "localhost", "bl..org", "bl.example.org=", "bl.example.org=10.0.0.1",
@@ -301,6 +326,7 @@ main(void)
 		TEST(a_rule_says_what_a_listing_means),
 		TEST(a_rule_may_refuse_by_itself),
 		TEST(a_list_that_fails_again_and_again_is_left_alone_for_a_while),
+		TEST(peers_with_ipv6_are_asked_about_too),
 		cmocka_unit_test(names_of_addresses_are_reversed),
 		cmocka_unit_test(a_line_is_a_zone_with_answers_and_a_text),
 	};

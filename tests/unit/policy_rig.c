@@ -153,7 +153,7 @@ rig_tear_down(void **state)
 }
 
 struct channel
-connect_peer(const uint8_t address[4], uint8_t family)
+connect_peer(const uint8_t *address, uint8_t family)
 {
 	struct lp_peer peer = { .conn = "00000000001", .slot = n_peers++, .family = family, .uid = UINT32_MAX };
 	struct why why = WHY_NONE;
@@ -162,7 +162,7 @@ connect_peer(const uint8_t address[4], uint8_t family)
 	if (family == LP_UNIX)
 		peer.uid = 4711;
 	else {
-		memcpy(peer.remote, address, 4);
+		memcpy(peer.remote, address, family == LP_IPV6 ? 16 : 4);
 		memcpy(peer.local, (const uint8_t[]){ 192, 0, 2, 1 }, 4);
 	}
 	assert_int_equal(channel_pair(pair, &why), OK);
