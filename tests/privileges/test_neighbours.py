@@ -2,7 +2,7 @@
 it never dies of a signal, never keeps the descriptors, and goes on with everybody else where there is somebody else.
 
 The test has all other ends: it starts one process at a time, and ends only what it started."""
-import os, random, shutil, signal, socket, struct, subprocess, sys, tempfile, time
+import fcntl, os, random, re, shutil, signal, socket, struct, subprocess, sys, tempfile, time
 
 import pytest
 
@@ -43,6 +43,23 @@ def nonsense(messages, receiver):
         yield name + ' with a tail of ones', head(kind, body + min(m['tail'], 300)) + bytes(body) + b'\xff' * min(m['tail'], 300), fds
 
 
+def empty_rack():
+    """Sealed certificates of which there are none: a cdb with one record, the version."""
+    with open(os.path.join(drill.TREE, 'lib', 'crypt', 'rack.h')) as f:
+        version = re.search(r'RACK_VERSION "(.*)"', f.read())[1].encode()
+    h = ((5381 * 33) ^ ord('v')) & 0xffffffff
+    table = 2048 + 8 + 1 + len(version)
+    heads = [(table, 0)] * 256
+    heads[h % 256] = (table, 2)
+    slots = [(0, 0), (0, 0)]
+    slots[(h >> 8) % 2] = (h, 2048)
+    fd = os.memfd_create('certificates', os.MFD_ALLOW_SEALING | os.MFD_CLOEXEC)
+    os.write(fd, b''.join(struct.pack('<II', *x) for x in heads) + struct.pack('<II', 1, len(version)) + b'v' + version +
+             b''.join(struct.pack('<II', *x) for x in slots))
+    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE)
+    return fd
+
+
 class Process:
     """One process of the plan between ends that are the test's: self.ends[slot name]."""
 
@@ -78,6 +95,8 @@ class Process:
                 places[slot['fd']] = its.detach()
             elif kind == 'listening socket':
                 places[slot['fd']] = socket.create_server(('127.0.0.1', 0)).detach()
+            elif slot['name'] == 'certificates':
+                places[slot['fd']] = empty_rack()
             elif kind == 'program':
                 places[slot['fd']] = os.open(os.path.join(drill.BUILD, 'bin', slot['name']), os.O_RDONLY)
         kinds = {slot['kind'] for slot in self.may['descriptors']}
@@ -163,7 +182,7 @@ def slot_edges():
         yield receiver, sender, sender, protocol, next(e['messages'] for e in PLAN['edges'] if e['protocol'] == protocol)
 
 
-HERE = ('listen', 'smtpd', 'policy', 'queue', 'send', 'lspawn', 'local', 'pop3box')
+HERE = ('listen', 'smtpd', 'policy', 'queue', 'send', 'lspawn', 'local', 'pop3box', 'tls', 'keyload')
 EDGES = [e for e in slot_edges() if (e[0] in HERE and e[2] in HERE) or e[:3] == ('ucspitls', 'door', 'sslserver')]
 
 
@@ -289,3 +308,30 @@ def test_resolve_goes_on_whatever_a_client_says():
         assert resolve.n_fds() < before + 20, 'it keeps descriptors'
     finally:
         resolve.close()
+
+
+def test_keyload_goes_on_whatever_an_engine_says():
+    """Each nonsense is said to a signer of its own. None is killed by it, and the next is made."""
+    messages = next(e['messages'] for e in PLAN['edges'] if e['protocol'] == 'tls_keyload')
+    keyload = Process('keyload')
+    try:
+        assert keyload.confined(), keyload.said()
+        before = keyload.n_fds()
+        for what, packet, n_fds in nonsense(messages, 'keyload'):
+            ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            socket.send_fds(keyload.ends['door'], [head(0, 20) + b'%011d\0' % 1 + struct.pack('<B3xI', 0, 5000)], [its.fileno()])
+            its.close()
+            throw(ours, packet, n_fds)
+            ours.settimeout(10)
+            try:
+                answer = ours.recv(9000)  # until the signer has ended, or refused
+                assert answer == b'' or struct.unpack_from('<H', answer)[0] == 2, what
+            except ConnectionResetError:
+                pass  # it ended with something unread
+            ours.close()
+            assert keyload.check(what), '%s: it ended\n%s' % (what, keyload.said())
+        settle(keyload)
+        assert keyload.n_fds() < before + 5, 'it keeps descriptors'
+        assert 'session-killed' not in keyload.said()
+    finally:
+        keyload.close()
