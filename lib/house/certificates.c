@@ -208,8 +208,10 @@ static void
 file_in_directory(struct gatherer *g, struct bytes dir, const char *name)
 {
 	char path[PATH_LEN];
+	struct stat st;
 
-	if (snprintf(path, sizeof path, "%.*s/%s", (int)dir.len, (const char *)dir.at, name) < (int)sizeof path)
+	if (snprintf(path, sizeof path, "%.*s/%s", (int)dir.len, (const char *)dir.at, name) < (int)sizeof path &&
+	    (stat(path, &st) != 0 || !S_ISDIR(st.st_mode)))
 		file(g, dir, bytes_of_string(path));
 }
 
