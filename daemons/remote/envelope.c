@@ -47,6 +47,7 @@ static void
 say_mail(struct session *s, struct transaction *t)
 {
 	struct buf *b = &s->line.talk.out;
+	unsigned long long octets = t->message.content_len + t->trace.len;
 
 	if (s->line.needs_reset) {
 		buf_add_string(b, "RSET\r\n");
@@ -57,7 +58,7 @@ say_mail(struct session *s, struct transaction *t)
 	buf_add(b, t->reverse);
 	buf_add_octet(b, '>');
 	if (can(s, SMTP_CAN_SIZE))
-		buf_format(b, " SIZE=%llu", (unsigned long long)(t->message.content_len + t->trace.len));
+		buf_format(b, " SIZE=%llu", octets);
 	if (can(s, SMTP_CAN_8BIT) && (t->message.flags & RM_8BIT) != 0)
 		buf_add_string(b, " BODY=8BITMIME");
 	if ((t->message.flags & RM_SMTPUTF8) != 0)

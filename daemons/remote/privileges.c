@@ -9,8 +9,8 @@ const struct privileges remote_privileges = {
 	.capabilities = NO_CAPABILITIES,
 	.root = EMPTY_ROOT,
 	.paths = NO_PATHS,
-	.ports = NO_PORTS,
-	.any_port = true, /* routes may name any */
+	.ports = { { 25, true }, { 465, true }, { 587, true } },
+	.more_ports = true, /* those of smtproutes, authsenders and tlsdestinations */
 	.any_source = true, /* domainips */
 	.fds = {
 		{ REMOTE_DOOR_FD, "door", FD_CHANNEL, 0, false },

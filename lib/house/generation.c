@@ -1,6 +1,7 @@
 /* Starting and ending of generations.
  * Trusts the plan's tables; its children are root until they have confined themselves, which is the first they do.
  * Never gives a process a descriptor that its table does not name. */
+#include "house/client_ports.h"
 #include "house/generation.h"
 
 #include "config.h"
@@ -302,8 +303,9 @@ become(struct start *s, size_t m)
 	const struct member *member = &s->g->members[m];
 	const struct privileges *p = house_privileges(member->process);
 	const char *root = instance_root(s->in, p);
-	char path[512], uid[16], gid[16], ids[512];
-	char *argv[16];
+	char path[512], uid[16], gid[16], ids[512], ports[1024] = "";
+	struct buf more_ports = BUF_OVER(ports);
+	char *argv[20];
 	size_t n = 0;
 	sigset_t none;
 	static char *environment[] = { NULL };
@@ -328,6 +330,15 @@ become(struct start *s, size_t m)
 	if (strcmp(p->user, "root") == 0) {
 		ARGUMENT("-x");
 		ARGUMENT(ids);
+	}
+	if (p->more_ports && s->source != NULL) {
+		client_ports_name(&more_ports, s->source);
+		if (buf_string(&more_ports) == NULL) {
+			log_simple(SEVERITY_ERROR, "start", "why", "the routes name more ports than can be allowed");
+			_exit(111);
+		}
+		ARGUMENT("-p");
+		ARGUMENT(ports[0] != '\0' ? ports : "25");
 	}
 	if (s->in->lenient)
 		ARGUMENT("--lenient");

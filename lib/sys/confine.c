@@ -280,18 +280,39 @@ allow_path(int ruleset, const struct path_rule *p, uint64_t handled, struct why 
 }
 
 static enum result
-allow_port(int ruleset, uint64_t what, uint16_t port, struct why *why)
+allow_port(int ruleset, uint64_t right, uint64_t port, struct why *why)
 {
-	struct net_rule_attr a = { what, port };
+	struct net_rule_attr a = { right, port };
 
 	if (syscall(SYS_landlock_add_rule, ruleset, RULE_NET_PORT, &a, 0) != 0)
-		return why_errno(why, REFUSED, "allowing port %u", port);
+		return why_errno(why, REFUSED, "allowing port %u", (unsigned)port);
 	return OK;
 }
 
+/* Those that it was told at start. */
 static enum result
-fill_ruleset(int ruleset, const struct privileges *may, const struct ruleset_attr *all, struct why *why)
+allow_more_ports(int ruleset, const struct process *self, struct why *why)
 {
+	struct bytes rest = bytes_of_string(self->ports), one;
+	enum result r = OK;
+	uint64_t port;
+
+	while (r == OK && self->may->more_ports && self->ports != NULL && bytes_split(&rest, ',', &one))
+		r = bytes_to_number(one, 65535, &port) ? allow_port(ruleset, NET_CONNECT, port, why)
+						       : why_set(why, MALFORMED, "-p has no port in it");
+	return r;
+}
+
+static bool
+has_any_port(const struct process *self)
+{
+	return self->may->any_port || (self->may->more_ports && self->ports != NULL && strcmp(self->ports, "any") == 0);
+}
+
+static enum result
+fill_ruleset(int ruleset, const struct process *self, const struct ruleset_attr *all, struct why *why)
+{
+	const struct privileges *may = self->may;
 	enum result r;
 
 	for (const struct path_rule *p = may->paths; p < may->paths + nitems(may->paths) && p->path != NULL; p++)
@@ -300,10 +321,13 @@ fill_ruleset(int ruleset, const struct privileges *may, const struct ruleset_att
 	if (all->net == 0)
 		return OK;
 	for (const struct port_rule *p = may->ports; p < may->ports + nitems(may->ports) && p->port != 0; p++)
-		if ((r = allow_port(ruleset, p->connect ? NET_CONNECT : NET_BIND, p->port, why)) != OK)
+		if (!(p->connect && has_any_port(self)) &&
+		    (r = allow_port(ruleset, p->connect ? NET_CONNECT : NET_BIND, p->port, why)) != OK)
 			return r;
 	/* port 0: the kernel takes a free one */
-	return may->any_source ? allow_port(ruleset, NET_BIND, 0, why) : OK;
+	if (may->any_source && (r = allow_port(ruleset, NET_BIND, 0, why)) != OK)
+		return r;
+	return has_any_port(self) ? OK : allow_more_ports(ruleset, self, why);
 }
 
 static enum result
@@ -322,11 +346,11 @@ lock_land(const struct process *self, struct why *why)
 	if (abi < 1)
 		return why_set(
 		    why, REFUSED, "the kernel has no landlock; the control item `lenient` allows to run without");
-	all = all_that_is_known(abi, &size, self->may->any_port);
+	all = all_that_is_known(abi, &size, has_any_port(self));
 	ruleset = syscall(SYS_landlock_create_ruleset, &all, size, 0);
 	if (ruleset < 0)
 		return why_errno(why, REFUSED, "making a landlock ruleset");
-	r = fill_ruleset((int)ruleset, self->may, &all, why);
+	r = fill_ruleset((int)ruleset, self, &all, why);
 	if (r == OK && syscall(SYS_landlock_restrict_self, ruleset, 0) != 0)
 		r = why_errno(why, REFUSED, "applying landlock");
 	(void)close((int)ruleset);

@@ -47,7 +47,7 @@ class Done:
 class Remote:
     """The zygote. Ends only what it started. resolve: the door of one; network: where it lives; engine: an engine_rig.Engine."""
 
-    def __init__(self, resolve=None, network=None, engine=None):
+    def __init__(self, resolve=None, network=None, ports="any", engine=None):
         self.engine = engine
         self.dir = tempfile.mkdtemp(prefix="pr.")
         os.chmod(self.dir, 0o755)
@@ -69,7 +69,7 @@ class Remote:
                 os.dup2(fd, i, inheritable=True)
             os.closerange(200, 300)
 
-        self.process = subprocess.Popen([f"{BIN}/remote", "-n", "send", "-u", uid, "-g", uid, "-r", self.dir], preexec_fn=place, close_fds=False,
+        self.process = subprocess.Popen([f"{BIN}/remote", "-n", "send", "-u", uid, "-g", uid, "-r", self.dir, "-p", ports], preexec_fn=place, close_fds=False,
                                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.log_file)
         its.close()
         doorway.close()

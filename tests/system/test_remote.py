@@ -328,3 +328,12 @@ def test_nonsense_from_send_ends_a_session_alone(remote):
         s.message(to=["a@x.test\r\nRSET"])
         assert s.hear() is None
         assert one(remote, sink).outcome == DELIVERED
+
+
+def test_no_port_but_those_of_mail_and_of_the_routes():
+    with Sink() as sink, Sink() as other:
+        with Remote(ports=f"{sink.port},2525") as r:
+            assert one(r, sink).outcome == DELIVERED
+            done = one(r, other)
+            assert (done.outcome, done.status) == (TEMPORARY, "4.4.1") and "Permission denied" in done.text
+            assert not other.connections

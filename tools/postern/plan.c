@@ -95,6 +95,8 @@ print_process(const struct privileges *p)
 		(void)printf("port: %s %u\n", r->connect ? "connect" : "bind", r->port);
 	if (p->any_source)
 		(void)printf("port: bind to one of the kernel's choice, for a local address to connect from\n");
+	if (p->more_ports)
+		(void)printf("port: connect those that the control files name\n");
 	print_fds(p);
 	print_limits(p);
 	(void)printf("talks to:\n");
