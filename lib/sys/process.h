@@ -16,7 +16,8 @@ struct process {
 	gid_t gid;
 	const char *own_ids; /* uids of the house, with commas between: what lspawn never becomes; else null */
 	bool same_user;      /* --same-user: somebody who is not root started it for himself; it can't become another */
-	const char *ports;   /* to which it may connect besides those of its table, with commas between; "any": to all. Else null */
+	const char *
+	    ports; /* to which it may connect besides those of its table, with commas between; "any": to all. Else null */
 	bool lenient; /* --lenient: an administrator's control item says that a kernel without landlock will do */
 	int attempt;  /* the breach drill's attempt number; 0: none. Only a drill build has it */
 };
