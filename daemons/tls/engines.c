@@ -3,7 +3,14 @@
  * Never keeps more than a fixed number; what cannot be made is remembered, so that it is not tried at each connection. */
 #include "tls/engines.h"
 
+#include "sys/clock.h"
+#include "sys/log.h"
+
 #include <string.h>
+#include <time.h>
+
+#define DAY 86400
+#define SOON (14 * DAY) /* as keyring and postern check have it */
 
 static enum result
 text_of(const struct engines *all, struct bytes file, struct bytes *text, struct why *why)
@@ -95,6 +102,33 @@ take_fields(const struct wire_message *m, struct bytes fields[PT_N_FIELDS], stru
 	return true;
 }
 
+/* keyring has told it at the start; a service that runs for months is reminded, once a day while it is used. */
+static void
+tell_expiry(struct kept *k)
+{
+	int64_t now = (int64_t)clock_wall_s(), at;
+	struct bytes fields[PT_N_ENGINE_FIELDS], file;
+	char date[32];
+	struct log_line l;
+	struct tm tm;
+	size_t which;
+
+	if (k->told_day == now / DAY)
+		return;
+	k->told_day = now / DAY;
+	at = engine_expires(k->engine, &which);
+	if (at >= now + SOON || !wire_take_all(buf_bytes(&k->fields), fields, PT_N_ENGINE_FIELDS) ||
+	    gmtime_r(&at, &tm) == NULL || strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+		return;
+	while (wire_take(&fields[1], &file) && which > 0)
+		which--;
+	log_begin(&l, at < now ? SEVERITY_ERROR : SEVERITY_WARNING, "certificate-expires");
+	log_bytes(&l, "file", file);
+	log_text(&l, "expires", date);
+	log_text(&l, "why", at < now ? "it has expired, and is shown" : "it expires soon");
+	log_end(&l);
+}
+
 enum result
 engines_get(struct engines *all, const struct wire_message *m, struct tls_engine **e, struct wanted *w, struct why *why)
 {
@@ -118,5 +152,6 @@ engines_get(struct engines *all, const struct wire_message *m, struct tls_engine
 	*e = k->engine;
 	if (k->engine == NULL)
 		return why_set(why, r == OK ? BROKEN : r, "%s", k->why.text);
+	tell_expiry(k);
 	return OK;
 }

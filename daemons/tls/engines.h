@@ -14,7 +14,8 @@ struct engines {
 		struct pt_engine options;
 		struct buf fields; /* as in PT_SESSION */
 		uint64_t used;
-		struct why why; /* it could not be made */
+		struct why why;   /* it could not be made */
+		int64_t told_day; /* when it was last told that a certificate expires */
 	} kept[ENGINES_MAX];
 	size_t n;
 	uint64_t uses;

@@ -39,3 +39,7 @@ enum result engine_warm(struct why *why);
 /* MALFORMED: an option can't be; ABSENT: a certificate is not on the rack. *e is the caller's. */
 enum result engine_open(struct tls_engine **e, const struct tls_options *o, struct why *why);
 void engine_close(struct tls_engine *e);
+
+/* When the first of the certificates in its options expires, in seconds since 1970, and *which of them it is, from 0.
+ * INT64_MAX: it has none. */
+int64_t engine_expires(const struct tls_engine *e, size_t *which);

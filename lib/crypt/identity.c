@@ -8,6 +8,7 @@
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <string.h>
+#include <time.h>
 
 void
 identity_free(struct identity *i)
@@ -40,6 +41,14 @@ load_chain(struct identity *i, struct bytes chain)
 	return i->leaf != NULL && i->chain != NULL;
 }
 
+static int64_t
+end_of(const X509 *leaf)
+{
+	struct tm tm;
+
+	return ASN1_TIME_to_tm(X509_get0_notAfter(leaf), &tm) == 1 ? (int64_t)timegm(&tm) : INT64_MAX;
+}
+
 enum result
 identity_load(struct identity *i, const struct rack *rack, struct bytes file, struct why *why)
 {
@@ -50,8 +59,11 @@ identity_load(struct identity *i, const struct rack *rack, struct bytes file, st
 	if (rack == NULL || (r = rack_find_pair(rack, file, &i->ocsp, &chain)) == ABSENT)
 		return why_set(
 		    why, ABSENT, "no usable certificate was found in %.*s", (int)file.len, (const char *)file.at);
-	if (r == OK && load_chain(i, chain) && (i->key = provider_key(X509_get0_pubkey(i->leaf), i->spki, why)) != NULL)
+	if (r == OK && load_chain(i, chain) &&
+	    (i->key = provider_key(X509_get0_pubkey(i->leaf), i->spki, why)) != NULL) {
+		i->expires = end_of(i->leaf);
 		return OK;
+	}
 	identity_free(i);
 	return why_set(why, BROKEN, "the certificate of %.*s can't be used", (int)file.len, (const char *)file.at);
 }
@@ -139,7 +151,7 @@ identities_prepare(struct tls_engine *e, struct bytes files, struct why *why)
 			    why, MALFORMED, "more than %d certificates for one connection", IDENTITIES_MAX / 2);
 		if ((r = identity_load(i, e->rack, file, why)) != OK)
 			return r;
-		e->n_identities++;
+		e->n_own = ++e->n_identities;
 		if (SSL_CTX_use_cert_and_key(e->ctx, i->leaf, i->key, i->chain, 1) != 1)
 			return why_set(why, REFUSED, "OpenSSL does not take the certificate of %.*s: %s", (int)file.len,
 			    (const char *)file.at, ERR_reason_error_string(ERR_peek_last_error()));
@@ -150,4 +162,18 @@ identities_prepare(struct tls_engine *e, struct bytes files, struct why *why)
 		(void)SSL_CTX_set_tlsext_status_arg(e->ctx, e);
 	}
 	return OK;
+}
+
+int64_t
+engine_expires(const struct tls_engine *e, size_t *which)
+{
+	int64_t first = INT64_MAX;
+
+	*which = 0;
+	for (size_t i = 0; i < e->n_own; i++)
+		if (e->identities[i].expires < first) {
+			first = e->identities[i].expires;
+			*which = i;
+		}
+	return first;
 }

@@ -14,6 +14,7 @@ struct identity {
 	EVP_PKEY *key; /* of our provider */
 	uint8_t spki[SPKI_LEN];
 	struct bytes ocsp;
+	int64_t expires; /* seconds since 1970 */
 };
 
 struct tls_engine {
@@ -26,6 +27,7 @@ struct tls_engine {
 	unsigned protocol_len;
 	struct identity identities[IDENTITIES_MAX];
 	size_t n_identities;
+	size_t n_own; /* of these: for all names */
 };
 
 /* identity.c */

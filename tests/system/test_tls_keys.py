@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import struct
 import subprocess
 import tempfile
@@ -127,6 +128,19 @@ def test_only_a_child_of_keyload_opens_the_key(certificates, tmp_path):
     assert len(openings) == 3 and len({pid for pid, _ in openings}) == 3, openings
     assert {pid for pid, _ in openings} <= forked and all("O_RDONLY" in what for _, what in openings)
     assert not [what for pid, what in lines if what.startswith(("open", "socket(", "connect")) and int(pid) not in forked]
+
+
+def test_an_expired_certificate_in_use_is_told_once_a_day(certificates):
+    c = certificates
+    anyone = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    anyone.check_hostname, anyone.verify_mode = False, ssl.CERT_NONE
+    with Instance({"smtpd/variables": [f"CERTFILE={c.path('old.pem')}", f"KEYFILE={c.path('old.key')}"]}) as mx:
+        for _ in range(3):
+            with SecureSession(mx).starttls(anyone) as s:
+                assert s.peer() == c.fingerprint("old")
+        wait_for(lambda: "event=certificate-expires" in mx.log("smtpd"), what="a line about the end")
+        lines = [l for l in mx.log("smtpd").splitlines() if "event=certificate-expires" in l]
+        assert len(lines) == 1 and "level=error" in lines[0] and c.path("old.pem") in lines[0], lines
 
 
 def secrets_of(key):
