@@ -407,6 +407,8 @@ find_key(
 
 	if (r != OK)
 		return r;
+	if (o.peer.is_relay)
+		o.destination = o.route.relay; /* one connection for all domains that it takes */
 	buf_add(key, bytes_of(&o.peer, sizeof o.peer));
 	peer_order_put(&o, s->control, key);
 	*tail_len = key->len - sizeof o.peer;

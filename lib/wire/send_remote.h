@@ -47,7 +47,7 @@ struct rm_peer {
 	uint8_t pin[RM_PIN_MAX];
 	uint32_t connect_ms, idle_ms; /* timeoutconnect, timeoutremote */
 };
-/* tail: destination (the recipients' domain, A-labels or an address literal); relay ("": none); HELO name; local address to
+/* tail: destination (the recipients' domain, A-labels or an address literal; for a relay: the relay); relay ("": none); HELO name; local address to
  * bind to ("": any); CA file or directory ("": the system's); cipher list; client certificate's file; this host's
  * names for "best MX is me" (fields in the field) */
 #define RM_PEER_FIELDS 8

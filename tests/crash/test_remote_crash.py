@@ -139,8 +139,9 @@ CALLS = {"send": COMMON + "epoll_pwait pread64 socketpair",
 @pytest.mark.parametrize("name", CALLS)
 def test_deaths_while_mail_goes_out(name, tmp_path):
     sent, kills, number = {}, 0, 0
-    with Sink() as sink:
-        with Instance({"send/smtproutes": f":127.0.0.1:{sink.port}"}, ["send", "inject"]) as i:
+    with Sink(address="0.0.0.0") as sink:
+        routes = [f":127.0.0.1:{sink.port}"] + [f"d{n}.test:127.0.{1 + n // 250}.{1 + n % 250}:{sink.port}" for n in range(1000)]
+        with Instance({"send/smtproutes": routes}, ["send", "inject"]) as i:
             for call in CALLS[name].split():
                 for n in (1,) if not LONG else range(1, 20):
                     wait_for(lambda: sent.update(put(i, [number], lambda _: 1)) is None, 30, "mail is taken again")

@@ -41,7 +41,7 @@ def logged(mx, *words):
 
 
 def test_recipients_share_a_transaction_and_messages_a_connection(sink):
-    with instance({"one.far.test": sink.port}) as mx:
+    with instance({"one.far.test": sink.port, "two.far.test": sink.port}) as mx:
         send(mx, [f"u{i}@one.far.test" for i in range(120)])
         wait_for(lambda: len(sink.messages) == 2, what="120 recipients")
         assert sorted(len(m.recipients) for m in sink.messages) == [20, 100]
@@ -50,6 +50,9 @@ def test_recipients_share_a_transaction_and_messages_a_connection(sink):
         send(mx, ["one@one.far.test"])
         wait_for(lambda: len(sink.messages) == 3)
         assert connections <= 2 and len(sink.connections) == connections
+        send(mx, ["a@one.far.test", "b@two.far.test"])  # a relay is one destination, whatever domains it takes
+        wait_for(lambda: len(sink.messages) == 4)
+        assert len(sink.messages[3].recipients) == 2 and len(sink.connections) == connections
         line = logged(mx, "event=delivery", "rcpt=one@one.far.test")[0]
         for word in ("result=delivered", "host=127.0.0.1", "address=127.0.0.1", "conn=", "transfer_ms=", 'reply="250 '):
             assert word in line, line
