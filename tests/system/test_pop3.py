@@ -239,6 +239,7 @@ def test_a_user_sees_only_their_own_mail(pop3):
     os.symlink(pop3.maildir("bob", "new/1700000000.M1P1Q0R1.host"), pop3.maildir("alice", "new/1700000009.link"))
     with pop3.logged_in("alice") as c:
         assert c.say("STAT").startswith(b"+OK 2 ")
+        wait_for(lambda: len(boxes(pop3)) == 1, 15, "the end of those of earlier sessions")
         pid = boxes(pop3)[0]
         assert os.readlink(f"/proc/{pid}/cwd") == pop3.path("mail/alice/Maildir")
         status = open(f"/proc/{pid}/status").read()
