@@ -76,7 +76,7 @@ def place(tmp_path_factory):
         resolve = stack.enter_context(Instance({"resolve/trustanchor": names.anchor}, services=["resolve"], network=network))
         wait_for(lambda: os.path.exists(resolve.path("run/resolve.pids")), what="resolve")
         engine = stack.enter_context(Engine({c.path("ca.pem"): [c.path("ca.pem")]}))
-        remote = stack.enter_context(Remote(resolve.path("run/resolve.remote"), network, engine))
+        remote = stack.enter_context(Remote(resolve.path("run/resolve.remote"), network, engine=engine))
         sinks = {}
         for name, address in ADDRESS.items():
             tls = None if name == "plain" else server_context(c, name, chain=["ca"])
