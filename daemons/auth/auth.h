@@ -77,7 +77,8 @@ bool mechanism_set_name(struct exchange *e, struct bytes name); /* in lower case
 
 /* judge.c: name and password, or what proves one, are there; ends the exchange now or later. */
 void judge(struct exchange *e);
-void judge_hashed(struct auth *a); /* jobs are done */
+void judge_hashed(struct auth *a);     /* jobs are done */
+void judge_proven(struct exchange *e); /* SCRAM: both sides have shown what they know */
 void judge_failed(struct exchange *e, const char *why);
 void judge_trouble(struct exchange *e, const char *why); /* 454, and no failure of the client */
 

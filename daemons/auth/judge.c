@@ -99,6 +99,12 @@ conclude(struct exchange *e, bool good)
 		judge_failed(e, e->known ? "wrong password" : "no such user");
 }
 
+void
+judge_proven(struct exchange *e)
+{
+	conclude(e, true);
+}
+
 /* ---- hashing ---- */
 
 static void
@@ -237,7 +243,8 @@ judge_scram(struct exchange *e, const struct password_entry *entry, enum result 
 	struct scram_first f;
 	enum result r = scram_first_take(first, e->mechanism == SP_SCRAM_SHA_256_PLUS, &f, &why);
 
-	f.binding = bytes_of(e->binding, e->binding_len);
+	if (e->mechanism == SP_SCRAM_SHA_256_PLUS)
+		f.binding = bytes_of(e->binding, e->binding_len);
 	if (r == OK)
 		r = scram_server_end(&e->keys, &f, bytes_of(e->server_first, e->server_first_len),
 		    bytes_of(e->challenge, e->challenge_len), &message, &why);

@@ -199,7 +199,7 @@ void
 mechanism_take(struct exchange *e, struct bytes said)
 {
 	if (e->phase == PHASE_SCRAM_END) {
-		exchange_accept(e);
+		judge_proven(e);
 		return;
 	}
 	if (e->phase == PHASE_SCRAM_FINAL) {

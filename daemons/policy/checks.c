@@ -248,6 +248,13 @@ hold_back(struct policy *p, struct session *s)
 	return loop_at(&p->loop, &s->tarpit, clock_ms() + UINT64_C(1000) * c->tarpit_seconds) == OK;
 }
 
+static bool
+may_reach_another(struct policy *p, const struct session *s)
+{
+	return s->client.user.len == 0 ||
+	    usage_take(&p->usage, s->client.user, 0, 1, 0, p->settings.user_recipients, p->loop.now);
+}
+
 static void
 begin(struct policy *p, struct session *s, const struct sp_rcpt *rcpt, const struct bytes fields[2], bool first)
 {
@@ -266,6 +273,11 @@ begin(struct policy *p, struct session *s, const struct sp_rcpt *rcpt, const str
 	if (!c->relays && c->tarpit_count > 0 && s->n_bad >= c->tarpit_count) {
 		struct reply r = REFUSAL(
 		    452, 4, 5, 3, "sorry, too many of your recipients were refused", "tarpit: too many refused");
+
+		answer(p, s, &r);
+	} else if (!may_reach_another(p, s)) {
+		struct reply r = REFUSAL(450, 4, 7, 1, "sorry, you have sent to too many within the hour",
+		    "too many of the user's recipients");
 
 		answer(p, s, &r);
 	} else if (!hold_back(p, s))

@@ -8,6 +8,7 @@
 #include "policy/login.h"
 #include "policy/reply.h"
 #include "policy/starttls.h"
+#include "policy/usage.h"
 #include "sys/log.h"
 #include "wire/policy_queue.h"
 #include "wire/door.h"
@@ -83,6 +84,7 @@ struct policy {
 	struct dnslists dnslists;
 	struct auth_line auth;
 	struct settings settings;
+	struct usage usage;       /* of users who have authenticated */
 	struct session *sessions; /* settings.max_sessions of them; made once */
 	uint32_t n_sessions, free_session;
 	uint32_t n_used; /* of the slots, ever */

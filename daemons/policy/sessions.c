@@ -132,6 +132,13 @@ session_after_commit(struct policy *p, struct session *s, const struct reply *r,
 
 /* ---- requests ---- */
 
+static bool
+may_send_another(struct policy *p, const struct session *s)
+{
+	return s->client.user.len == 0 ||
+	    usage_take(&p->usage, s->client.user, 1, 0, p->settings.user_messages, 0, p->loop.now);
+}
+
 static enum result
 on_data(struct policy *p, struct session *s, const struct wire_message *m, struct why *why)
 {
@@ -142,6 +149,10 @@ on_data(struct policy *p, struct session *s, const struct wire_message *m, struc
 	(void)why;
 	if (c->tarpit_seconds == TARPIT_NOTORIOUS && !c->relays && c->tarpit_count > 0 && s->n_bad >= c->tarpit_count) {
 		r.answer.close = 1;
+		session_decide(p, s, &r, BYTES_NONE);
+	} else if (!may_send_another(p, s)) {
+		r = REFUSAL(
+		    450, 4, 7, 1, "sorry, you have sent too much within the hour", "too many of the user's messages");
 		session_decide(p, s, &r, BYTES_NONE);
 	} else
 		transaction_open(p, s);

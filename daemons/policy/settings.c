@@ -45,6 +45,8 @@ settings_of(const struct control *c, const char *service)
 		.is_submission = strcmp(service, "submission") == 0 || strcmp(service, "smtps") == 0,
 		.mechanisms = mechanisms_of(control_text(c, ITEM_MECHANISMS)),
 		.login_seconds = (uint32_t)control_number(c, ITEM_LOGINSECONDS),
+		.user_messages = (uint32_t)control_number(c, ITEM_USERMESSAGES),
+		.user_recipients = (uint32_t)control_number(c, ITEM_USERRECIPIENTS),
 		.service = service,
 	};
 }

@@ -12,9 +12,10 @@ struct settings {
 	uint32_t idle_seconds, session_seconds;
 	uint32_t max_sessions;
 	bool is_pop3, is_submission;
-	uint16_t mechanisms;    /* of AUTH, that may be offered: 1 << enum sp_mechanism, or-ed */
-	uint32_t login_seconds; /* POP3: until the login */
-	const char *service;    /* for the queue file */
+	uint16_t mechanisms;                     /* of AUTH, that may be offered: 1 << enum sp_mechanism, or-ed */
+	uint32_t login_seconds;                  /* POP3: until the login */
+	uint32_t user_messages, user_recipients; /* of a user in an hour; 0: no limit */
+	const char *service;                     /* for the queue file */
 };
 
 struct settings settings_of(const struct control *c, const char *service);

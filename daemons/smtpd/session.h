@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "net/smtp_command.h"
+#include "mail/complete.h"
 #include "net/smtp_data.h"
 #include "wire/channel.h"
 #include "wire/smtpd_policy.h"
@@ -47,6 +48,8 @@ struct session {
 	uint64_t content_octets, content_max, content_read;
 	struct smtp_data data;
 	struct smtp_hops hops;
+	struct complete complete; /* SP_SUBMISSION */
+	char message_id[64];
 	bool too_large, write_failed;
 	/* buffers */
 	size_t in_at, in_len;

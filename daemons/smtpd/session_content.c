@@ -3,13 +3,17 @@
  * Never says that a message is taken before policy has said so; what fails is read to its true end and dropped. */
 #include "smtpd/session.h"
 
+#include "sys/clock.h"
 #include "sys/fd.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 /* Not on the stack: pages that no content has touched cost nothing. One session a process. */
 static uint8_t decoded[SMTP_DATA_ROOM(SESSION_CHUNK)];
+static uint8_t completed[sizeof decoded + COMPLETE_NAME_MAX + COMPLETE_ADDED_MAX];
 
 void
 session_drop_content(struct session *s)
@@ -17,9 +21,24 @@ session_drop_content(struct session *s)
 	fd_close(&s->content_fd);
 }
 
+/* RFC 6409 8: what a mail program left out of the header */
+static void
+begin_completion(struct session *s)
+{
+	uint64_t random = 0;
+
+	if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random)
+		random = clock_wall_us();
+	(void)snprintf(
+	    s->message_id, sizeof s->message_id, "%s.%u.%llx", s->conn, s->n_messages, (unsigned long long)random);
+	complete_begin(&s->complete, s->message_id, s->host);
+}
+
 static void
 begin(struct session *s, bool chunked)
 {
+	if (s->may.flags & SP_SUBMISSION)
+		begin_completion(s);
 	smtp_data_begin(&s->data, chunked, (s->may.flags & SP_EXCUSE_BARE_LF) != 0);
 	memset(&s->hops, 0, sizeof s->hops);
 	s->content_octets = s->content_read = 0;
@@ -34,7 +53,7 @@ is_refused(const struct session *s)
 }
 
 static void
-store(struct session *s, struct bytes content)
+keep(struct session *s, struct bytes content)
 {
 	if (content.len == 0 || is_refused(s))
 		return;
@@ -45,6 +64,19 @@ store(struct session *s, struct bytes content)
 		s->too_large = true;
 	else if (fd_write_all(s->content_fd, content) != OK)
 		s->write_failed = true;
+}
+
+static void
+store(struct session *s, struct bytes content)
+{
+	struct buf whole = BUF_OVER(completed);
+
+	if (!(s->may.flags & SP_SUBMISSION) || s->complete.place == COMPLETE_OVER) {
+		keep(s, content);
+		return;
+	}
+	complete_push(&s->complete, content, clock_wall_s(), &whole);
+	keep(s, buf_bytes(&whole));
 }
 
 /* the reply for what is_refused found */
@@ -93,6 +125,12 @@ commit(struct session *s)
 static void
 finish(struct session *s)
 {
+	struct buf rest = BUF_OVER(completed);
+
+	if (s->may.flags & SP_SUBMISSION) {
+		complete_finish(&s->complete, clock_wall_s(), &rest);
+		keep(s, buf_bytes(&rest));
+	}
 	if (is_refused(s)) {
 		refuse(s);
 		session_reset(s);
