@@ -34,7 +34,6 @@ struct exchange {
 	enum phase phase;
 	struct timer turn; /* runs while it must wait */
 	struct job *job;   /* being hashed */
-	bool asked;        /* authrun works on it */
 	bool known;        /* the name has an entry */
 	bool verdict;      /* what comes of it if the entry has no hash: the hashing is for show */
 	bool for_show;
@@ -51,10 +50,10 @@ struct exchange {
 
 struct auth {
 	struct loop loop;
-	struct port policy, lspawn, authrun;
+	struct port policy, lspawn;
 	struct source hashed;
 	const struct control *control;
-	bool is_pop3, has_others; /* others: a checkpassword program, or Dovecot */
+	bool is_pop3;
 	struct bytes me;
 	struct workers workers;
 	struct backoff backoff;

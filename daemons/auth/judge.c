@@ -1,5 +1,5 @@
 /* Whether somebody is who he says he is.
- * Trusts the table of passwords, and those who are asked elsewhere for what they answer.
+ * Trusts the table of passwords.
  * Never tells by its words or by the time it takes whether a name is known; never keeps a password once it is judged. */
 #include "auth/auth.h"
 

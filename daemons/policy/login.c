@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #define LINE_WAITING 4096
-#define PATIENCE_MS 120000 /* a checkpassword program may be slow */
+#define PATIENCE_MS 120000 /* hashes are slow, and wait for each other */
 
 static uint32_t
 ref_of(const struct policy *p, const struct session *s)

@@ -11,7 +11,6 @@ struct decoder;
 /* What is known; what is not is empty. All of it shows the table. */
 struct password_entry {
 	bool disabled;
-	bool elsewhere;      /* the item checkpassword or dovecotauth says who knows */
 	struct bytes hash;   /* crypt(5) */
 	struct bytes scram;  /* iterations:salt$stored:server, as behind "SCRAM-SHA-256$" */
 	struct bytes clear;  /* the password itself */

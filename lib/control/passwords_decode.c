@@ -40,7 +40,7 @@ is_strong_hash(struct bytes word)
 
 struct words {
 	struct bytes hash, scram, clear;
-	bool disabled, elsewhere;
+	bool disabled;
 	uint8_t room[PASSWORD_NAME_MAX];
 };
 
@@ -62,8 +62,6 @@ take_word(struct bytes word, struct words *w)
 
 	if (bytes_equal(word, BYTES("disabled")))
 		return w->disabled = true;
-	if (bytes_equal(word, BYTES("elsewhere")))
-		return w->elsewhere = true;
 	if (bytes_starts(word, BYTES("clear=")))
 		return take_clear(bytes_skip(word, 6), w);
 	if (bytes_starts(word, BYTES("SCRAM-SHA-256$"))) {
@@ -91,13 +89,11 @@ decode_password(struct decoder *d, struct bytes line)
 		if (word.len > 0 && !take_word(word, &w)) {
 			decoder_expected(d,
 			    "a hash of crypt(5) ($y$, $gy$, $7$, $2b$, $6$, $5$), SCRAM-SHA-256$…, "
-			    "clear=BASE64, elsewhere or disabled");
+			    "clear=BASE64 or disabled");
 			return;
 		}
 	if (w.disabled)
 		put_part(&record, 'x', BYTES(""));
-	if (w.elsewhere)
-		put_part(&record, 'e', BYTES(""));
 	if (w.hash.len > 0) {
 		put_part(&record, 'h', w.hash);
 		if (d->value->len == 0)
@@ -108,7 +104,7 @@ decode_password(struct decoder *d, struct bytes line)
 	if (w.clear.len > 0)
 		put_part(&record, 'c', w.clear);
 	if (record.len == 0 || record.failed)
-		decoder_expected(d, "a hash, elsewhere or disabled behind the colon");
+		decoder_expected(d, "a hash or disabled behind the colon");
 	else
 		decoder_put_lower(d, name, buf_bytes(&record));
 }
@@ -140,9 +136,10 @@ decode_authuser(struct decoder *d, struct bytes line)
 	}
 	if (name.at[0] == '!')
 		put_part(&record, 'x', BYTES(""));
-	else if (word.len == 1 && memchr("?!+&", word.at[0], 4) != NULL)
-		put_part(&record, 'e', BYTES(""));
-	else if (word.len > 1 && word.at[0] == '%') {
+	else if (word.len == 1 && memchr("?!+&", word.at[0], 4) != NULL) {
+		put_part(&record, 'x', BYTES(""));
+		decoder_warn(d, "nobody logs in by this line: programs that know passwords are not asked");
+	} else if (word.len > 1 && word.at[0] == '%') {
 		put_part(&record, 'd', bytes_skip(word, 1));
 		if (!is_digest(bytes_skip(word, 1)))
 			decoder_expected(d, "an MD5, SHA-1 or SHA-256 sum in hex behind the %%");

@@ -50,7 +50,6 @@ enum control_reader {
 	BY_LOCAL = 1 << 7,
 	BY_RESOLVE = 1 << 9,
 	BY_AUTH = 1 << 10,
-	BY_AUTHRUN = 1 << 11,
 	BY_INJECT = 1 << 8, /* the programs that submit mail; they read what is world-readable */
 };
 

@@ -318,10 +318,9 @@ act_list(struct job *j)
 
 		if (name.len == 0)
 			continue;
-		(void)printf("%.*s%s%s%s%s%s\n", (int)name.len, (const char *)name.at,
+		(void)printf("%.*s%s%s%s%s\n", (int)name.len, (const char *)name.at,
 		    has_word(line, BYTES("$")) ? " hash" : "", has_word(line, BYTES("SCRAM-SHA-256$")) ? " scram" : "",
 		    has_word(line, BYTES("clear=")) ? " clear" : "",
-		    has_word(line, BYTES("elsewhere")) ? " elsewhere" : "",
 		    has_word(line, BYTES("disabled")) ? " disabled" : "");
 	}
 	return 0;
