@@ -45,7 +45,8 @@ secret_close(struct secret *s)
 void
 secret_wipe(void *at, size_t len)
 {
-	explicit_bzero(at, len);
+	if (len > 0) /* of nothing there may be no address */
+		explicit_bzero(at, len);
 }
 
 enum result
