@@ -146,7 +146,7 @@ def test_deaths_while_mail_goes_out(name, tmp_path):
                 for n in (1,) if not LONG else range(1, 20):
                     wait_for(lambda: sent.update(put(i, [number], lambda _: 1)) is None, 30, "mail is taken again")
                     wait_for(lambda: not i.queued() or i.postern("queue", "-R", i.path("run"), "retry", "all") is None, 30, "it is delivered")
-                    killer = Killer(wait_for(lambda: i.pids("send")[name]), call, n, str(tmp_path))
+                    killer = wait_for(lambda: Killer(i.pids("send")[name], call, n, str(tmp_path)), 20, "strace of it")
                     try:
                         sent.update(put(i, [number + 1], lambda _: 1, f"d{number}.test"))  # a connection of its own
                         wait_for(lambda: not i.queued(), 1)

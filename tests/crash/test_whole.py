@@ -100,6 +100,8 @@ def killed_at(instance, service, process, call, n):
     """(whether it came to that, copies)"""
     for other in ("smtpd", "send"):  # fresh ones, so that nobody is patient because of the last time
         instance.stop(other)
+        if os.path.exists(instance.path(f"run/{other}.pids")):
+            os.unlink(instance.path(f"run/{other}.pids"))  # those are gone
     for other in ("send", "smtpd"):
         instance.start(other)
         wait_for(lambda: os.path.exists(instance.path(f"run/{other}.pids")), 10, "a start")
@@ -110,7 +112,7 @@ def killed_at(instance, service, process, call, n):
         before = {"before"}
         works_again(instance, "before")
         wait_for(lambda: "before" in subjects(instance), 10, "delivery")
-    killer = Killer(pid_of(instance, service, process), call, n, instance.dir)
+    killer = wait_for(lambda: Killer(pid_of(instance, service, process), call, n, instance.dir), 20, "strace of it")
     accepted = {tag for tag in ("a", "b") if send_one(instance, tag)}
     time.sleep(0.05)
     fired = killer.end()
