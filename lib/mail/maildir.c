@@ -161,7 +161,7 @@ name_delivery(char name[MAILDIR_NAME_MAX])
 		random = 1;
 	if (pid == 0)
 		pid = getpid(); /* local never forks */
-	(void)snprintf(name, MAILDIR_NAME_MAX, "%llu.M%lluP%dQ%uR%08x.postern", (unsigned long long)(now / 1000000),
+	(void)snprintf(name, MAILDIR_NAME_MAX, "%llu.M%06lluP%dQ%uR%08x.postern", (unsigned long long)(now / 1000000),
 	    (unsigned long long)(now % 1000000), (int)pid, ++count, random);
 }
 

@@ -160,6 +160,12 @@ class Instance:
         wait_for(lambda: len(self.mailbox(user)) >= n, seconds, f"delivery of {n} messages to {user}")
         return self.messages(user)
 
+    def wait_new(self, before, user="alice", seconds=15):
+        """The message that came after the mailbox was as it was before."""
+        (name, *_) = wait_for(lambda: [n for n in self.mailbox(user) if n not in before], seconds, f"a new message for {user}")
+        with open(name, "rb") as f:
+            return f.read()
+
     def queued(self):
         out = []
         for base, dirs, files in os.walk(self.path("queue")):

@@ -34,12 +34,12 @@ def body_of(message):
 
 
 def deliver(mx, content, parameters=""):
-    before = len(mx.mailbox())
+    before = mx.mailbox()
     with session(mx) as s:
         s.transaction(parameters=parameters)
         code, text = s.data(content + b".\r\n")
         assert code == 250, text
-    return mx.wait_messages(before + 1)[-1]
+    return mx.wait_new(before)
 
 
 def newest(mx):
