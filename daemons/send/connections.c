@@ -121,6 +121,8 @@ connection_ended(struct port *p, enum result r, struct why *why)
 	 * session; but what ends a session twice is not given a third one */
 	bool missed = c->first != NULL && r == ABSENT && (c->closing || (c->n_served > 0 && !c->first->was_missed));
 
+	if (send_is_ending(c->to->send, &c->to->send->remote))
+		return;
 	if (missed)
 		c->first->was_missed = !c->closing;
 	else if (c->first != NULL || r != ABSENT)

@@ -262,6 +262,8 @@ ended(struct port *p, enum result r, struct why *why)
 	l->runs = false;
 	set_idle(l, false);
 	n_running--;
+	if (send_is_ending(l->send, &l->send->lspawn))
+		return;
 	if (l->n_given > 0 || r != ABSENT)
 		log_ended(l, r, why);
 	give_up(l, "the delivery process ended early: its log line says why", l->n_done == 0);

@@ -228,6 +228,16 @@ neighbour_ended(struct send *s, enum result r, struct why *why)
 	s->loop.stop = true;
 }
 
+bool
+send_is_ending(struct send *s, const struct port *spawner)
+{
+	struct why why = WHY_NONE;
+
+	if (!s->loop.stop && port_peer_is_gone(spawner))
+		neighbour_ended(s, why_set(&why, ABSENT, "%s is gone", spawner == &s->lspawn ? "lspawn" : "remote"), &why);
+	return s->loop.stop;
+}
+
 static void
 queue_ended(struct port *p, enum result r, struct why *why)
 {

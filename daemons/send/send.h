@@ -128,6 +128,9 @@ enum result send_run(struct send *s, const struct control *control, struct why *
 /* To queue. If that fails the process ends: what is not recorded still waits on disk. */
 void tell_queue(struct send *s, uint16_t type, const struct id *id, void *body, struct bytes tail);
 void send_fetch(struct send *s, const struct id *id, uint32_t ref);
+/* Whether this process ends, because it was told to or because spawner is gone: what its deliveries did not answer then is
+ * no attempt, and is begun again by the next start. */
+bool send_is_ending(struct send *s, const struct port *spawner);
 void send_credit(struct send *s); /* as much as there is room for, if that is worth a message */
 
 /* ---- message.c: a message's way ---- */

@@ -6,6 +6,7 @@
 #include "base/secret.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -161,6 +162,14 @@ bool
 port_is_open(const struct port *p)
 {
 	return p->loop != NULL && p->channel.fd >= 0;
+}
+
+bool
+port_peer_is_gone(const struct port *p)
+{
+	struct pollfd f = { .fd = p->channel.fd };
+
+	return !port_is_open(p) || (poll(&f, 1, 0) == 1 && (f.revents & (POLLHUP | POLLERR)) != 0);
 }
 
 enum result

@@ -36,6 +36,10 @@ enum result port_open(struct port *p, struct loop *loop, struct channel c, const
 void port_close(struct port *p); /* closes the channel, drops what waits; no callback; fine if already closed */
 bool port_is_open(const struct port *p);
 
+/* Whether the other end is closed, also while ended() has not been called yet: a process that dies closes its own channels
+ * before those that it was given or was about to be given. */
+bool port_peer_is_gone(const struct port *p);
+
 /* Sends or lines up. The descriptors stay the caller's (they are duplicated if the message must wait). OK, or the
  * failure after which the caller should port_close: ABSENT, EXHAUSTED, BROKEN. */
 enum result port_send(

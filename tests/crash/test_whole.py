@@ -78,8 +78,8 @@ def works_again(instance, tag):
 
 
 def all_there(instance, accepted):
-    if "result=deferred" in instance.log("send"):  # they would be tried again in 100 seconds
-        instance.postern("queue", "-R", instance.path("run"), "retry", "all")
+    # what was deferred would be tried again in 100 seconds; that it was may not be in the log, if send was ended just then
+    wait_for(lambda: instance.postern("queue", "-R", instance.path("run"), "retry", "all").returncode == 0, 20, "an answer of the queue")
     wait_for(lambda: accepted <= set(subjects(instance)), 20, "delivery of " + " ".join(sorted(accepted)[:5]))
     wait_for(lambda: not instance.queued(), 20, "an empty queue")
     copies = sum(n - 1 for n in subjects(instance).values())
