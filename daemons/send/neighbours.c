@@ -234,7 +234,8 @@ send_is_ending(struct send *s, const struct port *spawner)
 	struct why why = WHY_NONE;
 
 	if (!s->loop.stop && port_peer_is_gone(spawner))
-		neighbour_ended(s, why_set(&why, ABSENT, "%s is gone", spawner == &s->lspawn ? "lspawn" : "remote"), &why);
+		neighbour_ended(
+		    s, why_set(&why, ABSENT, "%s is gone", spawner == &s->lspawn ? "lspawn" : "remote"), &why);
 	return s->loop.stop;
 }
 
