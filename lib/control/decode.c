@@ -355,15 +355,6 @@ decode_patterns(struct decoder *d, struct bytes line)
 		decoder_put_lower(d, line, BYTES_NONE);
 }
 
-static void
-decode_text_line(struct decoder *d, struct bytes line)
-{
-	if (line.len > 1000 || !is_printable(line))
-		decoder_expected(d, "at most 1000 octets of printable text");
-	else
-		decoder_put_line(d, line);
-}
-
 size_t
 decoder_parse_address(struct bytes text, uint8_t address[16])
 {
@@ -446,7 +437,8 @@ static const struct {
 	[KIND_DNSLISTS] = { decode_dnslist, false },
 	[KIND_RECIPIENTS] = { decode_recipients, false },
 	[KIND_PATTERNS] = { decode_patterns, false },
-	[KIND_LINES] = { decode_text_line, false },
+	[KIND_FORWARDERS] = { decode_forwarder, false },
+	[KIND_ANCHORS] = { decode_anchor, false },
 	[KIND_NETWORKS] = { decode_networks, false },
 	[KIND_ENDPOINTS] = { decode_endpoint, false },
 	[KIND_ROUTES] = { decode_route, false },

@@ -24,7 +24,8 @@ enum control_kind {
 	KIND_DNSLISTS,       /* zone=answers:text */
 	KIND_RECIPIENTS,     /* what:table */
 	KIND_PATTERNS,       /* lines for control/patterns.h */
-	KIND_LINES,          /* lines of printable text */
+	KIND_FORWARDERS,     /* addresses of name servers, or a resolv.conf */
+	KIND_ANCHORS,        /* DS or DNSKEY records, or a file of them */
 	KIND_NETWORKS,       /* addresses, with /bits */
 	KIND_ENDPOINTS,      /* where to listen */
 	KIND_ROUTES,         /* smtproutes, qmtproutes */

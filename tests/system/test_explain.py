@@ -1,13 +1,15 @@
 """postern explain: where mail would go, under which policies, by live DNS; the same that remote does."""
 import contextlib
+import signal
 import subprocess
 
 import pytest
 
 from instance import BIN, Instance, wait_for
-from net import Names, Network
+from net import NAME_SERVER, Names, Network
 
 HASH = "ab" * 32
+DEAD = "10.53.0.99"
 ZONES = {
     "good.pn": {"signed": True, "records": [
         "@ MX 20 mx2", "@ MX 10 mx1", "mx1 A 10.53.0.1", "mx2 A 10.53.0.2", "mx2 AAAA fd53::1", f"_25._tcp.mx1 TLSA 3 1 1 {HASH}", f"_25._tcp.mx2 TLSA 1 0 1 {HASH}",
@@ -27,13 +29,19 @@ CONTROL = {
 
 
 @pytest.fixture(scope="module")
-def explain():
+def network():
     with contextlib.ExitStack() as stack:
-        network = Network()
-        stack.callback(network.close)
-        names = Names(network, ZONES)
-        stack.callback(names.close)
-        mx = stack.enter_context(Instance({**CONTROL, "resolve/trustanchor": names.anchor}, services=["resolve"], network=network))
+        made = Network()
+        stack.callback(made.close)
+        made.names = Names(made, ZONES)
+        stack.callback(made.names.close)
+        yield made
+
+
+@pytest.fixture(scope="module")
+def explain(network):
+    with contextlib.ExitStack() as stack:
+        mx = stack.enter_context(Instance({**CONTROL, "resolve/trustanchor": network.names.anchor}, services=["resolve"], network=network))
         wait_for(lambda: "event=generation" in mx.log(), what="resolve")
 
         def ask(address, sender="a@sender.test", run="run"):
@@ -96,3 +104,19 @@ def test_what_is_no_address_is_refused(tmp_path):
     for words in ([], ["a b@c"], ["a@b", "c@d"], ["--from", "x y@z", "a@b"], ["--json"]):
         done = subprocess.run([f"{BIN}/postern", "explain", "-c", str(tmp_path), *words], capture_output=True, text=True)
         assert done.returncode == 100 and done.stderr != "", words
+
+
+def test_the_system_says_whom_to_ask_and_what_to_trust(network, tmp_path):
+    conf, anchors = tmp_path / "resolv.conf", tmp_path / "root.key"
+    conf.write_text(f"# written by a machine\n; by another one\nsearch example.test\nnameserver\t{DEAD}\noptions edns0\n")
+    anchors.write_text(f"; of the root\n{network.names.anchor} ; keytag\n")
+    with Instance({**CONTROL, "resolve/forwarders": str(conf), "resolve/trustanchor": str(anchors)}, services=["resolve"], network=network) as mx:
+        def ask():
+            return mx.postern("explain", "-c", mx.path("control"), "-R", mx.path("run"), "bob@good.pn")
+        wait_for(lambda: "event=generation" in mx.log(), what="resolve")
+        done = ask()
+        assert done.returncode == 111 and "no name server could say" in done.stdout, done.stdout  # the root's servers are there, but not asked
+        conf.write_text(f"nameserver {NAME_SERVER}\n")
+        mx.wardens["resolve"].send_signal(signal.SIGHUP)
+        wait_for(lambda: ask().returncode == 0, 30, "answers of the new name server")
+        assert "mx1.good.pn, MX 10 (vouched for by DNSSEC)" in ask().stdout
