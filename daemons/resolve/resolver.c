@@ -307,6 +307,27 @@ set_forwarder(struct ub_ctx *ub, const char *address)
 	return ub_ctx_set_fwd(ub, address);
 }
 
+/* What came of the items, which may name files that are other ones tomorrow. */
+static void
+tell(const struct control *c)
+{
+	struct bytes servers = control_lines(c, ITEM_FORWARDERS), anchors = control_lines(c, ITEM_TRUSTANCHOR), line;
+	uint8_t room[LOG_LINE_MAX / 2];
+	struct buf asked = BUF_OVER(room);
+	struct log_line l;
+	unsigned n = 0;
+
+	for (; control_next_line(&servers, &line) && !asked.failed; buf_add(&asked, line))
+		if (asked.len > 0)
+			buf_add_octet(&asked, ' ');
+	while (control_next_line(&anchors, &line))
+		n++;
+	log_begin(&l, SEVERITY_INFO, "resolver");
+	log_bytes(&l, "asks", asked.len > 0 ? buf_bytes(&asked) : BYTES("the servers of each zone"));
+	log_number(&l, "anchors", n);
+	log_end(&l);
+}
+
 enum result
 resolver_open(struct resolver **made, const struct control *c, struct why *why)
 {
@@ -334,6 +355,7 @@ resolver_open(struct resolver **made, const struct control *c, struct why *why)
 		    why, REFUSED, "the resolver does not take trustanchor or forwarders: %s", ub_strerror(error));
 	/* reverse names of this host are the name server's to give, if one is configured. It ends the configuration */
 	(void)ub_ctx_zone_remove(r->ub, "127.in-addr.arpa.");
+	tell(c);
 	*made = r;
 	return OK;
 }

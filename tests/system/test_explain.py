@@ -116,6 +116,7 @@ def test_the_system_says_whom_to_ask_and_what_to_trust(network, tmp_path):
         wait_for(lambda: "event=generation" in mx.log(), what="resolve")
         done = ask()
         assert done.returncode == 111 and "no name server could say" in done.stdout, done.stdout  # the root's servers are there, but not asked
+        assert f"asks={DEAD} anchors=1" in mx.log()
         conf.write_text(f"nameserver {NAME_SERVER}\n")
         mx.wardens["resolve"].send_signal(signal.SIGHUP)
         wait_for(lambda: ask().returncode == 0, 30, "answers of the new name server")
