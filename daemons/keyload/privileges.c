@@ -15,6 +15,6 @@ const struct privileges keyload_privileges = {
 		{ KEYLOAD_DOOR_FD, "door", FD_CHANNEL, 0, false },
 	},
 	.holds = HOLDS_CHANNELS | HOLDS_FILES,
-	.syscalls = MAY_COMPUTE | MAY_WAIT | MAY_TALK | MAY_FORK | MAY_OPEN_BELOW | MAY_LOCK_MEMORY | MAY_NARROW,
+	.syscalls = MAY_COMPUTE | MAY_WAIT | MAY_TALK | MAY_FORK | MAY_LIMIT | MAY_SET_WAITING | MAY_OPEN_BELOW | MAY_LOCK_MEMORY | MAY_NARROW,
 	.limits = { { RLIMIT_NOFILE, 32 }, { RLIMIT_NPROC, 16384 }, { RLIMIT_FSIZE, 1 << 30 }, { RLIMIT_AS, 256 << 20 } },
 };

@@ -251,6 +251,7 @@ transaction_abort(struct policy *p, struct session *s)
 static void
 on_writer(struct policy *p, struct wire_message *m)
 {
+	const struct pq_writer *writer = m->body;
 	struct session *s = session_of(p, m->ref, STAGE_OPENING);
 	struct sp_content content;
 	struct why why = WHY_NONE;
@@ -258,6 +259,7 @@ on_writer(struct policy *p, struct wire_message *m)
 	if (s == NULL)
 		return; /* reset meanwhile; the descriptor is closed with the message */
 	content.max_octets = s->client.max_octets;
+	content.keep_free = writer->keep_free;
 	s->stage = STAGE_WRITING;
 	if (port_send(&s->port, SP_CONTENT, 0, &content, BYTES_NONE, m->fds, &why) != OK)
 		session_end(p, s);

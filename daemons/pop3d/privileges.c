@@ -14,6 +14,6 @@ const struct privileges pop3d_privileges = {
 		{ POP3D_DOOR_FD, "door", FD_CHANNEL, 0, false },
 	},
 	.holds = HOLDS_CHANNELS | HOLDS_CONNECTION,
-	.syscalls = MAY_COMPUTE | MAY_WAIT | MAY_TALK | MAY_FORK,
+	.syscalls = MAY_COMPUTE | MAY_WAIT | MAY_TALK | MAY_FORK | MAY_LIMIT,
 	.limits = { { RLIMIT_NOFILE, 32 }, { RLIMIT_NPROC, 16384 }, { RLIMIT_AS, 128 << 20 } },
 };

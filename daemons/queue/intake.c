@@ -185,7 +185,7 @@ begin(struct transaction *t, const struct pq_open *open, struct bytes tail, stru
 static enum result
 give_writer(struct transaction *t, struct why *why)
 {
-	struct pq_writer writer = { .spare = 0 };
+	struct pq_writer writer = { .keep_free = t->intake->place->least_free };
 	enum result r, sent;
 	int fd;
 

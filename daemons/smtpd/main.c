@@ -3,24 +3,27 @@
  * Never opens a file or a connection, never has a key, keeps nothing from one session to the next. */
 #include "smtpd/privileges.h"
 #include "smtpd/session.h"
+#include "sys/fd.h"
 #include "sys/log.h"
 #include "sys/process.h"
 #include "sys/zygote.h"
 #include "wire/listen_smtpd.h"
 
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
 #define SESSIONS_MAX 100000 /* listen counts them; this only bounds what a listen gone mad could start */
 
 __attribute__((noreturn)) static void
-serve(const struct wire_message *m)
+serve(const struct wire_message *m, bool bounds_files)
 {
 	static struct session s;
 	const struct ls_session *session = m->body;
 	char conn[ID_LEN + 1];
 
 	(void)close(SMTPD_DOOR_FD);
+	s.bounds_files = bounds_files;
 	memcpy(conn, session->conn, sizeof conn);
 	conn[ID_LEN] = '\0';
 	session_run(&s, m->fds[0], m->fds[1], conn);
@@ -28,7 +31,7 @@ serve(const struct wire_message *m)
 }
 
 static enum result
-serve_all(struct channel *door, struct why *why)
+serve_all(struct channel *door, bool bounds_files, struct why *why)
 {
 	static struct wire_buffer buffer;
 	struct wire_message m;
@@ -50,7 +53,7 @@ serve_all(struct channel *door, struct why *why)
 			log_why("session", EXHAUSTED, why);
 			*why = WHY_NONE;
 		} else if (child)
-			serve(&m);
+			serve(&m, bounds_files);
 		wire_close_fds(&m);
 	}
 	return r;
@@ -62,11 +65,13 @@ main(int argc, char *argv[])
 	struct process self = process_begin(argc, argv, &smtpd_privileges);
 	struct channel door = channel_of(SMTPD_DOOR_FD, &listen_smtpd_protocol, LS_SMTPD, false);
 	struct why why = WHY_NONE;
+	bool bounds_files = !fd_is_file(STDERR_FILENO); /* a log that is one grows beyond any message */
 	enum result r;
 
+	(void)signal(SIGXFSZ, SIG_IGN);
 	if ((r = process_inherit(&self, &why)) != OK || (r = process_confine(&self, &why)) != OK)
 		return process_refuse(&self, r, &why);
-	r = serve_all(&door, &why);
+	r = serve_all(&door, bounds_files, &why);
 	log_why("ending", r, &why);
 	return PROCESS_SPENT;
 }

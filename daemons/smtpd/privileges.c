@@ -14,6 +14,6 @@ const struct privileges smtpd_privileges = {
 		{ SMTPD_DOOR_FD, "door", FD_CHANNEL, 0, false },
 	},
 	.holds = HOLDS_CHANNELS | HOLDS_CONNECTION | HOLDS_WRITERS,
-	.syscalls = MAY_COMPUTE | MAY_WAIT | MAY_TALK | MAY_FORK,
-	.limits = { { RLIMIT_NOFILE, 32 }, { RLIMIT_NPROC, 16384 }, { RLIMIT_AS, 128 << 20 } },
+	.syscalls = MAY_COMPUTE | MAY_WAIT | MAY_TALK | MAY_FORK | MAY_LIMIT | MAY_SEE_SPACE,
+	.limits = { { RLIMIT_NOFILE, 16 }, { RLIMIT_NPROC, 16384 }, { RLIMIT_AS, 128 << 20 } },
 };

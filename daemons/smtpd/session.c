@@ -5,12 +5,14 @@
 
 #include "net/mailbox.h"
 #include "net/utf8.h"
+#include "store/store.h"
 #include "sys/clock.h"
 #include "sys/log.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -359,6 +361,19 @@ hold_greeting(struct session *s)
 	return false;
 }
 
+/* Before the peer has said anything: whoever takes the session over finds the limit set. */
+static bool
+bound_files(const struct session *s)
+{
+	struct rlimit most;
+
+	if (!s->bounds_files || s->may.max_octets == 0 ||
+	    __builtin_add_overflow(s->may.max_octets, (uint64_t)STORE_CONTENT_AT_MAX, &most.rlim_max))
+		return true;
+	most.rlim_cur = most.rlim_max;
+	return setrlimit(RLIMIT_FSIZE, &most) == 0;
+}
+
 static bool
 be_welcomed(struct session *s)
 {
@@ -375,6 +390,8 @@ be_welcomed(struct session *s)
 	memcpy(&s->may, m.body, sizeof s->may);
 	memcpy(s->host, fields[0].at, fields[0].len);
 	s->ends_at = clock_ms() + UINT64_C(1000) * s->may.session_seconds;
+	if (!bound_files(s))
+		return false;
 	set_time_limits(s);
 	if ((s->may.flags & SP_TLS_AT_ONCE) && ((s->may.flags & SP_REFUSED) || !session_secure(s, NULL))) {
 		s->over = true; /* nothing is said in the clear here */

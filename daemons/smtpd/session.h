@@ -33,7 +33,8 @@ struct session {
 	uint64_t ends_at;      /* clock_ms */
 	enum session_state state;
 	bool extended, over;
-	bool secure; /* fd is the plaintext of a TLS session */
+	bool bounds_files; /* the largest message bounds every file: the log is none */
+	bool secure;       /* fd is the plaintext of a TLS session */
 	bool authenticated;
 	bool utf8; /* this transaction was begun with SMTPUTF8 */
 	uint8_t helo_len;
@@ -46,6 +47,7 @@ struct session {
 	/* content in progress */
 	int content_fd; /* -1: none */
 	uint64_t content_octets, content_max, content_read;
+	uint64_t keep_free, looked_at; /* of the disk; how much was written when it was looked at */
 	struct smtp_data data;
 	struct smtp_hops hops;
 	struct complete complete; /* SP_SUBMISSION */
@@ -58,7 +60,7 @@ struct session {
 	uint8_t out_octets[SESSION_OUTPUT];
 };
 
-/* Serves the connection until its end. *s is all zero: pages of its buffers that nothing touches then cost nothing. Both
+/* Serves the connection until its end. *s is all zero, but for bounds_files: pages of its buffers that nothing touches then cost nothing. Both
  * descriptors are the session's and are closed. */
 void session_run(struct session *s, int fd, int policy_fd, const char *conn);
 

@@ -124,6 +124,7 @@ session_ask_content(struct session *s, bool *accepted)
 	content = m.body;
 	s->content_fd = m.fds[0];
 	s->content_max = content->max_octets;
+	s->keep_free = content->keep_free;
 	return true;
 }
 

@@ -11,6 +11,8 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#define LOOK_EVERY (1u << 20) /* octets of content */
+
 /* Not on the stack: pages that no content has touched cost nothing. One session a process. */
 static uint8_t decoded[SMTP_DATA_ROOM(SESSION_CHUNK)];
 static uint8_t completed[sizeof decoded + COMPLETE_NAME_MAX + COMPLETE_ADDED_MAX];
@@ -41,7 +43,7 @@ begin(struct session *s, bool chunked)
 		begin_completion(s);
 	smtp_data_begin(&s->data, chunked, (s->may.flags & SP_EXCUSE_BARE_LF) != 0);
 	memset(&s->hops, 0, sizeof s->hops);
-	s->content_octets = s->content_read = 0;
+	s->content_octets = s->content_read = s->looked_at = 0;
 	s->too_large = s->write_failed = false;
 }
 
@@ -50,6 +52,16 @@ is_refused(const struct session *s)
 {
 	return s->too_large || s->write_failed || s->data.fault != SMTP_DATA_FINE ||
 	    s->hops.received + s->hops.delivered_to > s->may.max_hops;
+}
+
+/* queue has looked at what was announced; who announces less than he sends must not fill the disk */
+static bool
+has_room(struct session *s)
+{
+	if (s->keep_free == 0 || s->content_octets - s->looked_at < LOOK_EVERY)
+		return true;
+	s->looked_at = s->content_octets;
+	return fd_free_space(s->content_fd) >= s->keep_free;
 }
 
 static void
@@ -62,7 +74,7 @@ keep(struct session *s, struct bytes content)
 	s->content_octets += content.len;
 	if (s->content_max > 0 && s->content_octets > s->content_max)
 		s->too_large = true;
-	else if (fd_write_all(s->content_fd, content) != OK)
+	else if (!has_room(s) || fd_write_all(s->content_fd, content) != OK)
 		s->write_failed = true;
 }
 

@@ -16,6 +16,6 @@ const struct privileges ucspitls_privileges = {
 		{ UCSPITLS_KEYLOAD_FD, "keyload", FD_CHANNEL, 0, false },
 	},
 	.holds = HOLDS_CHANNELS | HOLDS_CONNECTION,
-	.syscalls = MAY_COMPUTE | MAY_WAIT | MAY_TALK | MAY_PAIR | MAY_FORK,
+	.syscalls = MAY_COMPUTE | MAY_WAIT | MAY_TALK | MAY_PAIR | MAY_FORK | MAY_LIMIT,
 	.limits = { { RLIMIT_NOFILE, 32 }, { RLIMIT_NPROC, 16384 }, { RLIMIT_AS, 128 << 20 } },
 };

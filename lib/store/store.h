@@ -8,11 +8,13 @@
 
 #define STORE_RECIPIENTS_MAX 20000u
 #define STORE_ENVELOPE_MAX (8u << 20) /* octets of an envelope, whatever is in it */
-#define STORE_PATH_MAX 1024u          /* octets of a reverse-path, forward-path or ORCPT */
-#define STORE_WORD_MAX 256u           /* octets of ENVID, service or connection id */
-#define STORE_TRACE_MAX 4096u         /* octets of the trace text, message id included */
-#define STORE_NOTE_MAX 2048u          /* octets of a note's text */
-#define STORE_NOTES_MAX (4u << 20)    /* octets of notes that a file may gather; then notes are dropped, statuses not */
+#define STORE_CONTENT_AT_MAX \
+	(STORE_ENVELOPE_MAX + (64u << 10)) /* octets before the content: head, statuses, envelope */
+#define STORE_PATH_MAX 1024u               /* octets of a reverse-path, forward-path or ORCPT */
+#define STORE_WORD_MAX 256u                /* octets of ENVID, service or connection id */
+#define STORE_TRACE_MAX 4096u              /* octets of the trace text, message id included */
+#define STORE_NOTE_MAX 2048u               /* octets of a note's text */
+#define STORE_NOTES_MAX (4u << 20) /* octets of notes that a file may gather; then notes are dropped, statuses not */
 
 enum store_flag {
 	STORE_8BITMIME = 1 << 0,

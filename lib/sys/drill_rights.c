@@ -5,6 +5,7 @@
 #include "sys/drill_rows.h"
 
 #include "base/bytes.h"
+#include "sys/zygote.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -91,6 +92,32 @@ fork_it(void)
 	if (pid == 0)
 		_exit(0);
 	return pid;
+}
+
+/* not in the zygote, but where it has a session */
+static long
+fork_in_session(void)
+{
+	return zygote_end_forks() ? fork_it() : -1;
+}
+
+static long
+thread_in_session(void)
+{
+	return zygote_end_forks() ? syscall(SYS_clone, CLONE_VM | CLONE_THREAD | CLONE_SIGHAND, 0, 0, 0, 0) : -1;
+}
+
+/* the log's pipe is everybody's: with O_DIRECT its reader loses octets, without waiting everybody loses lines */
+static long
+change_the_log(void)
+{
+	return syscall(SYS_fcntl, 2, F_SETFL, O_WRONLY | O_DIRECT);
+}
+
+static long
+make_the_log_lose_lines(void)
+{
+	return syscall(SYS_fcntl, 2, F_SETFL, O_WRONLY | O_NONBLOCK);
 }
 
 static long
@@ -238,6 +265,10 @@ const struct drill_row drill_on_rights[] = {
 	{ "limit_sibling", limit_sibling, 0 },
 	{ "own_signals_of_descriptor", own_signals_of_descriptor, 0 },
 	{ "fork_it", fork_it, 0 },
+	{ "fork_in_session", fork_in_session, 0 },
+	{ "thread_in_session", thread_in_session, 0 },
+	{ "change_the_log", change_the_log, 0 },
+	{ "make_the_log_lose_lines", make_the_log_lose_lines, 0 },
 	{ "fork_by_clone3", fork_by_clone3, 0 },
 	{ "vfork_it", vfork_it, 0 },
 	{ "execute", execute, 0 },

@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 void
@@ -104,6 +106,22 @@ bool
 fd_is_sealed(int fd)
 {
 	return (fcntl(fd, F_GET_SEALS) & SEALS) == SEALS;
+}
+
+bool
+fd_is_file(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+uint64_t
+fd_free_space(int fd)
+{
+	struct statfs fs;
+
+	return fstatfs(fd, &fs) == 0 ? (uint64_t)fs.f_bavail * (uint64_t)fs.f_bsize : 0;
 }
 
 enum result

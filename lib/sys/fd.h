@@ -22,4 +22,9 @@ enum result fd_sealed(const char *name, struct bytes content, int *fd, struct wh
 enum result fd_seal(int fd, struct why *why);
 bool fd_is_sealed(int fd);
 
+bool fd_is_file(int fd); /* a regular one */
+
+/* Octets that are free on the filesystem of an open file for who is not root; 0 if that can't be known. */
+uint64_t fd_free_space(int fd);
+
 enum result fd_set_nonblocking(int fd, bool on);

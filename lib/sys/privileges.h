@@ -59,6 +59,9 @@ enum syscall_set {
 	MAY_MEMORY_FILES = 1 << 18, /* memfd_create and seals */
 	MAY_DATAGRAM_INET = 1 << 19, /* UDP and TCP to name servers */
 	MAY_NARROW = 1 << 20,        /* give up what is left of its system calls (sys/narrow.h) */
+	MAY_LIMIT = 1 << 21,         /* lower its own limits (sys/zygote.h) */
+	MAY_SEE_SPACE = 1 << 23,     /* of the filesystem of what is open */
+	MAY_SET_WAITING = 1 << 22,   /* say of an open descriptor whether it waits: of the log too, which all share */
 };
 
 struct limit {

@@ -23,9 +23,11 @@ enum check {
 	ONLY_FORK,       /* clone: no new namespaces, no shared memory */
 	ONLY_THREAD,     /* clone: shares memory, files and signals */
 	ONLY_SAFE_FCNTL, /* duplicate, flags of the descriptor, read flags */
-	ONLY_LEASE,      /* fcntl F_SETLEASE, F_GETLEASE */
-	ONLY_SEALS,      /* fcntl F_ADD_SEALS, F_GET_SEALS */
-	ONLY_SELF_NAME,  /* prctl PR_SET_NAME, PR_SET_VMA, PR_GET_DUMPABLE */
+	ONLY_WAITING, /* fcntl F_SETFL with no flag that a socket has not: none that changes how others' octets are kept */
+	ONLY_ITSELF,    /* argument 0 is 0: the calling process */
+	ONLY_LEASE,     /* fcntl F_SETLEASE, F_GETLEASE */
+	ONLY_SEALS,     /* fcntl F_ADD_SEALS, F_GET_SEALS */
+	ONLY_SELF_NAME, /* prctl PR_SET_NAME, PR_SET_VMA, PR_GET_DUMPABLE */
 };
 
 struct row {
@@ -80,7 +82,7 @@ static const struct row rows[] = {
 	R(TALK, shutdown, PLAIN, "half-close"),
 	R(TALK, setsockopt, PLAIN, "time limits and delays of the connection"),
 	R(TALK, getsockopt, PLAIN, "errors and kinds of sockets"),
-	R(TALK, fcntl, ONLY_SAFE_FCNTL, "duplicates for waiting messages, non-blocking"),
+	R(TALK, fcntl, ONLY_SAFE_FCNTL, "duplicates for waiting messages"),
 	R(PAIR, socketpair, ONLY_UNIX, "channels"),
 	R(ACCEPT, accept4, PLAIN, "connections"),
 	R(ACCEPT, getsockname, PLAIN, "which local address"),
@@ -187,6 +189,9 @@ static const struct row rows[] = {
 	R(MEMORY_FILES, fcntl, ONLY_SEALS, "seals"),
 	R(MEMORY_FILES, ftruncate, PLAIN, "their size"),
 	R(NARROW, seccomp, PLAIN, "a filter on top of this one"),
+	R(LIMIT, prlimit64, ONLY_ITSELF, "a session's limits, lower than its zygote's"),
+	R(SEE_SPACE, fstatfs, PLAIN, "that a message leaves room on the disk"),
+	R(SET_WAITING, fcntl, ONLY_WAITING, "a connection that does not wait"),
 #if defined(__SANITIZE_ADDRESS__)
 	R(BECOME, mmap, PLAIN, "the loader of what it starts maps code"),
 	R(BECOME, mprotect, PLAIN, "the loader of what it starts"),
@@ -238,7 +243,7 @@ static int
 add_row(scmp_filter_ctx f, const struct row *row)
 {
 	static const int unix_only[] = { AF_UNIX }, inet_only[] = { AF_INET, AF_INET6 };
-	static const int safe_fcntl[] = { F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL, F_SETFL };
+	static const int safe_fcntl[] = { F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL };
 	static const int lease[] = { F_SETLEASE, F_GETLEASE };
 	static const int seals[] = { F_ADD_SEALS, F_GET_SEALS };
 	static const int names[] = { PR_SET_NAME, PR_GET_DUMPABLE };
@@ -260,6 +265,11 @@ add_row(scmp_filter_ctx f, const struct row *row)
 		    SCMP_CMP(0, SCMP_CMP_MASKED_EQ, NAMESPACES | CLONE_VM | CLONE_THREAD, CLONE_VM | CLONE_THREAD));
 	case ONLY_SAFE_FCNTL:
 		return add_values(f, row->call, 1, safe_fcntl, nitems(safe_fcntl));
+	case ONLY_WAITING:
+		return seccomp_rule_add(f, SCMP_ACT_ALLOW, row->call, 2, SCMP_CMP(1, SCMP_CMP_EQ, F_SETFL),
+		    SCMP_CMP(2, SCMP_CMP_MASKED_EQ, ~(scmp_datum_t)(O_ACCMODE | O_NONBLOCK), 0));
+	case ONLY_ITSELF:
+		return seccomp_rule_add(f, SCMP_ACT_ALLOW, row->call, 1, SCMP_CMP(0, SCMP_CMP_EQ, 0));
 	case ONLY_LEASE:
 		return add_values(f, row->call, 1, lease, nitems(lease));
 	case ONLY_SEALS:
@@ -306,7 +316,7 @@ syscalls_filter(uint64_t sets, struct why *why)
 static const char *const set_names[] = { "MAY_COMPUTE", "MAY_WAIT", "MAY_TALK", "MAY_PAIR", "MAY_ACCEPT",
 	"MAY_CONNECT_INET", "MAY_READ_AT", "MAY_WRITE_AT", "MAY_OPEN_BELOW", "MAY_CHANGE_NAMES", "MAY_LEASE",
 	"MAY_FORK", "MAY_EXEC", "MAY_BECOME", "MAY_THREAD", "MAY_SIGNAL", "MAY_LOCK_MEMORY", "MAY_BIND",
-	"MAY_MEMORY_FILES", "MAY_DATAGRAM_INET", "MAY_NARROW" };
+	"MAY_MEMORY_FILES", "MAY_DATAGRAM_INET", "MAY_NARROW", "MAY_LIMIT", "MAY_SET_WAITING", "MAY_SEE_SPACE" };
 
 const char *
 syscall_set_name(enum syscall_set one)

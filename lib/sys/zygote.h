@@ -18,9 +18,12 @@ struct zygote {
  * is spent (children may still run; the caller ends with PROCESS_SPENT). Reaps children meanwhile. */
 enum result zygote_wait(struct zygote *z, struct why *why);
 
-/* Forks. In the child *child is true. EXHAUSTED if the kernel
- * has no process left. */
+/* Forks. In the child *child is true, and it can't fork again (unless it will be a program of its own). EXHAUSTED if the
+ * kernel has no process left. */
 enum result zygote_fork(struct zygote *z, bool *child, struct why *why);
+
+/* What a session's process does first: its limit of processes becomes none, for good. Needs MAY_LIMIT. */
+bool zygote_end_forks(void);
 
 /* Call once before the first wait. */
 enum result zygote_open(struct zygote *z, int door_fd, unsigned max, struct why *why);

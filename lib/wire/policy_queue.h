@@ -45,6 +45,7 @@ struct pq_more {
 struct pq_writer {
 	char id[ID_LEN + 1]; /* that the message will have */
 	uint32_t spare;
+	uint64_t keep_free; /* octets that the content must leave free on the disk */
 };
 
 struct pq_commit {

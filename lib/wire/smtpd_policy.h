@@ -111,6 +111,7 @@ struct sp_answer {
 
 struct sp_content {
 	uint64_t max_octets; /* of this message; 0: no limit */
+	uint64_t keep_free;  /* octets that it must leave free on the disk */
 };
 
 #define SP_BEGIN_TAIL_MAX (SP_HELO_MAX + SP_PATH_MAX + SP_ENVID_MAX + SP_PATH_MAX + SP_ORCPT_MAX + 10)

@@ -50,7 +50,7 @@ answer(struct watcher *w)
 static void
 give_content(struct watcher *w)
 {
-	struct sp_content content = { w->max_octets };
+	struct sp_content content = { .max_octets = w->max_octets };
 	struct why why = WHY_NONE;
 
 	MUST(w->begun && w->n_recipients > 0 && !w->writing);

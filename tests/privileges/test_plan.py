@@ -96,7 +96,7 @@ def postern_with(directory, process, old, new):
 
 
 LOOSE = {
-    'a limit': ('smtpd', '{ RLIMIT_NOFILE, 32 }', '{ RLIMIT_NOFILE, 16 }', 'Max open files is 32, the plan says 16'),
+    'a limit': ('smtpd', '{ RLIMIT_NOFILE, 16 }', '{ RLIMIT_NOFILE, 8 }', 'Max open files is 16, the plan says 8'),
     'a capability': ('lspawn', 'CAP(CAP_SETUID) | ', '', 'CapEff'),
     'another root': ('send', 'EMPTY_ROOT', 'HOST_ROOT', 'instead of /'),
     'a descriptor of another kind': ('queue', 'FD_PROC_FDS', 'FD_CHANNEL', 'should be its descriptors (channel)'),

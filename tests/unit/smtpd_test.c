@@ -72,7 +72,7 @@ answer(uint16_t code, const char *text)
 static void
 content(uint64_t max, int fd)
 {
-	policy_says(SP_CONTENT, &(struct sp_content){ max }, "", &fd);
+	policy_says(SP_CONTENT, &(struct sp_content){ .max_octets = max }, "", &fd);
 }
 
 /* runs it; what the peer got, also in rig.replies */
