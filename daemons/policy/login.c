@@ -3,6 +3,7 @@
  * Never lets a front end use a mechanism that its connection is not offered, nor authenticate twice. */
 #include "policy/login.h"
 
+#include "base/secret.h"
 #include "policy/policy.h"
 #include "policy/privileges.h"
 #include "sys/log.h"
@@ -180,6 +181,7 @@ login_begin(struct policy *p, struct session *s, const struct wire_message *m, s
 		.family = s->client.peer.family };
 	uint8_t room[5000];
 	struct buf tail = BUF_OVER(room);
+	enum result r;
 
 	if (auth->mechanism >= SP_N_MECHANISMS || !(login_offers(p, s, secure) & 1u << auth->mechanism))
 		return why_set(why, MALFORMED, "a mechanism that is not offered");
@@ -192,7 +194,9 @@ login_begin(struct policy *p, struct session *s, const struct wire_message *m, s
 	if (buf_result(&tail) != OK)
 		return why_set(why, MALFORMED, "a response that is too long");
 	s->login.turn++;
-	return ask(p, s, PA_BEGIN, &begin, buf_bytes(&tail));
+	r = ask(p, s, PA_BEGIN, &begin, buf_bytes(&tail));
+	secret_wipe(room, tail.len);
+	return r;
 }
 
 enum result

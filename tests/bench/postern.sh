@@ -11,6 +11,8 @@ mta_install() {
   }
   etc_base
 }
+. "$BENCH_MTA_DIR/workloads.sh"
+routes_use() { awk '{ print $1 ":" $2 ";" $3 }' >"$W/routes"; }
 postern_user() { printf '%s:%s:%s\n' "$1" "$2" "$2" >>"$W/control/uids"; }
 mta_start() {
   local c=$W/control n=21950 u
@@ -30,6 +32,8 @@ mta_start() {
   # mail for elsewhere is taken from this host, and goes to the sink
   echo '127.:allow,RELAYCLIENT=""' >"$c/smtpd/rules"
   echo ":127.0.0.1;$SINK_PORT" >"$c/smtproutes"
+  [ ! -e "$W/routes" ] || cat "$W/routes" >>"$c/smtproutes"
+  rm -f "$W/routes"
   mkdir -p "$W/var/spool"
   [ -z "$CERT" ] || printf 'CERTFILE=%s\nKEYFILE=%s\n' "$CERT" "$KEY" >"$c/smtpd/variables"
   ns_open
