@@ -4,7 +4,9 @@
 #include "auth/backoff.h"
 #include "auth/workers.h"
 #include "control/control.h"
+#include "control/passwords.h"
 #include "sys/loop.h"
+#include "wire/auth_authrun.h"
 #include "wire/listen_policy.h"
 #include "wire/policy_auth.h"
 #include "wire/port.h"
@@ -37,6 +39,9 @@ struct exchange {
 	bool known;        /* the name has an entry */
 	bool verdict;      /* what comes of it if the entry has no hash: the hashing is for show */
 	bool for_show;
+	bool asked;        /* authrun is asked about it */
+	uint32_t ask_turn; /* tells its late answers from those that are waited for */
+	uint64_t account;  /* the name's, for back-off */
 	uint16_t name_len, password_len, emails_len, challenge_len, first_len, server_first_len;
 	uint8_t binding_len;
 	uint8_t name[PA_USER_MAX], password[SASL_NAME_MAX];
@@ -50,7 +55,10 @@ struct exchange {
 
 struct auth {
 	struct loop loop;
-	struct port policy, lspawn;
+	struct port policy, lspawn, authrun;
+	bool asks; /* there is a program, or Dovecot, that knows more names */
+	unsigned n_asked;
+	uint32_t ask_turn;
 	struct source hashed;
 	const struct control *control;
 	bool is_pop3;
@@ -79,7 +87,14 @@ void judge(struct exchange *e);
 void judge_hashed(struct auth *a);     /* jobs are done */
 void judge_proven(struct exchange *e); /* SCRAM: both sides have shown what they know */
 void judge_failed(struct exchange *e, const char *why);
+void judge_answered(struct exchange *e, enum ar_outcome outcome, struct bytes who, const char *why); /* by authrun */
 void judge_trouble(struct exchange *e, const char *why); /* 454, and no failure of the client */
+
+/* elsewhere.c: whom the tables don't have, authrun may know. */
+enum result elsewhere_open(struct auth *a, struct why *why);
+bool elsewhere_knows(const struct exchange *e); /* it may */
+void elsewhere_ask(struct exchange *e);         /* judge_answered comes of it, or judge_trouble at once */
+struct exchange *exchange_find(struct auth *a, uint32_t ref);
 
 /* The SCRAM verifier of the exchange's name, or one that fits nobody. */
 enum result judge_verifier(struct exchange *e, struct scram_verifier *v);

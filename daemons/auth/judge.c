@@ -83,8 +83,7 @@ succeeded(struct exchange *e)
 		judge_trouble(e, r == ABSENT ? "the user has no mailbox" : "the table of users can't be read");
 		return;
 	}
-	backoff_succeeded(
-	    b, backoff_account(b, exchange_name(e)), backoff_network(b, address_of(e)), e->auth->loop.now);
+	backoff_succeeded(b, e->account, backoff_network(b, address_of(e)), e->auth->loop.now);
 	log_outcome(e, "authenticated", NULL);
 	exchange_accept(e);
 }
@@ -97,6 +96,19 @@ conclude(struct exchange *e, bool good)
 		succeeded(e);
 	else
 		judge_failed(e, e->known ? "wrong password" : "no such user");
+}
+
+void
+judge_answered(struct exchange *e, enum ar_outcome outcome, struct bytes who, const char *why)
+{
+	if (outcome == AR_TROUBLE)
+		judge_trouble(e, why);
+	else if (outcome == AR_BAD)
+		judge_failed(e, why);
+	else if (who.len > 0 && !mechanism_set_name(e, who))
+		judge_trouble(e, "the name that it was given can't be one");
+	else
+		succeeded(e);
 }
 
 void
@@ -268,6 +280,10 @@ judge_now(struct exchange *e)
 		judge_trouble(e, "the table of passwords can't be read");
 		return;
 	}
+	if ((r == ABSENT || entry.elsewhere) && elsewhere_knows(e)) {
+		elsewhere_ask(e);
+		return;
+	}
 	e->known = r == OK;
 	switch (e->mechanism) {
 	case SP_PLAIN:
@@ -302,11 +318,10 @@ judge(struct exchange *e)
 	uint64_t network = backoff_network(b, address_of(e)), now = a->loop.now, for_network = 0, for_account;
 
 	e->phase = PHASE_BUSY;
+	e->account = backoff_account(b, exchange_name(e)); /* authrun may know it by another name */
 	if (e->family != LP_UNIX)
 		for_network = backoff_wait(b, BACKOFF_NETWORK, network, network, now);
-	for_account = for_network == BACKOFF_TOO_LONG
-	    ? 0
-	    : backoff_wait(b, BACKOFF_ACCOUNT, backoff_account(b, exchange_name(e)), network, now);
+	for_account = for_network == BACKOFF_TOO_LONG ? 0 : backoff_wait(b, BACKOFF_ACCOUNT, e->account, network, now);
 	if (for_network == BACKOFF_TOO_LONG || for_account == BACKOFF_TOO_LONG) {
 		log_outcome(
 		    e, "auth-failed", for_account == 0 ? "too many failures from there" : "too many failures of it");

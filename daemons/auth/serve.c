@@ -32,6 +32,12 @@ place_of(struct auth *a, uint32_t ref)
 	return at;
 }
 
+struct exchange *
+exchange_find(struct auth *a, uint32_t ref)
+{
+	return *place_of(a, ref);
+}
+
 static void
 forget(struct auth *a, struct exchange *e)
 {
@@ -216,7 +222,7 @@ static enum result
 from_policy(struct port *port, struct wire_message *m, struct why *why)
 {
 	struct auth *a = auth_of_loop(port->loop);
-	struct exchange *e = *place_of(a, m->ref);
+	struct exchange *e = exchange_find(a, m->ref);
 
 	switch (m->type) {
 	case PA_BEGIN:
@@ -313,7 +319,7 @@ open_lines(struct auth *a, struct why *why)
 		a->policy.secret = true;
 	if (r == OK && is_channel(AUTH_LSPAWN_FD))
 		r = port_open(&a->lspawn, &a->loop, lspawn, &lspawn_events, LINE_WAITING, why);
-	return r;
+	return r == OK ? elsewhere_open(a, why) : r;
 }
 
 enum result

@@ -60,7 +60,19 @@ judge(struct policy *p, struct session *s)
 
 	dnslists_settle(p, s);
 	r = decide_rcpt(&s->client, &rcpt, fields, &s->envelope);
+	if (s->trial.state == TRIAL_WANTED) {
+		if (programs_ask(p, s))
+			return;                 /* checks_program_said() goes on */
+		s->trial.state = TRIAL_TROUBLE; /* and that is what was decided */
+	}
 	answer(p, s, &r);
+}
+
+void
+checks_program_said(struct policy *p, struct session *s, enum trial_state said)
+{
+	s->trial.state = said;
+	judge(p, s);
 }
 
 /* ---- what DNS is asked ---- */
@@ -268,6 +280,9 @@ begin(struct policy *p, struct session *s, const struct sp_rcpt *rcpt, const str
 		memcpy(s->pending.path, fields[0].at, fields[0].len);
 	if (fields[1].len > 0)
 		memcpy(s->pending.orcpt, fields[1].at, fields[1].len);
+	s->trial.state = TRIAL_NONE;
+	s->trial.place = (struct recipients_place){ 0 };
+	s->client.trial = &s->trial;
 	s->stage = STAGE_CHECKING;
 	s->n_asked++;
 	if (!c->relays && c->tarpit_count > 0 && s->n_bad >= c->tarpit_count) {
@@ -340,6 +355,7 @@ void
 checks_end(struct policy *p, struct session *s)
 {
 	loop_cancel(&p->loop, &s->tarpit);
+	programs_forget(s);
 	spf_end(s);
 	names_forget(s);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/result.h"
+#include "policy/client.h"
 #include "policy/names.h"
 #include "wire/wire.h"
 
@@ -16,3 +17,6 @@ void checks_answered(
 
 /* The session is over: nothing of it waits any more. */
 void checks_end(struct policy *p, struct session *s);
+
+/* The program that s->trial wanted has answered. */
+void checks_program_said(struct policy *p, struct session *s, enum trial_state said);

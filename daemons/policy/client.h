@@ -1,9 +1,11 @@
 /* Who is connected, and what the connection rules make of it. */
 #pragma once
 
+#include "control/recipients.h"
 #include "net/spf.h"
 #include "policy/settings.h"
 #include "wire/listen_policy.h"
+#include "wire/policy_authrun.h"
 
 #define CLIENT_NAME_MAX 48
 #define GREET_SECONDS_MAX 300
@@ -48,6 +50,22 @@ struct findings {
 	enum finding sender, helo;
 };
 
+/* A recipient about which a program has to be asked (control/recipients.h). */
+enum trial_state {
+	TRIAL_NONE,
+	TRIAL_WANTED, /* no answer yet: the program of `place` is to be asked about `address` */
+	TRIAL_TAKEN,
+	TRIAL_NOT_TAKEN, /* lines behind it count */
+	TRIAL_TROUBLE,
+};
+
+struct trial {
+	enum trial_state state;
+	struct recipients_place place;
+	uint16_t address_len;
+	uint8_t address[PR_ADDRESS_MAX];
+};
+
 struct client {
 	struct lp_peer peer;
 	char name[CLIENT_NAME_MAX]; /* address as text; "local" for a program of this host */
@@ -69,6 +87,7 @@ struct client {
 	struct listed listed;
 	struct sender_policy spf;      /* of the envelope in progress */
 	struct findings found;         /* of the envelope in progress */
+	struct trial *trial;           /* of the recipient in progress; null: no program can be asked */
 	const struct session_tls *tls; /* null while the session is in plain text */
 };
 

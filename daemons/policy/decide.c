@@ -249,6 +249,29 @@ is_subject_to_recipients(const struct asked *a)
 	return !a->c->relays;
 }
 
+/* What recipients says. AGAIN: a program has to be asked first, or was asked and can't say. */
+static enum result
+find_recipient(const struct asked *a)
+{
+	struct recipients_place anew = { 0 };
+	struct trial *trial = a->c->trial;
+	enum result r;
+
+	if (trial == NULL || a->address.len > sizeof trial->address)
+		return recipients_find(a->c->settings->control, a->address, &anew);
+	if (trial->state == TRIAL_TAKEN)
+		return OK;
+	if (trial->state == TRIAL_TROUBLE)
+		return AGAIN;
+	r = recipients_find(a->c->settings->control, a->address, &trial->place);
+	if (r == AGAIN) {
+		trial->state = TRIAL_WANTED;
+		trial->address_len = (uint16_t)a->address.len;
+		memcpy(trial->address, a->address.at, a->address.len);
+	}
+	return r;
+}
+
 static bool
 check_mailbox(const struct asked *a)
 {
@@ -258,9 +281,14 @@ check_mailbox(const struct asked *a)
 	enum result r = users_route(control, a->address, &d);
 
 	if (r == OK && is_subject_to_recipients(a))
-		r = recipients_find(control, a->address);
+		r = find_recipient(a);
 	if (r == OK)
 		return false;
+	if (r == AGAIN) {
+		(void)settle(a, REFUSAL(421, 4, 3, 0, "unable to check recipients", "program for recipients"), NULL);
+		a->r->answer.close = 1;
+		return true;
+	}
 	if (r != ABSENT)
 		return unreadable(a);
 	if (client_variable(a->c, "RECIPIENTS450", &none))

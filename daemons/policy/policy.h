@@ -6,6 +6,7 @@
 #include "policy/spf.h"
 #include "policy/envelope.h"
 #include "policy/login.h"
+#include "policy/programs.h"
 #include "policy/reply.h"
 #include "policy/starttls.h"
 #include "policy/usage.h"
@@ -53,9 +54,12 @@ struct session {
 	struct spf_state spf;
 	struct pending pending;
 	uint64_t asked_since_ms;
-	uint64_t awaited;        /* questions to resolve, a bit each (names.h) */
-	uint16_t ask_turn;       /* tells late answers from those that are waited for */
-	struct timer tarpit;     /* runs while a recipient is held back */
+	uint64_t awaited;    /* questions to resolve, a bit each (names.h) */
+	uint16_t ask_turn;   /* tells late answers from those that are waited for */
+	struct timer tarpit; /* runs while a recipient is held back */
+	struct trial trial;
+	bool program_asked;
+	uint8_t program_turn;    /* tells late answers from those that are waited for */
 	uint32_t n_asked, n_bad; /* recipients of the session, and how many were refused */
 };
 
@@ -83,6 +87,7 @@ struct policy {
 	struct name_line names;
 	struct dnslists dnslists;
 	struct auth_line auth;
+	struct program_line programs;
 	struct settings settings;
 	struct usage usage;       /* of users who have authenticated */
 	struct session *sessions; /* settings.max_sessions of them; made once */

@@ -18,6 +18,7 @@ const struct privileges policy_privileges = {
 		{ POLICY_RESOLVE_FD, "resolve", FD_DOORWAY, 0, true }, /* where that service runs */
 		{ POLICY_KEYLOAD_FD, "keyload", FD_CHANNEL, 0, true }, /* the same */
 		{ POLICY_AUTH_FD, "auth", FD_CHANNEL, 0, true },       /* where users authenticate */
+		{ POLICY_AUTHRUN_FD, "authrun", FD_CHANNEL, 0, true }, /* where programs know recipients or passwords */
 	},
 	.holds = HOLDS_EVENTS | HOLDS_CHANNELS | HOLDS_WRITERS,
 	.syscalls = MAY_COMPUTE | MAY_WAIT | MAY_TALK | MAY_PAIR | MAY_READ_AT,

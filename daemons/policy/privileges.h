@@ -9,7 +9,8 @@ enum {
 	POLICY_TLS_FD = 6,
 	POLICY_KEYLOAD_FD = 7,
 	POLICY_RESOLVE_FD = 8,
-	POLICY_AUTH_FD = 9
+	POLICY_AUTH_FD = 9,
+	POLICY_AUTHRUN_FD = 10
 };
 
 extern const struct privileges policy_privileges;

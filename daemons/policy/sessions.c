@@ -339,6 +339,7 @@ take_session(struct policy *p)
 	s->awaited = 0;
 	s->ask_turn++;
 	s->n_asked = s->n_bad = 0;
+	s->program_asked = false;
 	s->login.state = LOGIN_NONE;
 	s->login.known = false;
 	return s;

@@ -8,6 +8,7 @@
 #include "control/format.h"
 #include "control/passwords.h"
 #include "control/patterns.h"
+#include "control/program.h"
 #include "control/recipients.h"
 #include "control/senders.h"
 
@@ -213,14 +214,6 @@ decode_domain(struct decoder *d, struct bytes line)
 {
 	if (!decoder_is_domain(line))
 		decoder_expected(d, "a domain");
-	buf_add(d->value, line);
-}
-
-static void
-decode_path(struct decoder *d, struct bytes line)
-{
-	if (line.len < 2 || line.at[0] != '/' || line.len > d->schema->most)
-		decoder_expected(d, "an absolute path of at most %llu octets", (unsigned long long)d->schema->most);
 	buf_add(d->value, line);
 }
 
@@ -449,6 +442,7 @@ static const struct {
 	[KIND_DANE] = { decode_dane, true },
 	[KIND_PASSWORDS] = { decode_password, false },
 	[KIND_AUTHUSER] = { decode_authuser, false },
+	[KIND_PROGRAM] = { decode_program, true },
 };
 
 static void

@@ -26,6 +26,7 @@ read_record(struct bytes data, struct password_entry *e)
 {
 	*e = (struct password_entry){ .disabled = false };
 	e->disabled = take_part(&data, 'x').at != NULL;
+	e->elsewhere = take_part(&data, 'e').at != NULL;
 	e->hash = take_part(&data, 'h');
 	e->scram = take_part(&data, 's');
 	e->clear = take_part(&data, 'c');

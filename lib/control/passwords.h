@@ -11,6 +11,7 @@ struct decoder;
 /* What is known; what is not is empty. All of it shows the table. */
 struct password_entry {
 	bool disabled;
+	bool elsewhere;      /* a program knows it */
 	struct bytes hash;   /* crypt(5) */
 	struct bytes scram;  /* iterations:salt$stored:server, as behind "SCRAM-SHA-256$" */
 	struct bytes clear;  /* the password itself */

@@ -137,8 +137,9 @@ decode_authuser(struct decoder *d, struct bytes line)
 	if (name.at[0] == '!')
 		put_part(&record, 'x', BYTES(""));
 	else if (word.len == 1 && memchr("?!+&", word.at[0], 4) != NULL) {
-		put_part(&record, 'x', BYTES(""));
-		decoder_warn(d, "nobody logs in by this line: programs that know passwords are not asked");
+		put_part(&record, 'e', BYTES(""));
+		if (d->source->items[ITEM_CHECKPASSWORD].value.len + d->source->items[ITEM_DOVECOTAUTH].value.len == 0)
+			decoder_warn(d, "nobody logs in by this line: there is no checkpassword, and no dovecotauth");
 	} else if (word.len > 1 && word.at[0] == '%') {
 		put_part(&record, 'd', bytes_skip(word, 1));
 		if (!is_digest(bytes_skip(word, 1)))

@@ -44,12 +44,38 @@ find_in(const struct control *c, uint8_t table, struct bytes local, struct bytes
 	return r == ABSENT && stem < local.len ? look_up(c, table, bytes_first(local, stem + 1), domain) : r;
 }
 
+/* a line of the item, taken apart */
+struct cut {
+	enum recipients_form form;
+	bool runs;
+	uint8_t number;
+	struct bytes domain, words;
+};
+
+static bool
+cut_line(struct bytes line, struct cut *l)
+{
+	size_t end;
+
+	if (line.len < RECIPIENTS_HEAD)
+		return false;
+	l->form = (enum recipients_form)(line.at[0] & ~RECIPIENTS_RUNS);
+	l->runs = (line.at[0] & RECIPIENTS_RUNS) != 0;
+	l->number = line.at[1];
+	line = bytes_skip(line, RECIPIENTS_HEAD);
+	end = bytes_find(line, '\0');
+	l->domain = bytes_first(line, end);
+	l->words = bytes_skip(line, end + 1);
+	return true;
+}
+
 enum result
-recipients_find(const struct control *c, struct bytes address)
+recipients_find(const struct control *c, struct bytes address, struct recipients_place *place)
 {
 	struct bytes at = control_lines(c, ITEM_RECIPIENTS), line, local, domain;
 	size_t cut = bytes_find_last(address, '@');
-	bool any = false;
+	uint32_t n = 0;
+	struct cut l;
 	enum result r;
 
 	local = bytes_first(address, cut);
@@ -57,17 +83,44 @@ recipients_find(const struct control *c, struct bytes address)
 	if (cut == address.len)
 		domain = BYTES("localhost");
 	while (control_next_line(&at, &line)) {
-		any = true;
-		if (line.len < RECIPIENTS_HEAD ||
-		    !is_domain_of((enum recipients_form)line.at[0], bytes_skip(line, RECIPIENTS_HEAD), domain))
+		if (n++ < place->n_lines || !cut_line(line, &l) || !is_domain_of(l.form, l.domain, domain))
 			continue;
-		r = line.at[1] == RECIPIENTS_NO_TABLE ? OK : find_in(c, line.at[1], local, domain);
+		place->n_lines = n;
+		place->program = l.number;
+		if (l.runs)
+			return AGAIN;
+		r = l.number == RECIPIENTS_NO_TABLE ? OK : find_in(c, l.number, local, domain);
 		if (r != ABSENT)
 			return r;
 	}
-	if (any)
+	if (n > 0)
 		return ABSENT;
 	return c->fd < 0 ? BROKEN : OK;
+}
+
+bool
+recipients_stem(struct bytes address, struct buf *stem)
+{
+	size_t at = bytes_find_last(address, '@');
+	size_t cut = bytes_find(bytes_first(address, at), BREAK);
+
+	if (cut >= at || cut + 1 == at)
+		return false;
+	buf_add(stem, bytes_first(address, cut + 1));
+	buf_add(stem, bytes_skip(address, at));
+	return !stem->failed;
+}
+
+struct bytes
+recipients_program(const struct control *c, uint8_t program)
+{
+	struct bytes at = control_lines(c, ITEM_RECIPIENTS), line;
+	struct cut l;
+
+	while (control_next_line(&at, &line))
+		if (cut_line(line, &l) && l.runs && l.number == program)
+			return l.words;
+	return BYTES_NONE;
 }
 
 bool

@@ -2,6 +2,7 @@
  * Trusts root, who alone may name a file here; nothing in the file.
  * Never goes on without a table that can't be read: its addresses would be refused for good. */
 #include "control/decode.h"
+#include "control/program.h"
 #include "control/recipients.h"
 
 #include "sys/fd.h"
@@ -12,6 +13,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#define PROGRAM_ARGUMENTS_MAX 5
 #define TABLE_MAX (size_t)(1u << 30)
 
 static void
@@ -150,6 +152,50 @@ with_table(struct decoder *d, enum recipients_form form, struct bytes domain, st
 	}
 }
 
+static void
+with_program(struct decoder *d, enum recipients_form form, struct bytes domain, struct bytes words)
+{
+	uint8_t number = d->source->n_recipient_programs, room[256 + 1100];
+	struct buf line = BUF_OVER(room);
+
+	if (number == RECIPIENTS_PROGRAMS_MAX) {
+		decoder_expected(d, "at most %d programs", RECIPIENTS_PROGRAMS_MAX);
+		return;
+	}
+	buf_add_octet(&line, (uint8_t)(form | RECIPIENTS_RUNS));
+	buf_add_octet(&line, number);
+	for (size_t i = 0; i < domain.len; i++)
+		buf_add_octet(&line, ascii_lower(domain.at[i]));
+	buf_add_octet(&line, '\0');
+	if (!program_decode(d, words, PROGRAM_ARGUMENTS_MAX + 1, &line)) {
+		if (line.failed)
+			decoder_expected(d, "at most 1000 octets of program and arguments");
+		return;
+	}
+	d->source->n_recipient_programs++;
+	decoder_put_line(d, buf_bytes(&line));
+}
+
+/* domain|program …: false if the line is none */
+static bool
+take_program(struct decoder *d, struct bytes line)
+{
+	size_t bar = bytes_find(line, '|');
+	struct bytes what = bytes_first(line, bar), words = bytes_skip(line, bar + 1);
+	bool exact = what.len > 0 && what.at[0] == '@';
+	struct bytes domain = exact ? bytes_skip(what, 1) : what;
+
+	if (bar == line.len)
+		return false;
+	if (bytes_equal(what, BYTES("*")))
+		with_program(d, RECIPIENTS_BELOW, BYTES_NONE, words);
+	else if (is_domain(domain))
+		with_program(d, exact ? RECIPIENTS_EXACT : RECIPIENTS_BELOW, domain, words);
+	else
+		decoder_expected(d, "@domain|PROGRAM, domain|PROGRAM or *|PROGRAM");
+	return true;
+}
+
 void
 decode_recipients(struct decoder *d, struct bytes line)
 {
@@ -158,9 +204,9 @@ decode_recipients(struct decoder *d, struct bytes line)
 	enum recipients_form form = what.at[0] == '@' ? RECIPIENTS_EXACT : RECIPIENTS_BELOW;
 	struct bytes domain = form == RECIPIENTS_EXACT ? bytes_skip(what, 1) : what;
 
-	if (bytes_find(line, '|') < line.len)
-		decoder_expected(d, "a table; no program is run for a recipient");
-	else if (line.at[0] == '!' && bytes_equal(line, BYTES("!*")))
+	if (take_program(d, line))
+		return;
+	if (line.at[0] == '!' && bytes_equal(line, BYTES("!*")))
 		put_line(d, RECIPIENTS_ALL_OF, RECIPIENTS_NO_TABLE, BYTES_NONE);
 	else if (line.at[0] == '!' && is_domain(bytes_skip(line, 1)))
 		put_line(d, RECIPIENTS_ALL_OF, RECIPIENTS_NO_TABLE, bytes_skip(line, 1));
@@ -171,5 +217,6 @@ decode_recipients(struct decoder *d, struct bytes line)
 	else if (colon == line.len && (bytes_find(line, '/') < line.len || bytes_ends_nocase(line, BYTES(".cdb"))))
 		with_table(d, RECIPIENTS_BELOW, BYTES_NONE, line);
 	else
-		decoder_expected(d, "!domain, @domain:FILE, domain:FILE, *:FILE or !*");
+		decoder_expected(
+		    d, "!domain, @domain:FILE, domain:FILE, *:FILE, one of these with |PROGRAM for :FILE, or !*");
 }

@@ -26,6 +26,7 @@ static const struct {
 	{ BY_LOCAL, "local" },
 	{ BY_RESOLVE, "resolve" },
 	{ BY_AUTH, "auth" },
+	{ BY_AUTHRUN, "authrun" },
 	{ BY_INJECT, "inject" },
 };
 

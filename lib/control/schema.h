@@ -36,6 +36,7 @@ enum control_kind {
 	KIND_DANE,      /* off, first or after */
 	KIND_PASSWORDS, /* name:hash … */
 	KIND_AUTHUSER,  /* s/qmail's users/authuser */
+	KIND_PROGRAM,   /* a program and its arguments */
 	N_CONTROL_KINDS
 };
 
@@ -51,6 +52,7 @@ enum control_reader {
 	BY_LOCAL = 1 << 7,
 	BY_RESOLVE = 1 << 9,
 	BY_AUTH = 1 << 10,
+	BY_AUTHRUN = 1 << 11,
 	BY_INJECT = 1 << 8, /* the programs that submit mail; they read what is world-readable */
 };
 

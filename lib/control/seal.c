@@ -40,7 +40,7 @@ put_head(struct cdb_make *made, unsigned reader)
 }
 
 static int
-put_item(struct cdb_make *made, enum control_item item, const struct control_data *data)
+put_item(struct cdb_make *made, enum control_item item, const struct control_data *data, bool has_tables)
 {
 	const uint8_t value_key[2] = { (uint8_t)item, CONTROL_VALUE }, table_key[2] = { (uint8_t)item, CONTROL_TABLE };
 	struct bytes at = buf_bytes(&data->table);
@@ -49,7 +49,7 @@ put_item(struct cdb_make *made, enum control_item item, const struct control_dat
 
 	if (put(made, bytes_of(value_key, 2), BYTES_NONE, is_secret ? BYTES_NONE : buf_bytes(&data->value)) != 0)
 		return -1;
-	while (at.len > 0) {
+	while (at.len > 0 && has_tables) {
 		size_t key_len = le32_get(at.at), data_len = le32_get(at.at + 4);
 		struct bytes key = bytes_first(bytes_skip(at, 8), key_len);
 
@@ -88,7 +88,8 @@ fill(const struct control_source *s, unsigned reader, int fd, struct why *why)
 	failed = put_head(&made, reader);
 	for (unsigned i = 0; failed == 0 && i < N_CONTROL_ITEMS; i++)
 		if (control_schema[i].readers & reader)
-			failed = put_item(&made, (enum control_item)i, &s->items[i]);
+			failed = put_item(&made, (enum control_item)i, &s->items[i],
+			    reader != BY_AUTHRUN); /* of recipients it needs the programs, not the addresses */
 	if (cdb_make_finish(&made) != 0 || failed != 0)
 		return why_errno(why, EXHAUSTED, "filling the configuration");
 	return OK;

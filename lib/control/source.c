@@ -138,7 +138,7 @@ static bool
 is_single(enum control_kind kind)
 {
 	return kind == KIND_LINE || kind == KIND_NUMBER || kind == KIND_BOOL || kind == KIND_DOMAIN ||
-	    kind == KIND_PATH || kind == KIND_MAILDIR || kind == KIND_OWNER;
+	    kind == KIND_PATH || kind == KIND_MAILDIR || kind == KIND_OWNER || kind == KIND_PROGRAM;
 }
 
 static const struct control_schema *
@@ -268,9 +268,19 @@ check_together(struct control_source *s)
 	if (s->items[ITEM_VIRTUALUSERS].table.len > 0 && s->items[ITEM_VIRTUALUSER].value.len == 0)
 		complain_of_file(s, SEVERITY_ERROR, s->from.service, "virtualuser",
 		    "expected uid:gid:home here, the owner of the mailboxes in virtualusers");
+	if (s->items[ITEM_CHECKPASSWORD].value.len > 0 && s->items[ITEM_DOVECOTAUTH].value.len > 0)
+		complain_of_file(s, SEVERITY_ERROR, s->from.service, "dovecotauth",
+		    "expected no such file beside checkpassword: either Dovecot is asked or a program");
 	if ((s->from.readers & BY_LISTEN) && (s->from.readers & BY_WARDEN) && s->items[ITEM_LISTEN].value.len == 0)
 		complain_of_file(
 		    s, SEVERITY_ERROR, s->from.service, "listen", "expected a file with an address to listen on");
+}
+
+bool
+control_wants_programs(const struct control_source *s)
+{
+	return s->items[ITEM_CHECKPASSWORD].value.len > 0 || s->items[ITEM_DOVECOTAUTH].value.len > 0 ||
+	    s->n_recipient_programs > 0;
 }
 
 static enum result

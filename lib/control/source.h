@@ -39,7 +39,7 @@ struct control_source {
 	int etc_fd, service_fd;
 	struct control_data items[N_CONTROL_ITEMS];
 	uint8_t wildcards[32]; /* the set of last octets of users/assign's prefixes */
-	uint8_t n_recipient_tables;
+	uint8_t n_recipient_tables, n_recipient_programs;
 	unsigned n_errors, n_warnings;
 	struct why first; /* "FILE:LINE: text" of the first error */
 };
@@ -48,6 +48,9 @@ struct control_source {
  * service directory; EXHAUSTED, BROKEN. To be ended with control_forget in every case. */
 enum result control_read(struct control_source *s, const struct control_from *from, struct why *why);
 void control_forget(struct control_source *s);
+
+/* Whether some item names what authrun runs or asks. */
+bool control_wants_programs(const struct control_source *s);
 
 /* The configuration of one process, as control_open takes it: a sealed memory file, open for reading only; *fd is the
  * caller's, close-on-exec. */

@@ -303,7 +303,7 @@ become(struct start *s, size_t m)
 	const struct member *member = &s->g->members[m];
 	const struct privileges *p = house_privileges(member->process);
 	const char *root = instance_root(s->in, p);
-	char path[512], uid[16], gid[16], ids[512], ports[1024] = "";
+	char path[512], uid[16], gid[16], ids[512], groups[512], ports[1024] = "";
 	struct buf more_ports = BUF_OVER(ports);
 	char *argv[20];
 	size_t n = 0;
@@ -330,6 +330,10 @@ become(struct start *s, size_t m)
 	if (strcmp(p->user, "root") == 0) {
 		ARGUMENT("-x");
 		ARGUMENT(ids);
+	}
+	if (p->own_groups && owner_list_groups(&member->owner, groups, sizeof groups)) {
+		ARGUMENT("-s");
+		ARGUMENT(groups);
 	}
 	if (p->more_ports && s->source != NULL) {
 		client_ports_name(&more_ports, s->source);
@@ -429,12 +433,18 @@ static enum result
 find_members(struct start *s, struct why *why)
 {
 	const char *names[HOUSE_MEMBERS_MAX];
+	size_t n = house_members(s->in->service, names);
 	enum result r = OK;
 
-	s->g->n = house_members(s->in->service, names);
-	for (size_t i = 0; i < s->g->n && r == OK; i++) {
-		s->g->members[i] = (struct member){ .process = names[i] };
-		r = instance_owner(s->in, house_privileges(names[i])->user, &s->g->members[i].owner, why);
+	s->g->n = 0;
+	for (size_t i = 0; i < n && r == OK; i++) {
+		struct member *m = &s->g->members[s->g->n];
+
+		if (!house_is_wanted(names[i], s->source))
+			continue;
+		*m = (struct member){ .process = names[i] };
+		r = instance_owner(s->in, house_privileges(names[i])->user, &m->owner, why);
+		s->g->n++;
 	}
 	return r;
 }

@@ -36,6 +36,14 @@ static const struct {
 #include "census.def"
 };
 
+static const struct {
+	const char *process;
+	bool (*asks)(const struct control_source *source);
+} where_wanted[] = {
+#define WHERE_WANTED(process, asks) { #process, asks },
+#include "census.def"
+};
+
 const struct house_edge house_edges[] = {
 #define EDGE(from, from_slot, to, to_slot, protocol) { #from, from_slot, #to, to_slot },
 #include "graph.def"
@@ -77,6 +85,24 @@ house_may_overlap(const char *service)
 		if (strcmp(overlapping[i], service) == 0)
 			return true;
 	return false;
+}
+
+bool
+house_is_optional(const char *process)
+{
+	for (size_t i = 0; i < nitems(where_wanted); i++)
+		if (strcmp(where_wanted[i].process, process) == 0)
+			return true;
+	return false;
+}
+
+bool
+house_is_wanted(const char *process, const struct control_source *source)
+{
+	for (size_t i = 0; i < nitems(where_wanted); i++)
+		if (strcmp(where_wanted[i].process, process) == 0)
+			return source != NULL && where_wanted[i].asks(source);
+	return true;
 }
 
 bool

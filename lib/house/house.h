@@ -1,6 +1,7 @@
 /* The plan as the warden reads it: census.def, graph.def and the privileges of all processes. */
 #pragma once
 
+#include "control/source.h"
 #include "sys/privileges.h"
 
 #include <stddef.h>
@@ -28,6 +29,10 @@ const struct privileges *house_privileges(const char *process);
  * service. */
 size_t house_members(const char *service, const char *members[HOUSE_MEMBERS_MAX]);
 bool house_may_overlap(const char *service);
+
+/* Whether that process is started only where control items want it; and whether these do. */
+bool house_is_optional(const char *process);
+bool house_is_wanted(const char *process, const struct control_source *source);
 
 /* Whether that process gets nothing at that slot in this service. */
 bool house_goes_without(const char *service, const char *process, const char *slot);

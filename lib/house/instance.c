@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,15 +23,22 @@
 static bool
 line_owner(struct bytes line, const char *user, struct owner *owner)
 {
-	struct bytes name, uid;
+	struct bytes name, uid, gid, group;
 	uint64_t u, g;
 
 	if (!bytes_split(&line, ':', &name) || !bytes_equal(name, bytes_of_string(user)) ||
 	    !bytes_split(&line, ':', &uid))
 		return false;
-	if (!bytes_to_number(uid, UINT32_MAX - 1, &u) || !bytes_to_number(bytes_trim(line), UINT32_MAX - 1, &g))
+	line = bytes_trim(line);
+	if (!bytes_split(&line, ',', &gid) || !bytes_to_number(uid, UINT32_MAX - 1, &u) ||
+	    !bytes_to_number(gid, UINT32_MAX - 1, &g))
 		return false;
-	*owner = (struct owner){ (uid_t)u, (gid_t)g };
+	*owner = (struct owner){ .uid = (uid_t)u, .gid = (gid_t)g };
+	while (bytes_split(&line, ',', &group))
+		if (!bytes_to_number(group, UINT32_MAX - 1, &g) || owner->n_groups == OWNER_GROUPS_MAX)
+			return false;
+		else
+			owner->groups[owner->n_groups++] = (gid_t)g;
 	return true;
 }
 
@@ -51,6 +59,30 @@ from_file(int fd, const char *user, struct owner *owner, struct why *why)
 	return why_set(why, ABSENT, "uids: expected a line %s:UID:GID", user);
 }
 
+static void
+from_passwd(const struct passwd *pw, struct owner *owner)
+{
+	gid_t all[OWNER_GROUPS_MAX];
+	int n = nitems(all);
+
+	*owner = (struct owner){ .uid = pw->pw_uid, .gid = pw->pw_gid };
+	if (getgrouplist(pw->pw_name, pw->pw_gid, all, &n) < 0)
+		n = nitems(all);
+	for (int i = 0; i < n; i++)
+		if (all[i] != pw->pw_gid)
+			owner->groups[owner->n_groups++] = all[i];
+}
+
+bool
+owner_list_groups(const struct owner *owner, char *text, size_t size)
+{
+	struct buf b = buf_over(text, size);
+
+	for (size_t i = 0; i < owner->n_groups; i++)
+		buf_format(&b, "%s%u", b.len > 0 ? "," : "", owner->groups[i]);
+	return b.len > 0 && buf_string(&b) != NULL;
+}
+
 enum result
 instance_owner(const struct instance *in, const char *user, struct owner *owner, struct why *why)
 {
@@ -59,7 +91,7 @@ instance_owner(const struct instance *in, const char *user, struct owner *owner,
 	enum result r;
 	int fd;
 
-	*owner = (struct owner){ in->same_user ? geteuid() : 0, in->same_user ? getegid() : 0 };
+	*owner = (struct owner){ .uid = in->same_user ? geteuid() : 0, .gid = in->same_user ? getegid() : 0 };
 	if (strcmp(user, "root") == 0 || in->same_user)
 		return OK;
 	if (strcmp(user, "tls") == 0 && in->engine.uid != 0) {
@@ -76,7 +108,7 @@ instance_owner(const struct instance *in, const char *user, struct owner *owner,
 		if ((pw = getpwnam(name)) == NULL)
 			return why_set(why, ABSENT, "there is no user %s, and no %s/uids: postern setup makes them",
 			    name, in->control);
-		*owner = (struct owner){ pw->pw_uid, pw->pw_gid };
+		from_passwd(pw, owner);
 		r = OK;
 	}
 	if (r == OK && (owner->uid == 0 || owner->gid == 0))
@@ -120,7 +152,7 @@ instance_root(const struct instance *in, const struct privileges *p)
 enum result
 instance_prepare(const struct instance *in, struct why *why)
 {
-	static const struct owner root = { 0, 0 };
+	static const struct owner root = { .uid = 0 };
 	const char *members[HOUSE_MEMBERS_MAX];
 	size_t n = house_members(in->service, members);
 	struct owner owner;

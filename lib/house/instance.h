@@ -6,9 +6,13 @@
 
 #include <sys/types.h>
 
+#define OWNER_GROUPS_MAX 32
+
 struct owner {
 	uid_t uid;
 	gid_t gid;
+	gid_t groups[OWNER_GROUPS_MAX]; /* besides gid: for a process that keeps the groups of its user */
+	size_t n_groups;
 };
 
 struct instance {
@@ -25,9 +29,12 @@ struct instance {
 	struct owner engine; /* of a command: who `tls` runs as; uid 0: its user */
 };
 
-/* Who a process runs as, by the name in its privileges: from the control file `uids` (lines NAME:UID:GID) if there is
+/* Who a process runs as, by the name in its privileges: from the control file `uids` (lines NAME:UID:GID or NAME:UID:GID,GROUP…) if there is
  * one, else the passwd entry of the user prefix and that name. "root" is 0. ABSENT if there is none. */
 enum result instance_owner(const struct instance *in, const char *user, struct owner *owner, struct why *why);
+
+/* Its supplementary groups with commas between; false if there are none. */
+bool owner_list_groups(const struct owner *owner, char *text, size_t size);
 
 /* Makes the run directory, the empty root, the queue and the key directory, with their owners and modes, if they are not
  * there; refuses those that are there with others. */

@@ -119,6 +119,26 @@ check_gone(const struct process *self, struct why *why)
 	return OK;
 }
 
+#define GROUPS_MAX 32
+
+/* None, but for a process whose user's groups are how an administrator gives it something. */
+static enum result
+change_groups(const struct process *self, struct why *why)
+{
+	struct bytes rest = bytes_of_string(self->groups), one;
+	gid_t groups[GROUPS_MAX];
+	size_t n = 0;
+	uint64_t gid;
+
+	while (self->may->own_groups && self->groups != NULL && bytes_split(&rest, ',', &one)) {
+		if (!bytes_to_number(one, UINT32_MAX - 1, &gid) || gid == 0 || n == GROUPS_MAX)
+			return why_set(
+			    why, REFUSED, "%s may have %d groups, none of them root's", self->may->process, GROUPS_MAX);
+		groups[n++] = (gid_t)gid;
+	}
+	return setgroups(n, groups) == 0 ? OK : why_errno(why, REFUSED, "setting the groups");
+}
+
 static enum result
 change_ids(const struct process *self, struct why *why)
 {
@@ -134,8 +154,9 @@ change_ids(const struct process *self, struct why *why)
 		return why_set(why, REFUSED, "%s must not be root", self->may->process);
 	if (self->same_user)
 		return set_capabilities(0, why) == OK ? check_gone(self, why) : REFUSED;
-	if (setgroups(0, NULL) != 0 || setresgid(self->gid, self->gid, self->gid) != 0 ||
-	    setresuid(self->uid, self->uid, self->uid) != 0)
+	if ((r = change_groups(self, why)) != OK)
+		return r;
+	if (setresgid(self->gid, self->gid, self->gid) != 0 || setresuid(self->uid, self->uid, self->uid) != 0)
 		return why_errno(why, REFUSED, "becoming uid %u, gid %u", self->uid, self->gid);
 	if ((r = set_capabilities(0, why)) != OK)
 		return r;
@@ -381,7 +402,9 @@ process_confine(const struct process *self, struct why *why)
 #if defined(__SANITIZE_ADDRESS__)
 	confined = true;
 #endif
-	if (!may->no_seccomp && (r = syscalls_filter(may->syscalls, why)) != OK)
+	if (!may->no_seccomp &&
+	    (r = may->syscalls & MAY_RUN_PROGRAMS ? syscalls_filter_programs(why)
+						  : syscalls_filter(may->syscalls, why)) != OK)
 		return r;
 #ifdef POSTERN_DRILL
 	if (self->attempt > 0)

@@ -62,6 +62,7 @@ enum syscall_set {
 	MAY_LIMIT = 1 << 21,         /* lower its own limits (sys/zygote.h) */
 	MAY_SEE_SPACE = 1 << 23,     /* of the filesystem of what is open */
 	MAY_SET_WAITING = 1 << 22,   /* say of an open descriptor whether it waits: of the log too, which all share */
+	MAY_RUN_PROGRAMS = 1 << 24,  /* what other people's programs need: everything but what no such program does */
 };
 
 struct limit {
@@ -111,6 +112,7 @@ struct privileges {
 	bool no_landlock;       /* only for what must exec or becomes another user later, with the reason beside it */
 	bool no_seccomp;        /* only for warden and sslserver, with the reason beside it */
 	bool may_gain;          /* without no_new_privs: what it executes may be setuid */
+	bool own_groups;        /* keeps the supplementary groups of its user; all others have none */
 };
 
 #define NO_CAPABILITIES 0

@@ -73,6 +73,9 @@ process_begin(int argc, char *argv[], const struct privileges *may)
 		case 'x':
 			self.own_ids = value;
 			break;
+		case 's':
+			self.groups = value;
+			break;
 		case 'p':
 			self.ports = value;
 			break;

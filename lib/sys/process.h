@@ -15,6 +15,7 @@ struct process {
 	uid_t uid;
 	gid_t gid;
 	const char *own_ids; /* uids of the house, with commas between: what lspawn never becomes; else null */
+	const char *groups;  /* supplementary groups of its user, with commas between; null: none */
 	bool same_user;      /* --same-user: somebody who is not root started it for himself; it can't become another */
 	const char *
 	    ports; /* to which it may connect besides those of its table, with commas between; "any": to all. Else null */
@@ -22,7 +23,7 @@ struct process {
 	int attempt;  /* the breach drill's attempt number; 0: none. Only a drill build has it */
 };
 
-/* Reads the arguments that warden (or lspawn) gives: -n SERVICE -u UID -g GID [-r ROOT] [-b BELOW] [-x UIDS] [--lenient]
+/* Reads the arguments that warden (or lspawn) gives: -n SERVICE -u UID -g GID [-r ROOT] [-b BELOW] [-x UIDS] [-s GIDS] [--lenient]
  * [--same-user]. Other arguments end the program with its purpose and exit status 100. Opens the log. */
 struct process process_begin(int argc, char *argv[], const struct privileges *may);
 

@@ -316,7 +316,8 @@ syscalls_filter(uint64_t sets, struct why *why)
 static const char *const set_names[] = { "MAY_COMPUTE", "MAY_WAIT", "MAY_TALK", "MAY_PAIR", "MAY_ACCEPT",
 	"MAY_CONNECT_INET", "MAY_READ_AT", "MAY_WRITE_AT", "MAY_OPEN_BELOW", "MAY_CHANGE_NAMES", "MAY_LEASE",
 	"MAY_FORK", "MAY_EXEC", "MAY_BECOME", "MAY_THREAD", "MAY_SIGNAL", "MAY_LOCK_MEMORY", "MAY_BIND",
-	"MAY_MEMORY_FILES", "MAY_DATAGRAM_INET", "MAY_NARROW", "MAY_LIMIT", "MAY_SET_WAITING", "MAY_SEE_SPACE" };
+	"MAY_MEMORY_FILES", "MAY_DATAGRAM_INET", "MAY_NARROW", "MAY_LIMIT", "MAY_SET_WAITING", "MAY_SEE_SPACE",
+	"MAY_RUN_PROGRAMS" };
 
 const char *
 syscall_set_name(enum syscall_set one)
@@ -333,4 +334,6 @@ syscalls_list(
 	for (size_t i = 0; i < nitems(rows); i++)
 		if (rows[i].set & sets)
 			each(rows[i].name, syscall_set_name((enum syscall_set)rows[i].set), rows[i].reason, context);
+	if (sets & MAY_RUN_PROGRAMS)
+		syscalls_list_programs(each, context);
 }

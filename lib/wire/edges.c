@@ -1,12 +1,14 @@
 /* The protocols of all edges, made from the lists in their headers.
  * Data only; side names are those of the census.
  * Trusts the headers alone; no protocol is put together at run time. */
+#include "wire/auth_authrun.h"
 #include "wire/auth_lspawn.h"
 #include "wire/client_resolve.h"
 #include "wire/door.h"
 #include "wire/listen_policy.h"
 #include "wire/listen_smtpd.h"
 #include "wire/policy_auth.h"
+#include "wire/policy_authrun.h"
 #include "wire/policy_keyload.h"
 #include "wire/policy_pop3box.h"
 #include "wire/policy_queue.h"
@@ -23,6 +25,7 @@
 #include "wire/tls_keyload.h"
 #include "wire/warden_keyring.h"
 
+WIRE_DEFINE(auth_authrun, AUTH_AUTHRUN, "auth", "authrun")
 WIRE_DEFINE(auth_lspawn, AUTH_LSPAWN, "auth", "lspawn")
 WIRE_DEFINE(client_resolve, CLIENT_RESOLVE, "client", "resolve")
 WIRE_DEFINE(door, DOOR, "client", "owner")
@@ -39,6 +42,7 @@ WIRE_DEFINE(send_remote_door, SEND_REMOTE_DOOR, "send", "remote")
 WIRE_DEFINE(smtpd_policy, SMTPD_POLICY, "smtpd", "policy")
 WIRE_DEFINE(sslserver_ucspitls, SSLSERVER_UCSPITLS, "sslserver", "ucspitls")
 WIRE_DEFINE(policy_auth, POLICY_AUTH, "policy", "auth")
+WIRE_DEFINE(policy_authrun, POLICY_AUTHRUN, "policy", "authrun")
 WIRE_DEFINE(policy_keyload, POLICY_KEYLOAD, "policy", "keyload")
 WIRE_DEFINE(policy_tls, POLICY_TLS, "policy", "tls")
 WIRE_DEFINE(tls_facts, TLS_FACTS, "tls", "policy")

@@ -1,10 +1,12 @@
 /* Fuzz target: every protocol's decoder, from both sides, and the fields of its tails.
  * The first octet chooses protocol and sender, the second the number of descriptors.
  * A finding is a crash; what is refused is fine. */
+#include "wire/auth_authrun.h"
 #include "wire/client_resolve.h"
 #include "wire/door.h"
 #include "wire/listen_policy.h"
 #include "wire/listen_smtpd.h"
+#include "wire/policy_authrun.h"
 #include "wire/policy_keyload.h"
 #include "wire/policy_queue.h"
 #include "wire/queue_send.h"
@@ -28,7 +30,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		&listen_smtpd_protocol, &policy_queue_protocol, &queue_send_protocol, &send_local_protocol,
 		&send_lspawn_protocol, &smtpd_policy_protocol, &client_resolve_protocol, &policy_keyload_protocol,
 		&policy_tls_protocol, &sslserver_ucspitls_protocol, &tls_facts_protocol, &tls_keyload_protocol,
-		&warden_keyring_protocol };
+		&warden_keyring_protocol, &auth_authrun_protocol, &policy_authrun_protocol };
 	struct wire_message m = { 0 };
 	struct why why = WHY_NONE;
 	struct bytes field, tail;

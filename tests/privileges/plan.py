@@ -15,6 +15,8 @@ def rights(p):
     yield 'dies with parent', p['dies_with_parent']
     if p['may_gain']:
         yield 'may gain rights by execution', True
+    if p['own_groups']:
+        yield 'groups', 'those of its user'
     yield 'landlock', p['landlock']
     yield 'paths', words(r['path'] + (' read' if r['read'] else '') + (' write' if r['write'] else '') for r in p['paths'])
     named = [('connect ' if r['connect'] else 'bind ') + str(r['port']) for r in p['ports']]

@@ -10,7 +10,7 @@ import time
 
 TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BIN = os.environ.get("POSTERN_BIN", os.path.join(TREE, os.environ.get("B", "build"), "bin"))
-PROCESSES = "listen smtpd policy queue send tls key auth resolve remote pop3d ucspitls".split()
+PROCESSES = "listen smtpd policy queue send tls key auth resolve remote pop3d ucspitls authrun".split()
 FIRST_UID = 3000000
 _next = [0]
 

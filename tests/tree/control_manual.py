@@ -38,6 +38,7 @@ KIND = {
     "DANE": "a word",
     "PASSWORDS": "name:hash, one a line",
     "AUTHUSER": "user:password, one a line",
+    "PROGRAM": "a program and its arguments",
 }
 ITEM = re.compile(r'^ITEM\((\w+), "([^"]*)", KIND_(\w+), (\d+), (\d+), (NULL|"[^"]*"), ([A-Z_ |]+), "([^"]*)"\)$')
 GROUP = re.compile(r"^/\* ([^*]+) \*/$")

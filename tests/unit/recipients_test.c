@@ -34,6 +34,14 @@ put_cdb(const char *file, const char *const keys[])
 	(void)close(fd);
 }
 
+static enum result
+find(const struct control *c, struct bytes address)
+{
+	struct recipients_place place = { 0 };
+
+	return recipients_find(c, address, &place);
+}
+
 static int
 set_up(void **state)
 {
@@ -93,7 +101,7 @@ the_first_line_that_has_an_address_decides(void **state)
 				   "users/recipients.cdb\n"),
 	    OK);
 	for (size_t i = 0; i < nitems(cases); i++)
-		if (recipients_find(&control, bytes_of_string(cases[i].address)) != cases[i].r)
+		if (find(&control, bytes_of_string(cases[i].address)) != cases[i].r)
 			fail_msg("%s", cases[i].address);
 }
 
@@ -104,8 +112,8 @@ an_address_that_a_table_does_not_have_is_not_taken_by_another_domain_s_line(void
 	(void)state;
 	dir_put(&dir, "users/a", "ann@a.example\n");
 	assert_int_equal(open_with("@a.example:users/a\n!b.example\n"), OK);
-	assert_int_equal(recipients_find(&control, BYTES("bob@a.example")), ABSENT);
-	assert_int_equal(recipients_find(&control, BYTES("bob@b.example")), OK);
+	assert_int_equal(find(&control, BYTES("bob@a.example")), ABSENT);
+	assert_int_equal(find(&control, BYTES("bob@b.example")), OK);
 }
 
 static void
@@ -114,9 +122,9 @@ a_last_line_may_take_all_others(void **state)
 	(void)state;
 	dir_put(&dir, "users/a", "ann@a.example\n");
 	assert_int_equal(open_with("@a.example:users/a\n!*\n"), OK);
-	assert_int_equal(recipients_find(&control, BYTES("bob@b.example")), OK);
+	assert_int_equal(find(&control, BYTES("bob@b.example")), OK);
 	assert_int_equal(open_with(""), OK);
-	assert_int_equal(recipients_find(&control, BYTES("bob@b.example")), OK);
+	assert_int_equal(find(&control, BYTES("bob@b.example")), OK);
 }
 
 static void
@@ -125,7 +133,7 @@ without_a_configuration_nothing_is_concluded(void **state)
 	struct control none = CONTROL_NONE;
 
 	(void)state;
-	assert_int_equal(recipients_find(&none, BYTES("a@b.example")), BROKEN);
+	assert_int_equal(find(&none, BYTES("a@b.example")), BROKEN);
 }
 
 static void
@@ -136,9 +144,17 @@ a_table_that_cannot_be_read_is_a_refusal_to_start(void **state)
 	} cases[] = {
 		{ "@a.example:users/none", "recipients:1: expected the name of a table that is there, not users/none" },
 		{ "@a.example:users", "recipients:1: expected a table that can be read: users: expected a file" },
-		{ "a.example|qmail-vmailbox x", "recipients:1: expected a table; no program is run for a recipient" },
-		{ "a.example", "recipients:1: expected !domain, @domain:FILE, domain:FILE, *:FILE or !*" },
-		{ "!a b", "recipients:1: expected !domain, @domain:FILE, domain:FILE, *:FILE or !*" },
+		{ "a.example|/nowhere/qmail-vmailbox x",
+		    "recipients:1: expected a program that is there and can be executed, not /nowhere/qmail-vmailbox" },
+		{ "a.example|true 1 2 3 4 5 6", "recipients:1: expected a program with at most 5 arguments" },
+		{ "a.example|", "recipients:1: expected a program" },
+		{ "a b|true", "recipients:1: expected @domain|PROGRAM, domain|PROGRAM or *|PROGRAM" },
+		{ "a.example",
+		    "recipients:1: expected !domain, @domain:FILE, domain:FILE, *:FILE, one of these with "
+		    "|PROGRAM for :FILE, or !*" },
+		{ "!a b",
+		    "recipients:1: expected !domain, @domain:FILE, domain:FILE, *:FILE, one of these with "
+		    "|PROGRAM for :FILE, or !*" },
 		{ "@a.example:",
 		    "recipients:1: expected the name of a table, of at most 255 octets, behind the colon" },
 		{ "*:users/bad", "users/bad:2: expected local@domain" },

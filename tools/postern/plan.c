@@ -85,6 +85,8 @@ print_process(const struct privileges *p)
 	plan_user(p, user, sizeof user);
 	(void)printf("%s: %s\nuser: %s\nroot: %s\nnetwork: %s\n", p->process, p->purpose, user, plan_root_name(p),
 	    plan_network_name(p));
+	if (p->own_groups)
+		(void)printf("groups: those of that user\n");
 	(void)printf("capabilities kept: %s\n", p->capabilities == 0 ? "none" : "some of root's");
 	if (p->paths[0].path == NULL)
 		(void)printf("paths: %s\n", p->no_landlock ? "not bound by landlock" : "none");

@@ -64,6 +64,8 @@ plan_network_name(const struct privileges *p)
 {
 	if (p->no_seccomp)
 		return "binds";
+	if (p->syscalls & MAY_RUN_PROGRAMS)
+		return "programs";
 	if (p->any_port || p->ports[0].port != 0)
 		return "connects";
 	if (p->syscalls & MAY_ACCEPT)

@@ -65,7 +65,8 @@ held_as(const struct subject *s, int fd, const char *target)
 {
 	bool append = false;
 
-	if (strncmp(target, "anon_inode:[event", 17) == 0 || strncmp(target, "pipe:[", 6) == 0)
+	if (strncmp(target, "anon_inode:[event", 17) == 0 || strcmp(target, "anon_inode:[signalfd]") == 0 ||
+	    strncmp(target, "pipe:[", 6) == 0)
 		return HOLDS_EVENTS;
 	if (strncmp(target, "socket:[", 8) == 0)
 		return is_inet(target) ? HOLDS_CONNECTION : HOLDS_CHANNELS;

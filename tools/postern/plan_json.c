@@ -115,6 +115,7 @@ process(const struct plan_process *one)
 	(void)printf(",\"capabilities\":%llu", (unsigned long long)p->capabilities);
 	(void)printf(",\"dies_with_parent\":%s", p->outlives_parent ? "false" : "true");
 	(void)printf(",\"may_gain\":%s", p->may_gain ? "true" : "false");
+	(void)printf(",\"own_groups\":%s", p->own_groups ? "true" : "false");
 	paths_and_ports(p);
 	fds(p);
 	holds(p);

@@ -5,6 +5,7 @@
 #include "postern/plan_proc.h"
 
 #include "base/bytes.h"
+#include "house/house.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -34,7 +35,8 @@ check_ids(struct subject *s)
 	if (sscanf(subject_field(s, "Gid", text, sizeof text), "%u %u %u %u", &id[0], &id[1], &id[2], &id[3]) != 4 ||
 	    (!s->any_user && s->uid != 0 && (id[0] != s->gid || id[1] != s->gid || id[2] != s->gid || id[3] != s->gid)))
 		subject_deviates(s, "gids %s instead of %u", text, s->gid);
-	if (s->uid != 0 && *subject_field(s, "Groups", text, sizeof text) != '\0' && strspn(text, " ") != strlen(text))
+	if (s->uid != 0 && !s->may->own_groups && *subject_field(s, "Groups", text, sizeof text) != '\0' &&
+	    strspn(text, " ") != strlen(text))
 		subject_deviates(s, "supplementary groups %s", text);
 }
 
@@ -290,7 +292,8 @@ check_service(struct house *h, const char *path)
 			    strcmp(plan_members[i].process, process) == 0;
 	}
 	for (size_t i = 0; i < plan_n_members && i < nitems(seen); i++)
-		if (!seen[i] && strcmp(plan_members[i].service, service) == 0) {
+		if (!seen[i] && strcmp(plan_members[i].service, service) == 0 &&
+		    !house_is_optional(plan_members[i].process)) {
 			static struct subject s;
 
 			s = (struct subject){ .slots = true, .process = plan_members[i].process, .pid = -1 };

@@ -1,0 +1,124 @@
+/* Whom the tables don't have: authrun is asked, which runs a program or asks Dovecot.
+ * Trusts it for its answer to what was asked.
+ * Never keeps the password once it has been handed on, never takes an answer for another exchange than the one that asked. */
+#include "auth/auth.h"
+#include "auth/privileges.h"
+
+#include "base/secret.h"
+#include "sys/log.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define ASKED_MAX 512 /* at a time, as jobs of hashing */
+#define LINE_WAITING 4096
+
+static bool
+is_digest(const struct exchange *e)
+{
+	return e->mechanism == SP_APOP || e->mechanism == SP_CRAM_MD5;
+}
+
+/* What isn't what the mechanism shows is wrong, without asking. */
+static bool
+is_hex(struct bytes digest)
+{
+	for (size_t i = 0; i < digest.len; i++)
+		if (!ascii_is_digit(digest.at[i]) &&
+		    (ascii_lower(digest.at[i]) < 'a' || ascii_lower(digest.at[i]) > 'f'))
+			return false;
+	return digest.len == 32; /* MD5 */
+}
+
+bool
+elsewhere_knows(const struct exchange *e)
+{
+	return e->auth->asks && (e->mechanism == SP_PLAIN || e->mechanism == SP_LOGIN || is_digest(e));
+}
+
+void
+elsewhere_ask(struct exchange *e)
+{
+	struct auth *a = e->auth;
+	bool digest = is_digest(e);
+	struct ar_check check = {
+		.is_digest = digest, .secure = e->secure, .family = e->family, .turn = ++a->ask_turn
+	};
+	uint8_t room[AR_NAME_MAX + AR_SECRET_MAX + AR_TIMESTAMP_MAX + 8];
+	struct buf tail = BUF_OVER(room);
+	struct why why = WHY_NONE;
+	bool asked;
+
+	if (digest && !is_hex(bytes_of(e->first, e->first_len))) {
+		judge_failed(e, "that is no digest");
+		return;
+	}
+	memcpy(check.conn, e->conn, sizeof check.conn);
+	memcpy(check.remote, e->remote, sizeof check.remote);
+	wire_put(&tail, exchange_name(e));
+	wire_put(&tail, digest ? bytes_of(e->first, e->first_len) : bytes_of(e->password, e->password_len));
+	wire_put(&tail, digest ? bytes_of(e->challenge, e->challenge_len) : BYTES_NONE);
+	asked = !tail.failed && a->n_asked < ASKED_MAX && port_is_open(&a->authrun) &&
+	    port_send(&a->authrun, AR_CHECK, e->ref, &check, buf_bytes(&tail), NULL, &why) == OK;
+	secret_wipe(room, sizeof room);
+	secret_wipe(e->password, sizeof e->password);
+	if (!asked) {
+		judge_trouble(e, a->n_asked < ASKED_MAX ? "no program can be asked" : "too many are asked about");
+		return;
+	}
+	a->n_asked++;
+	e->asked = true;
+	e->ask_turn = check.turn;
+}
+
+static enum result
+from_authrun(struct port *port, struct wire_message *m, struct why *why)
+{
+	struct auth *a = auth_of_loop(port->loop);
+	struct exchange *e = exchange_find(a, m->ref);
+	const struct ar_verdict *verdict = m->body;
+	struct bytes fields[2];
+	char reason[AR_REASON_MAX + 1];
+
+	if (a->n_asked == 0 || m->type != AR_VERDICT || verdict->outcome > AR_TROUBLE ||
+	    !wire_take_all(m->tail, fields, 2) || fields[1].len > AR_REASON_MAX)
+		return why_set(why, MALFORMED, "authrun gave a verdict that can't be");
+	a->n_asked--;
+	if (e == NULL || !e->asked || e->ask_turn != verdict->turn)
+		return OK; /* its session has ended meanwhile */
+	e->asked = false;
+	(void)snprintf(
+	    reason, sizeof reason, "%.*s", (int)fields[1].len, fields[1].at == NULL ? "" : (const char *)fields[1].at);
+	judge_answered(e, (enum ar_outcome)verdict->outcome, fields[0], reason);
+	return OK;
+}
+
+static void
+authrun_ended(struct port *port, enum result r, struct why *why)
+{
+	struct auth *a = auth_of_loop(port->loop);
+
+	log_why("authrun-gone", r, why);
+	a->end = r;
+	a->loop.stop = true;
+}
+
+enum result
+elsewhere_open(struct auth *a, struct why *why)
+{
+	static const struct port_events events = { from_authrun, authrun_ended };
+	struct channel c = channel_of(AUTH_AUTHRUN_FD, &auth_authrun_protocol, AR_AUTH, false);
+	enum result r;
+	int type = 0;
+	socklen_t len = sizeof type;
+
+	a->authrun.channel.fd = -1;
+	if (getsockopt(AUTH_AUTHRUN_FD, SOL_SOCKET, SO_TYPE, &type, &len) != 0 || type != SOCK_SEQPACKET)
+		return OK;
+	r = port_open(&a->authrun, &a->loop, c, &events, LINE_WAITING, why);
+	a->authrun.secret = true;
+	a->asks = control_text(a->control, ITEM_CHECKPASSWORD).len > 0 ||
+	    control_text(a->control, ITEM_DOVECOTAUTH).len > 0;
+	return r;
+}

@@ -1,0 +1,38 @@
+/* What programs leave behind.
+ * Trusts the kernel's list of who its children are: as their subreaper it is given those whose parents have ended.
+ * Never ends what still belongs to a program that runs. */
+#include "authrun/authrun.h"
+
+#include "sys/fd.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#define LIST_MAX 16384
+
+static bool
+belongs_to_a_program(const struct authrun *a, pid_t pid)
+{
+	pid_t group = getpgid(pid);
+
+	for (const struct errand *e = a->running; e != NULL; e = e->next)
+		if (e->pid == pid || e->pid == group)
+			return true;
+	return false;
+}
+
+void
+strays_end(const struct authrun *a)
+{
+	char text[LIST_MAX];
+	int fd = open("/proc/thread-self/children", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof text);
+	struct bytes rest = bytes_of(text, n > 0 ? (size_t)n : 0), one;
+	uint64_t pid;
+
+	fd_close(&fd);
+	while (rest.len > 0 && bytes_split(&rest, ' ', &one))
+		if (bytes_to_number(one, INT32_MAX, &pid) && pid > 1 && !belongs_to_a_program(a, (pid_t)pid))
+			(void)kill((pid_t)pid, SIGKILL);
+}
