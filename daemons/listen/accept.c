@@ -123,6 +123,8 @@ log_refusal(struct acceptor *a, const struct lp_peer *peer, const char *reason)
 	log_begin(&l, SEVERITY_WARNING, "refuse-connection");
 	log_text(&l, "peer", text);
 	log_text(&l, "why", reason);
+	if (peer->family == LP_UNIX)
+		log_number(&l, "uid", peer->uid);
 	log_number(&l, "refused", a->refused);
 	log_number(&l, "sessions", counts_sessions(a->counts));
 	log_end(&l);
@@ -186,6 +188,8 @@ begin(struct acceptor *a, int fd, const union address *remote)
 	if (gather_peer(fd, remote, &peer) != OK)
 		return; /* gone already */
 	memcpy(who.address, peer.remote, sizeof who.address);
+	if (peer.family == LP_UNIX)
+		memcpy(who.address, &peer.uid, sizeof peer.uid);
 	who.family = peer.family;
 	if (is_denied(a, &peer)) {
 		log_refusal(a, &peer, "denied by the rules");
@@ -193,8 +197,9 @@ begin(struct acceptor *a, int fd, const union address *remote)
 	}
 	if (counts_begin(a->counts, &who, &peer.slot, &over) != OK) {
 		log_refusal(a, &peer,
-		    strcmp(over, "address") == 0 ? "too many sessions from this address"
-						 : "too many sessions from this network");
+		    strcmp(over, "user") == 0          ? "too many sessions of this user"
+			: strcmp(over, "address") == 0 ? "too many sessions from this address"
+						       : "too many sessions from this network");
 		return;
 	}
 	id = id_next(&a->last_id, clock_wall_us());

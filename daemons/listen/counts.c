@@ -1,4 +1,4 @@
-/* Counting sessions by address and by network (IPv4 /24, IPv6 /64).
+/* Counting sessions by address and by network (IPv4 /24, IPv6 /64), of local programs by user.
  * Trusts nobody for a slot number: one that is not in use is refused.
  * Never allocates after its start, so that a flood cannot make it grow. */
 #include "listen/counts.h"
@@ -18,9 +18,8 @@ struct entry {
 
 struct session {
 	bool used;
-	bool counted;
 	uint32_t next_free;
-	uint32_t address, network; /* entries */
+	uint32_t address, network; /* entries; a user's session has no network */
 };
 
 struct counts {
@@ -137,6 +136,16 @@ release(struct counts *c, uint32_t i)
 	c->free_entry = i;
 }
 
+/* one session less */
+static void
+leave(struct counts *c, uint32_t i)
+{
+	if (i == NONE)
+		return;
+	c->entries[i].n--;
+	release(c, i);
+}
+
 static struct counts_peer
 network_of(const struct counts_peer *peer)
 {
@@ -158,6 +167,27 @@ take_session(struct counts *c)
 	return slot;
 }
 
+/* One user's programs can't keep out those of all others. */
+static enum result
+begin_local(struct counts *c, const struct counts_peer *peer, uint32_t *slot, const char **over)
+{
+	static const uint8_t root[4] = { 0 };
+	uint32_t user = NONE;
+
+	if (memcmp(peer->address, root, sizeof root) != 0) {
+		user = find(c, peer, 0);
+		if (c->entries[user].n >= (c->max_all + 1) / 2) {
+			*over = "user";
+			return EXHAUSTED;
+		}
+		c->entries[user].n++;
+	}
+	*slot = take_session(c);
+	c->sessions[*slot].address = user;
+	c->sessions[*slot].network = NONE;
+	return OK;
+}
+
 enum result
 counts_begin(struct counts *c, const struct counts_peer *peer, uint32_t *slot, const char **over)
 {
@@ -166,10 +196,8 @@ counts_begin(struct counts *c, const struct counts_peer *peer, uint32_t *slot, c
 
 	if (counts_is_full(c))
 		return AGAIN;
-	if (peer->family == 1) {
-		*slot = take_session(c);
-		return OK;
-	}
+	if (peer->family == 1)
+		return begin_local(c, peer, slot, over);
 	a = find(c, peer, 0);
 	n = find(c, &network, 1);
 	if (c->entries[a].n >= c->max_address || c->entries[n].n >= c->max_network) {
@@ -181,7 +209,6 @@ counts_begin(struct counts *c, const struct counts_peer *peer, uint32_t *slot, c
 	c->entries[a].n++;
 	c->entries[n].n++;
 	*slot = take_session(c);
-	c->sessions[*slot].counted = true;
 	c->sessions[*slot].address = a;
 	c->sessions[*slot].network = n;
 	return OK;
@@ -195,12 +222,8 @@ counts_end(struct counts *c, uint32_t slot)
 	if (slot >= c->max_all || !c->sessions[slot].used)
 		return MALFORMED;
 	s = &c->sessions[slot];
-	if (s->counted) {
-		c->entries[s->address].n--;
-		c->entries[s->network].n--;
-		release(c, s->address);
-		release(c, s->network);
-	}
+	leave(c, s->address);
+	leave(c, s->network);
 	s->used = false;
 	s->next_free = c->free_session;
 	c->free_session = slot;

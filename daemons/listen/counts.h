@@ -1,4 +1,4 @@
-/* Sessions in progress: how many, from which address, from which network. */
+/* Sessions in progress: how many, from which address, from which network, of which local user. */
 #pragma once
 
 #include "base/result.h"
@@ -8,8 +8,9 @@
 #include <stdint.h>
 
 struct counts_peer {
-	uint8_t address[16]; /* network order; the first 4 for IPv4, the rest zero */
-	uint8_t family;      /* 4, 6; 1: a local program, counted only in all */
+	uint8_t address
+	    [16]; /* network order; the first 4 for IPv4, the rest zero; of a local program its uid, in 4 octets */
+	uint8_t family; /* 4, 6; 1: a local program: its user may have half of all sessions, root all */
 };
 
 struct counts;
@@ -21,7 +22,7 @@ void counts_free(struct counts *c);
 bool counts_is_full(const struct counts *c);
 uint32_t counts_sessions(const struct counts *c);
 
-/* Takes a slot. OK; EXHAUSTED, with *over "address" or "network", if the peer has its share; AGAIN if all is full. */
+/* Takes a slot. OK; EXHAUSTED, with *over "address", "network" or "user", if the peer has its share; AGAIN if all is full. */
 enum result counts_begin(struct counts *c, const struct counts_peer *peer, uint32_t *slot, const char **over);
 
 /* Gives the slot back. MALFORMED if no session has it: nothing changed. */

@@ -1,9 +1,10 @@
 """Local programs: sendmail, postern-inject and qmail-queue against a running instance."""
 import os
 import subprocess
+import sys
 
 import pytest
-from instance import BIN, Instance
+from instance import BIN, Instance, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -188,3 +189,31 @@ def test_without_a_service_it_is_a_temporary_failure(house):
     r = run(house, "sendmail", "alice@example.test", message=b"\nx\n")
     assert r.returncode == 111 and b"does not answer" in r.stderr
     house.start("inject")
+
+
+HOLD = """import socket, sys
+held = []
+while True:
+    s = socket.socket(socket.AF_UNIX)
+    s.settimeout(20)
+    s.connect(sys.argv[1])
+    if not s.recv(1):
+        break
+    held.append(s)
+print(len(held), flush=True)
+sys.stdin.read()
+"""
+
+
+def test_one_user_can_not_keep_out_the_others():
+    with Instance({"inject/concurrencyincoming": "8"}, services=("send", "smtpd", "inject")) as house:
+        os.chmod(house.path("control"), 0o755)
+        hog = subprocess.Popen([sys.executable, "-c", HOLD, house.path("run/inject.socket")], user=64031, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        try:
+            assert hog.stdout.readline() == b"4\n"
+            assert b"for all that" in deliver(house, "sendmail", "alice@example.test", message=b"Subject: for all that\n\nx\n", uid=64032)
+            assert run(house, "sendmail", "alice@example.test", message=b"Subject: no\n\nx\n", uid=64031).returncode == 111
+            assert b"roots" in deliver(house, "sendmail", "alice@example.test", message=b"Subject: roots\n\nx\n")
+            wait_for(lambda: "too many sessions of this user" in house.log("inject"), 20, "a line about it")
+        finally:
+            hog.communicate(b"")

@@ -57,7 +57,7 @@ ipv6_is_counted_by_its_64_bits(void **state)
 }
 
 static void
-local_programs_count_only_in_all(void **state)
+programs_of_root_count_only_in_all(void **state)
 {
 	struct counts *c = counts_open(3, 1, 1);
 	struct counts_peer local = { { 0 }, 1 };
@@ -69,6 +69,30 @@ local_programs_count_only_in_all(void **state)
 		assert_int_equal(counts_begin(c, &local, &slot, &over), OK);
 	assert_true(counts_is_full(c));
 	assert_int_equal(counts_begin(c, &local, &slot, &over), AGAIN);
+	counts_free(c);
+}
+
+static void
+a_users_programs_get_half_of_the_room(void **state)
+{
+	struct counts *c = counts_open(5, 1, 1);
+	struct counts_peer one = { { 1 }, 1 }, two = { { 2 }, 1 }, root = { { 0 }, 1 };
+	const char *over = "";
+	uint32_t slot[5], refused;
+
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(counts_begin(c, &one, &slot[i], &over), OK);
+	assert_int_equal(counts_begin(c, &one, &refused, &over), EXHAUSTED);
+	assert_string_equal(over, "user");
+	assert_int_equal(counts_begin(c, &two, &slot[3], &over), OK);
+	assert_int_equal(counts_end(c, slot[1]), OK);
+	assert_int_equal(counts_begin(c, &one, &slot[1], &over), OK);
+	assert_int_equal(counts_begin(c, &root, &slot[4], &over), OK);
+	assert_int_equal(counts_begin(c, &two, &refused, &over), AGAIN);
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(counts_end(c, slot[i]), OK);
+	assert_int_equal(counts_begin(c, &two, &refused, &over), OK);
 	counts_free(c);
 }
 
@@ -123,7 +147,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_address_and_a_network_have_their_share),
 		cmocka_unit_test(ipv6_is_counted_by_its_64_bits),
-		cmocka_unit_test(local_programs_count_only_in_all),
+		cmocka_unit_test(programs_of_root_count_only_in_all),
+		cmocka_unit_test(a_users_programs_get_half_of_the_room),
 		cmocka_unit_test(a_long_random_run_agrees_with_plain_counting),
 	};
 
