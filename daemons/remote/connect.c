@@ -64,12 +64,16 @@ static bool
 connected(struct session *s, struct host *h, int fd, size_t which, bool *plain, struct outcome *o)
 {
 	struct line *l = &s->line;
+	uint64_t began = clock_ms();
 	enum greeted g;
 
 	talk_begin(&l->talk, fd);
 	l->host = h;
 	host_address_print(&h->addresses[which], l->address);
+	l->talk.ends_at = began + GREETINGS_MS - s->greetings_ms;
 	g = line_greet(s, *plain, o);
+	l->talk.ends_at = 0;
+	s->greetings_ms += clock_ms() - began;
 	if (g == GREETED)
 		return true;
 	*plain = g == WITHOUT_TLS;
@@ -86,7 +90,7 @@ try_host(struct session *s, struct host *h, struct outcome *o)
 	struct dial_wish wish = { s->order.peer.port, s->order.local_address, s->order.peer.connect_ms };
 	bool plain = false;
 
-	while (s->n_dials < DIALS_MAX) {
+	while (s->n_dials < DIALS_MAX && s->greetings_ms < GREETINGS_MS) {
 		struct why why = WHY_NONE;
 		uint64_t began = clock_ms();
 		struct outcome failure;

@@ -134,12 +134,15 @@ deliver(struct session *s, struct transaction *t, struct transaction *next)
 	struct outcome o;
 
 	memset(&o, 0, sizeof o);
+	s->line.talk.ends_at = began + MESSAGE_MS + RECIPIENT_MS * (uint64_t)t->n_to +
+	    OCTET_MS * t->message.content_len;
 	if (envelope_is_fit(s, t, &o) && envelope_pass(s, t, &o))
 		pass_content(s, t, next, &o);
 	/* without MAIL what was said to RCPT is of the sequence, not of the recipient */
 	for (uint32_t i = 0; i < t->n_to && o.what != RM_UNTRIED && t->mail.code / 100 == 2; i++)
 		if (t->to[i].refused != NULL)
 			tell_result(s, t, i, t->to[i].refused);
+	s->line.talk.ends_at = 0;
 	tell_done(s, t, &o, (uint32_t)(clock_ms() - began), s->line.lost);
 	s->line.n_served++;
 }

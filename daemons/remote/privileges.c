@@ -18,6 +18,6 @@ const struct privileges remote_privileges = {
 		{ REMOTE_TLS_FD, "tls", FD_CHANNEL, 0, true },
 	},
 	.holds = HOLDS_CHANNELS | HOLDS_CONNECTION | HOLDS_MESSAGES,
-	.syscalls = MAY_COMPUTE | MAY_WAIT | MAY_TALK | MAY_PAIR | MAY_FORK | MAY_LIMIT | MAY_SET_WAITING | MAY_READ_AT | MAY_CONNECT_INET,
+	.syscalls = MAY_COMPUTE | MAY_WAIT | MAY_TALK | MAY_PAIR | MAY_FORK | MAY_LIMIT | MAY_READ_AT | MAY_CONNECT_INET,
 	.limits = { { RLIMIT_NOFILE, 64 }, { RLIMIT_NPROC, 16384 }, { RLIMIT_AS, 128 << 20 } },
 };

@@ -10,8 +10,12 @@
 #include "wire/send_remote.h"
 
 #define MINUTES(n) ((n)*UINT64_C(60000))
-#define DIALS_MAX 24 /* addresses connected to for one connection that serves */
-#define CALM_MS 5000 /* for a QUIT and its answer */
+#define DIALS_MAX 24             /* addresses connected to for one connection that serves */
+#define GREETINGS_MS MINUTES(20) /* for all peers that are tried until one serves, connecting not counted */
+#define MESSAGE_MS MINUTES(30)   /* for one message, beyond what its size and its recipients take */
+#define RECIPIENT_MS 30000       /* for each recipient more */
+#define OCTET_MS 1               /* for each octet: a peer that takes less than 1,000 a second is given up */
+#define CALM_MS 5000             /* for a QUIT and its answer */
 
 /* What became of something, and how to say so. */
 struct outcome {
@@ -80,6 +84,7 @@ struct session {
 	struct hosts hosts;
 	struct line line;
 	unsigned n_dials, n_signers;
+	uint64_t greetings_ms;                  /* that peers have taken until now before they served */
 	struct transaction given[RM_IN_FLIGHT]; /* a ring: taken, not answered */
 	unsigned first, n_given;
 	struct wire_buffer buffer;

@@ -175,8 +175,6 @@ secure_begin(int net_fd, const struct secure_wish *w, int *plain_fd, struct secu
 	if (r == OK)
 		r = await(facts[0], w->handshake_ms + GRACE_MS, f, why);
 	fd_close(&facts[0]);
-	if (r == OK && fd_set_nonblocking(plain[0], true) != OK)
-		r = why_set(why, BROKEN, "the plain text can't be made non-blocking");
 	if (r != OK)
 		fd_close(&plain[0]);
 	*plain_fd = plain[0];

@@ -34,8 +34,12 @@ wait_for(struct talk *t, short events, uint64_t until, const char *what, struct 
 		uint64_t now = clock_ms();
 		int n;
 
+		if (t->ends_at > 0 && now >= t->ends_at)
+			return why_set(why, AGAIN, "the peer has taken too long in all, while %s", what);
 		if (now >= until)
 			return why_set(why, AGAIN, "timed out while %s", what);
+		if (t->ends_at > 0 && t->ends_at < until)
+			until = t->ends_at;
 		n = poll(&p, 1, until - now < 60000 ? (int)(until - now) : 60000);
 		if (n > 0)
 			return OK;

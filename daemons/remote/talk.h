@@ -8,13 +8,14 @@
 #define TALK_OUT (64u << 10)
 
 struct talk {
-	int fd; /* non-blocking; -1: none */
+	int fd;           /* -1: none */
+	uint64_t ends_at; /* clock_ms: nothing waits beyond that, whatever else its caller allows; 0: no such end */
 	size_t in_at, in_len;
 	struct buf out; /* TALK_OUT octets; a caller that adds without end checks its room */
 	uint8_t in[TALK_IN], out_room[TALK_OUT];
 };
 
-/* Takes the descriptor over. What was in the buffers of the one before is gone. */
+/* Takes the descriptor over. What was in the buffers of the one before is gone; ends_at stays. */
 void talk_begin(struct talk *t, int fd);
 void talk_end(struct talk *t); /* closes it */
 

@@ -1,0 +1,84 @@
+/* Tests of remote's patience with a peer: each wait has its end, and so has all of them together. */
+#include "unit.h"
+
+#include "remote/talk.h"
+#include "sys/clock.h"
+
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static struct talk talk;
+
+static int
+begin(void)
+{
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	talk_begin(&talk, pair[0]);
+	return pair[1];
+}
+
+static void
+a_peer_that_says_something_in_time_has_an_end_all_the_same(void **state)
+{
+	int peer = begin();
+	struct smtp_reply reply;
+	struct why why = WHY_NONE;
+
+	(void)state;
+	assert_int_equal(write(peer, "250-more\r\n250-and more\r\n25", 27), 27);
+	talk.ends_at = clock_ms() + 50;
+	assert_int_equal(talk_reply(&talk, 600000, &reply, NULL, &why), AGAIN);
+	assert_non_null(strstr(why.text, "too long in all"));
+	(void)close(peer);
+	talk_end(&talk);
+}
+
+static void
+a_peer_that_takes_a_little_now_and_then_has_an_end_all_the_same(void **state)
+{
+	int peer = begin();
+	struct why why = WHY_NONE;
+	static const uint8_t octets[TALK_OUT];
+	enum result r = OK;
+
+	(void)state;
+	talk.ends_at = clock_ms() + 50;
+	for (int i = 0; i < 1000 && r == OK; i++) {
+		buf_add(&talk.out, bytes_of(octets, sizeof octets));
+		r = talk_flush(&talk, 600000, &why);
+	}
+	assert_int_equal(r, AGAIN);
+	assert_non_null(strstr(why.text, "too long in all"));
+	(void)close(peer);
+	talk_end(&talk);
+}
+
+static void
+without_such_an_end_each_wait_has_its_own(void **state)
+{
+	int peer = begin();
+	struct smtp_reply reply;
+	struct why why = WHY_NONE;
+
+	(void)state;
+	talk.ends_at = 0;
+	assert_int_equal(talk_reply(&talk, 50, &reply, NULL, &why), AGAIN);
+	assert_non_null(strstr(why.text, "timed out"));
+	(void)close(peer);
+	talk_end(&talk);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_peer_that_says_something_in_time_has_an_end_all_the_same),
+		cmocka_unit_test(a_peer_that_takes_a_little_now_and_then_has_an_end_all_the_same),
+		cmocka_unit_test(without_such_an_end_each_wait_has_its_own),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
