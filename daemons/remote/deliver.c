@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define PARTING_MS 3000 /* for the last word of a peer that closes while it is sent to */
 
@@ -65,6 +66,7 @@ hear_last(struct session *s, unsigned n, struct outcome *o)
 	return o->what == RM_DELIVERED;
 }
 
+/* Up to the last of the content, which makes the message the peer's. Not without send: another session may have it by now. */
 static void
 pass_content(struct session *s, struct transaction *t, struct transaction *next, struct outcome *o)
 {
@@ -78,6 +80,8 @@ pass_content(struct session *s, struct transaction *t, struct transaction *next,
 		content_failed(s, r, &refusal, &why, o);
 		return;
 	}
+	if (session_is_abandoned(s))
+		_exit(0);
 	if (next != NULL)
 		envelope_say_ahead(s, next);
 	(void)hear_last(s, chunked ? n_chunks : 1, o);

@@ -100,6 +100,9 @@ __attribute__((noreturn)) void session_run(int fd, const char *conn);
 enum result session_ask(struct session *s, uint16_t type, const void *body, struct bytes tail, const int *fds,
     struct wire_message *m, struct why *why);
 
+/* Whether send has closed, so that nobody will hear what becomes of the messages. Does not wait. */
+bool session_is_abandoned(const struct session *s);
+
 /* Milliseconds for a state of the dialogue: RFC 5321 4.5.3.2's, but at most the configured ones. */
 uint64_t session_limit(const struct session *s, uint64_t ms);
 

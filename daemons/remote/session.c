@@ -92,6 +92,14 @@ session_ask(struct session *s, uint16_t type, const void *body, struct bytes tai
 	return r;
 }
 
+bool
+session_is_abandoned(const struct session *s)
+{
+	struct pollfd p = { s->send.fd, 0, 0 };
+
+	return poll(&p, 1, 0) > 0 && (p.revents & POLLHUP) != 0;
+}
+
 static enum result
 take_order(struct session *s, struct why *why)
 {

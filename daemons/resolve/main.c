@@ -15,12 +15,14 @@
 
 #define CLIENTS_MAX 2048 /* each connection of remote is one */
 #define ANSWERS_WAITING 8192
-#define SECONDS_MAX 10 /* then the question counts as failed, whatever the library still tries */
+#define REMOTE_ASKS_MAX 64 /* questions of one session of remote that wait for their answers: it asks two at a time */
+#define SECONDS_MAX 10     /* then the question counts as failed, whatever the library still tries */
 
 struct client {
 	struct port port;
 	bool used;
-	uint32_t generation; /* tells an answer's client from who has the place now */
+	uint32_t n_asked, asks_max; /* questions that wait */
+	uint32_t generation;        /* tells an answer's client from who has the place now */
 };
 
 struct resolve {
@@ -53,6 +55,17 @@ reply(struct errand *e, const struct rs_answer *a, struct bytes tail)
 		log_why("client", EXHAUSTED, &why);
 }
 
+/* Its question is answered, or never will be. */
+static void
+end(struct errand *e)
+{
+	struct client *c = &self_state.clients[e->client];
+
+	if (c->used && c->generation == e->generation)
+		c->n_asked--;
+	free(e);
+}
+
 static void
 give_up(struct loop *loop, struct timer *t)
 {
@@ -71,7 +84,7 @@ came(void *ctx, const struct rs_answer *a, struct bytes tail)
 
 	loop_cancel(&self_state.loop, &e->late);
 	reply(e, a, tail);
-	free(e);
+	end(e);
 }
 
 static bool
@@ -115,14 +128,15 @@ asked(struct port *p, struct wire_message *m, struct why *why)
 		.generation = c->generation,
 		.ref = m->ref,
 		.late = { .due = give_up } };
-	r = loop_at(&self_state.loop, &e->late, self_state.loop.now + SECONDS_MAX * 1000);
+	r = c->n_asked++ < c->asks_max ? loop_at(&self_state.loop, &e->late, self_state.loop.now + SECONDS_MAX * 1000)
+				       : EXHAUSTED;
 	if (r == OK && (r = begin(e, m)) == OK)
 		return OK;
 	loop_cancel(&self_state.loop, &e->late);
 	refusal.type = e->type;
 	refusal.outcome = r == MALFORMED ? RS_BAD_QUESTION : RS_FAILED;
 	reply(e, &refusal, bytes_of((const uint8_t[2]){ 0, 0 }, 2));
-	free(e);
+	end(e);
 	return OK;
 }
 
@@ -156,6 +170,8 @@ at_the_door(struct loop *loop, struct source *s, uint32_t events)
 			continue;
 		r = port_open(&client->port, loop, c, &client_events, ANSWERS_WAITING, &why);
 		client->used = r == OK;
+		client->n_asked = 0;
+		client->asks_max = s->fd == RESOLVE_REMOTE_DOOR_FD ? REMOTE_ASKS_MAX : RS_IN_FLIGHT;
 		if (r == OK)
 			return;
 	}

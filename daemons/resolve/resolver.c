@@ -13,6 +13,8 @@
 
 #define RECORDS_MAX 1000
 #define MX_MAX 100
+#define TLSA_OCTETS 6000 /* of all: a client passes them on with more */
+#define TLSA_DIGEST_MAX 80
 #define NAME_MAX_OCTETS 255
 #define CLASS_IN 1
 
@@ -86,7 +88,7 @@ put_record(struct buf *b, uint16_t type, struct bytes data)
 		return put_name(b, bytes_skip(data, 2));
 	case RS_TLSA:
 		buf_add(b, data);
-		return data.len > 3 && data.len <= 1024;
+		return data.len >= 3;
 	case RS_TXT:
 		return put_txt(b, data);
 	default:
@@ -102,8 +104,10 @@ add_record(struct buf *tail, struct rs_answer *a, struct bytes data)
 	struct buf one = BUF_OVER(room);
 	size_t before = tail->len;
 
-	if (!put_record(&one, a->type, data) || one.failed)
+	if (!put_record(&one, a->type, data) || (one.failed && a->type != RS_TLSA))
 		return true;
+	if (one.failed)
+		return false;
 	wire_put(tail, buf_bytes(&one));
 	if (tail->failed) {
 		tail->failed = false;
@@ -134,6 +138,32 @@ next_best(const struct ub_result *result, uint64_t *last, size_t *which)
 	}
 	*last = best;
 	return best != UINT64_MAX;
+}
+
+/* One that is left out could be the one that matches, and all of them left out would look like none: digests come first, what
+ * has no room after them makes an answer without a digest a failure. */
+static enum rs_outcome
+put_tlsa(struct buf *tail, struct rs_answer *a, const struct ub_result *result)
+{
+	struct buf within = buf_over(tail->at, TLSA_OCTETS);
+	unsigned n_digests = 0;
+	bool all = true;
+
+	within.len = tail->len;
+	for (int turn = 0; turn < 2; turn++)
+		for (size_t i = 0; result->data[i] != NULL; i++) {
+			struct bytes data = bytes_of(result->data[i], (size_t)result->len[i]);
+			bool is_digest = data.len <= TLSA_DIGEST_MAX;
+
+			if (is_digest != (turn == 0))
+				continue;
+			if (data.len < 3 || !add_record(&within, a, data))
+				all = false;
+			else
+				n_digests += is_digest && data.at[0] >= 2;
+		}
+	tail->len = within.len;
+	return all || n_digests > 0 ? RS_FOUND : RS_FAILED;
 }
 
 /* What fits is enough: no host has so many. */
@@ -206,7 +236,9 @@ answered(void *data, int error, struct ub_result *result)
 		a.secure = result->secure != 0 && !result->bogus;
 		a.ttl = result->ttl > 0 ? (uint32_t)result->ttl : 0;
 		put_canonical(&tail, result);
-		if (a.outcome == RS_FOUND)
+		if (a.outcome == RS_FOUND && a.type == RS_TLSA && result->data != NULL)
+			a.outcome = (uint8_t)put_tlsa(&tail, &a, result);
+		else if (a.outcome == RS_FOUND)
 			put_records(&tail, &a, result);
 		if (a.outcome == RS_FOUND && a.n == 0)
 			a.outcome = RS_NO_DATA;

@@ -1,5 +1,6 @@
 /* What passes between a process that needs DNS and `resolve`. Questions carry a ref of the client's; each has one answer
- * with that ref. At most RS_IN_FLIGHT may wait. */
+ * with that ref. At most RS_IN_FLIGHT of all clients may wait, and fewer of each session of remote; more are answered by
+ * RS_FAILED at once. */
 #pragma once
 
 #include "wire/wire.h"

@@ -1,5 +1,5 @@
-"""Mail for other hosts through peers that fail in every state, and through deaths of our own processes: every message ends
-delivered or returned, none is lost, and only where the answer to a whole message was lost it may come twice."""
+"""Mail for other hosts through peers that fail in every state: every message ends delivered or returned, none is lost, and only
+where the answer to a whole message was lost it may come twice."""
 import collections
 import os
 import random
@@ -9,14 +9,11 @@ import sys
 import threading
 import time
 
-import pytest
-
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "system")]
 sys.dont_write_bytecode = True
 from instance import Instance, wait_for  # noqa: E402
 from sink import CLOSE, Sink  # noqa: E402
-from test_whole import Killer  # noqa: E402
 
 LONG = os.environ.get("POSTERN_CRASH_LONG")
 MESSAGES = int(os.environ.get("N", 10000 if LONG else 400))
@@ -129,34 +126,3 @@ def test_messages_through_a_peer_that_fails_at_random(tmp_path):
             assert all(tag in peer.unsure for (tag, _), n in come.items() if n > 1), "a copy although the peer had answered"
             assert all(tag in peer.unsure for tag, r in set(come) & set(back)), "returned although the peer had taken it"
             assert len(come) > 0.5 * len(everything) and back and peer.unsure
-
-
-COMMON = "recvmsg sendmsg close "
-CALLS = {"send": COMMON + "epoll_pwait pread64 socketpair",
-         "remote": COMMON + "poll clone socket connect recvfrom sendto pread64 exit_group"}
-
-
-@pytest.mark.parametrize("name", CALLS)
-def test_deaths_while_mail_goes_out(name, tmp_path):
-    sent, kills, number = {}, 0, 0
-    with Sink(address="0.0.0.0") as sink:
-        routes = [f":127.0.0.1:{sink.port}"] + [f"d{n}.test:127.0.{1 + n // 250}.{1 + n % 250}:{sink.port}" for n in range(1000)]
-        with Instance({"send/smtproutes": routes}, ["send", "inject"]) as i:
-            for call in CALLS[name].split():
-                for n in (1,) if not LONG else range(1, 20):
-                    wait_for(lambda: sent.update(put(i, [number], lambda _: 1)) is None, 30, "mail is taken again")
-                    wait_for(lambda: not i.queued() or i.postern("queue", "-R", i.path("run"), "retry", "all") is None, 30, "it is delivered")
-                    killer = wait_for(lambda: Killer(i.pids("send")[name], call, n, str(tmp_path)), 20, "strace of it")
-                    try:
-                        sent.update(put(i, [number + 1], lambda _: 1, f"d{number}.test"))  # a connection of its own
-                        wait_for(lambda: not i.queued(), 1)
-                    except (OSError, AssertionError, ValueError, TypeError):
-                        pass
-                    kills += killer.end()
-                    number += 2
-            wait_for(lambda: sent.update(put(i, [number], lambda _: 1)) is None, 30, "mail is taken again")
-            finish(i, 60)
-            come = delivered(sink)
-    assert kills >= 4, kills
-    assert {tag for tag, _ in come} >= set(sent), set(sent) - {tag for tag, _ in come}
-    assert sum(come.values()) - len(come) <= kills, "more copies than deaths"

@@ -15,6 +15,7 @@ CLONE_NEWNET = 0x40000000
 ROOT_SERVERS = ("198.41.0.4 170.247.170.2 192.33.4.12 199.7.91.13 192.203.230.10 192.5.5.241 192.112.36.4 198.97.190.53 192.36.148.17 "
                 "192.58.128.30 193.0.14.129 199.7.83.42 202.12.27.33").split()
 NAME_SERVER = "10.53.0.53"
+NAME_SERVER_SIX = ("fd53::53",)
 
 
 def run(*words, **how):
@@ -22,14 +23,18 @@ def run(*words, **how):
 
 
 class Network:
-    """Addresses are those of its loopback interface; nothing leads out."""
+    """Addresses are those of its loopback interface; nothing leads out. six: it has IPv6."""
 
-    def __init__(self, addresses=()):
+    def __init__(self, addresses=(), six=True):
         self.holder = subprocess.Popen(["unshare", "-n", "sleep", "3600"], stdin=subprocess.DEVNULL)
         own = os.readlink("/proc/self/ns/net")
         wait_for(lambda: os.readlink(f"/proc/{self.holder.pid}/ns/net") != own, what="a network namespace")
         self.fd = os.open(f"/proc/{self.holder.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        lines = ["link set lo up"] + [f"addr add {a}{'/128' if ':' in a else '/32'} dev lo{' nodad' if ':' in a else ''}" for a in (NAME_SERVER, "fd53::53", *ROOT_SERVERS, *addresses)]
+        own_hosts = (NAME_SERVER, *NAME_SERVER_SIX[:six], *ROOT_SERVERS, *addresses)
+        if not six:
+            subprocess.run(["sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1"], check=True, capture_output=True, preexec_fn=self.join, timeout=30)
+        self.six = six
+        lines = ["link set lo up"] + [f"addr add {a}{'/128' if ':' in a else '/32'} dev lo{' nodad' if ':' in a else ''}" for a in own_hosts]
         subprocess.run(["ip", "-batch", "-"], check=True, input="\n".join(lines) + "\n", text=True, capture_output=True, preexec_fn=self.join, timeout=30)
 
     def join(self):
@@ -104,7 +109,7 @@ class Names:
         with open(conf, "w") as f:
             f.write(f'server:\n  username: ""\n  chroot: ""\n  zonesdir: "{self.dir}"\n  pidfile: "{self.dir}/nsd.pid"\n  xfrdfile: "{self.dir}/xfrd"\n'
                     f'  zonelistfile: "{self.dir}/zonelist"\n  database: ""\n  server-count: 1\n  logfile: "{self.dir}/log"\n')
-            for address in [NAME_SERVER, "fd53::53", *ROOT_SERVERS]:
+            for address in [NAME_SERVER, *NAME_SERVER_SIX[:network.six], *ROOT_SERVERS]:
                 f.write(f"  ip-address: {address}\n")
             f.write("remote-control:\n  control-enable: no\n")
             for name, file in self.zones.items():

@@ -13,7 +13,7 @@ from sink import Sink
 from tls_rig import Certificates, openssl, server_context
 
 OFF, FIRST, AFTER = range(3)
-HOSTS = ["good", "expired", "plain", "ta", "nexthop"]  # each with an address and a certificate of its own; plain offers no TLS
+HOSTS = ["good", "expired", "plain", "ta", "nexthop", "large"]  # each with an address and a certificate of its own; plain offers no TLS
 ADDRESS = {name: f"10.53.1.{i + 1}" for i, name in enumerate(HOSTS)}
 
 
@@ -38,6 +38,10 @@ def zones(c):
 
     for k in kinds:
         host("k%d%d%d" % k, "ta" if k[0] == 2 else "good", record(c, *k, "ca" if k[0] == 2 else "good"))
+    whole = record(c, 3, 0, 0, "large")  # an RSA certificate with many names: 1,500 octets and more
+    host("large", "large", whole)
+    host("larger", "large", *(record(c, 3, 0, 0, n) for n in ("large2", "large3", "large4")), whole, record(c, 3, 1, 1, "large"))
+    host("largest", "large", "TLSA 3 0 0 " + "AB" * 5000)
     host("mismatch", "good", wrong)
     host("one-of-two", "good", wrong, record(c, 3, 0, 2, "good"))
     host("too-old", "expired", record(c, 3, 1, 1, "expired"))
@@ -68,6 +72,8 @@ def place(tmp_path_factory):
     c.issue("nexthop", "DNS:d.nexthop.d.pn")
     c.issue("other", "DNS:mx.elsewhere.test")
     c.issue("expired", "DNS:ta-too-old.d.pn", days=-1)
+    for name in ("large", "large2", "large3", "large4"):
+        c.issue(name, ",".join(f"DNS:{name}-{i}.elsewhere.test" for i in range(70)), kind="rsa")
     with contextlib.ExitStack() as stack:
         network = Network(ADDRESS.values())
         stack.callback(network.close)
@@ -100,7 +106,7 @@ def test_a_record_that_matches_proves_the_host(place, usage, selector, matching)
 
 
 @pytest.mark.parametrize("name, how", [
-    ("d.one-of-two.d.pn", "dane-ee"), ("d.too-old.d.pn", "dane-ee"), ("d.alias.d.pn", "dane-ee"), ("own.d.pn", "dane-ee"), ("d.nexthop.d.pn", "dane-ta"),
+    ("d.one-of-two.d.pn", "dane-ee"), ("d.large.d.pn", "dane-ee"), ("d.larger.d.pn", "dane-ee"), ("d.too-old.d.pn", "dane-ee"), ("d.alias.d.pn", "dane-ee"), ("own.d.pn", "dane-ee"), ("d.nexthop.d.pn", "dane-ta"),
     ("d.unusable.d.pn", "mandatory (unusable TLSA records)"), ("d.without.d.pn", "opportunistic"), ("island.pn", "opportunistic"),
     ("open.pn", "opportunistic")])
 def test_what_else_is_delivered(place, name, how):
@@ -111,7 +117,7 @@ def test_what_else_is_delivered(place, name, how):
 @pytest.mark.parametrize("name, words", [
     ("d.mismatch.d.pn", "TLSA"), ("d.ta-too-old.d.pn", "expired"), ("d.elsewhere.d.pn", "is for mx.elsewhere.test, not for elsewhere.d.pn"),
     ("d.no-tls.d.pn", "which its DANE record demands"), ("d.unusable-plain.d.pn", "which its DANE record demands"),
-    ("d.host.spoilt.pn", "can't be verified (DANE)")])
+    ("d.largest.d.pn", "can't be verified (DANE)"), ("d.host.spoilt.pn", "can't be verified (DANE)")])
 def test_what_is_not(place, name, words):
     n = {k: len(s.messages) for k, s in place[1].items()}
     done = send(place, name)
