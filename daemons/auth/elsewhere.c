@@ -5,6 +5,7 @@
 #include "auth/privileges.h"
 
 #include "base/secret.h"
+#include "net/domain.h"
 #include "sys/log.h"
 
 #include <stdio.h>
@@ -31,10 +32,20 @@ is_hex(struct bytes digest)
 	return digest.len == 32; /* MD5 */
 }
 
+/* local or local@domain, and none of the tables' own marks at its front */
+static bool
+is_name(struct bytes name)
+{
+	size_t at = bytes_find_last(name, '@');
+
+	return name.len > 0 && memchr("!@*", name.at[0], 3) == NULL &&
+	    (at == name.len || domain_is_valid(bytes_skip(name, at + 1), false));
+}
+
 bool
 elsewhere_knows(const struct exchange *e)
 {
-	return e->auth->asks && (e->mechanism == SP_PLAIN || e->mechanism == SP_LOGIN || is_digest(e));
+	return e->auth->asks && is_name(exchange_name(e)) && (e->mechanism == SP_PLAIN || e->mechanism == SP_LOGIN || is_digest(e));
 }
 
 void
@@ -90,7 +101,10 @@ from_authrun(struct port *port, struct wire_message *m, struct why *why)
 	e->asked = false;
 	(void)snprintf(
 	    reason, sizeof reason, "%.*s", (int)fields[1].len, fields[1].at == NULL ? "" : (const char *)fields[1].at);
-	judge_answered(e, (enum ar_outcome)verdict->outcome, fields[0], reason);
+	if (fields[0].len > 0 && !is_name(fields[0]))
+		judge_trouble(e, "the name that it was given can't be one");
+	else
+		judge_answered(e, (enum ar_outcome)verdict->outcome, fields[0], reason);
 	return OK;
 }
 

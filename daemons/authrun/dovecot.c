@@ -85,7 +85,8 @@ put_question(struct errand *e)
 	bool done;
 
 	e->dovecot_id = ++e->a->dovecot.last_id;
-	buf_format(&line, "AUTH\t%u\tPLAIN\tservice=%s\tnologin", e->dovecot_id, protocol_of(e->a));
+	/* no-penalty: auth slows down whoever fails, by account and network */
+	buf_format(&line, "AUTH\t%u\tPLAIN\tservice=%s\tnologin\tno-penalty", e->dovecot_id, protocol_of(e->a));
 	if (e->secure)
 		buf_add_string(&line, "\tsecured");
 	if ((e->family == 4 || e->family == 6) &&

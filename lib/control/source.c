@@ -261,6 +261,33 @@ check_names(struct control_source *s, int fd, const char *directory)
 	(void)closedir(dir);
 }
 
+/* Clients prefer SCRAM, for which a verifier must be here. */
+static bool
+offers_scram(struct bytes mechanisms)
+{
+	struct bytes word;
+
+	while (bytes_split(&mechanisms, ' ', &word))
+		if (bytes_starts_nocase(word, BYTES("SCRAM")))
+			return true;
+	return false;
+}
+
+static void
+check_programs(struct control_source *s)
+{
+	bool program = s->items[ITEM_CHECKPASSWORD].value.len > 0, dovecot = s->items[ITEM_DOVECOTAUTH].value.len > 0;
+	struct bytes mechanisms = buf_bytes(&s->items[ITEM_MECHANISMS].value);
+
+	if (program && dovecot)
+		complain_of_file(s, SEVERITY_ERROR, s->from.service, "dovecotauth",
+		    "expected no such file beside checkpassword: either Dovecot is asked or a program");
+	if ((program || dovecot) && mechanisms.at != NULL && offers_scram(mechanisms))
+		complain_of_file(s, SEVERITY_WARNING, s->from.service, "mechanisms",
+		    "offers SCRAM, by which nobody logs in whose password only %s knows: PLAIN LOGIN, perhaps",
+		    program ? "a program" : "Dovecot");
+}
+
 /* What no item can tell by itself. */
 static void
 check_together(struct control_source *s)
@@ -268,9 +295,7 @@ check_together(struct control_source *s)
 	if (s->items[ITEM_VIRTUALUSERS].table.len > 0 && s->items[ITEM_VIRTUALUSER].value.len == 0)
 		complain_of_file(s, SEVERITY_ERROR, s->from.service, "virtualuser",
 		    "expected uid:gid:home here, the owner of the mailboxes in virtualusers");
-	if (s->items[ITEM_CHECKPASSWORD].value.len > 0 && s->items[ITEM_DOVECOTAUTH].value.len > 0)
-		complain_of_file(s, SEVERITY_ERROR, s->from.service, "dovecotauth",
-		    "expected no such file beside checkpassword: either Dovecot is asked or a program");
+	check_programs(s);
 	if ((s->from.readers & BY_LISTEN) && (s->from.readers & BY_WARDEN) && s->items[ITEM_LISTEN].value.len == 0)
 		complain_of_file(
 		    s, SEVERITY_ERROR, s->from.service, "listen", "expected a file with an address to listen on");

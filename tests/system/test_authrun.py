@@ -1,165 +1,14 @@
-"""Other people's programs: checkpassword programs that know passwords and programs that know recipients, well-behaved and not. A program that
-nobody here wrote: Debian's checkpw."""
-import base64
-import glob
-import hashlib
+"""Other people's programs: checkpassword programs that know passwords and programs that know recipients, well-behaved and not."""
 import os
-import pwd
 import re
-import signal
 import subprocess
 import time
 
 import pytest
-from instance import BIN, Instance, Session, free_port, wait_for
-from peers_rig import unpack
+from authrun_rig import PASSWORD, PROGRAM, RECIPIENTS, House, b64
+from instance import wait_for
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
-PASSWORD = "correct horse, battery: staple"
-
-PROGRAM = r"""#!/usr/bin/python3 -IS
-import os, signal, sys, time
-place = os.path.dirname(sys.argv[0])
-if len(sys.argv) > 2 and sys.argv[2] == "early":
-    os.close(3)
-    sys.exit(1)
-name, password, stamp = os.read(3, 600).split(b"\0")[:3]
-who = name.split(b"@")[0].decode()
-if who == "hang":
-    if os.fork() == 0:
-        time.sleep(600)  # in its group
-    time.sleep(600)
-if who == "crash":
-    os.kill(os.getpid(), signal.SIGSEGV)
-if who == "loud":
-    os.write(1, b"x" * 100000)
-    for i in range(40):
-        os.write(2, b"\x1b[2J event=forged \"quoted\"\n" + b"y" * 5000)
-    sys.exit(1)
-if who.startswith("status"):
-    sys.exit(int(who[6:]))
-if who == "daemon" and os.fork() == 0:
-    os.setsid()
-    if os.fork() == 0:
-        time.sleep(600)  # in another session, and its parent is gone
-    sys.exit(0)
-if who == "show":
-    fds = sorted(int(n) for n in os.listdir("/proc/self/fd"))
-    with open("/proc/self/status") as f:
-        status = [line.split(":", 1) for line in f]
-    with open(place + "/out/shown", "w") as f:
-        print(dict(os.environ), file=f)
-        print(fds[:4], [os.readlink(f"/proc/self/fd/{n}").split(":")[0] for n in (0, 1, 2)], file=f)
-        print({k: v.split() for k, v in status if k in ("Uid", "Groups", "NoNewPrivs", "Seccomp", "CapEff", "CapBnd")}, file=f)
-        print(os.getsid(0) == os.getpid(), os.getcwd(), sys.argv, [name, stamp], file=f)
-if password != b"correct horse, battery: staple":
-    sys.exit(1)
-os.execv(sys.argv[1], sys.argv[1:])
-"""
-
-RECIPIENTS = r"""#!/usr/bin/python3 -IS
-import os, sys, time
-said = os.read(3, 600)
-with open(os.path.dirname(sys.argv[0]) + "/out/asked", "ab") as f:
-    f.write(" ".join(sys.argv[1:]).encode() + b" " + said + b"\n")
-assert said.endswith(b"\0\0\0"), said
-local = said.split(b"@")[0].decode()
-if local == "hang":
-    time.sleep(600)
-if local.startswith("status"):
-    sys.exit(int(local[6:]))
-sys.exit(0 if local in sys.argv[1:] else 1)
-"""
-
-
-def write_program(i, name, text):
-    with open(i.path(name), "w") as f:
-        f.write(text)
-    os.chmod(i.path(name), 0o755)
-
-
-def b64(text):
-    return base64.b64encode(text.encode()).decode()
-
-
-class House(Instance):
-    """submission in the clear, with a program for passwords; and a place where it may write."""
-
-    def __init__(self, control, services=("send", "submission"), programs=(), **more):
-        ports = {s: free_port() for s in services if s not in ("send", "inject")}
-        items = {f"{s}/listen": f"127.0.0.1:{p}" for s, p in ports.items()}
-        items |= {f"{s}/rules": ':allow,AUTHINCLEAR=""' for s in ports if s != "smtpd"}
-        items |= {"smtpd/rules": ":allow", "virtualusers": [f"{u}@example.test:{u}/Maildir" for u in ("alice", "bob", "daemon", "show", "postmaster")],
-                  "programseconds": "2", "mechanisms": "PLAIN LOGIN CRAM-MD5 APOP"}
-        super().__init__(items, services=services, **more)
-        self.ports = ports
-        self.port = next(iter(ports.values()))
-        self.authrun = self.uid + self.own_users().index("authrun")
-        os.mkdir(self.path("out"))
-        os.chown(self.path("out"), self.authrun, self.authrun)
-        for name, text in programs:
-            write_program(self, name, text)
-        for name, value in control(self).items():
-            self.control(name, value)
-
-    def own_users(self):
-        with open(self.path("control/uids")) as f:
-            return [line.split(":")[0] for line in f]
-
-    def __enter__(self):
-        super().__enter__()
-        try:
-            for s in self.ports:
-                wait_for(lambda: self.session(s).close() is None, 15, f"a greeting of {s}")
-        except BaseException:
-            print(self.log())
-            self.__exit__(None, None, None)
-            raise
-        return self
-
-    def session(self, service=None):
-        s = Plain(self.ports[service] if service else self.port)
-        line = s.line()
-        assert line is not None and line[:3] in (b"220", b"+OK"), line
-        s.greeting = line
-        return s
-
-    def smtp(self, service=None):
-        s = self.session(service)
-        assert s.say("EHLO client.test")[0] == 250
-        return s
-
-    def login(self, name, password=PASSWORD):
-        with self.smtp() as s:
-            return s.say("AUTH PLAIN " + b64(f"\0{name}\0{password}"))
-
-    def wait_log(self, pattern, seconds=15):
-        return wait_for(lambda: re.search(pattern, self.log()), seconds, f"a line with {pattern}")
-
-    def processes(self):
-        """Those of authrun's user, but for authrun itself."""
-        out = []
-        for p in glob.glob("/proc/[0-9]*/status"):
-            try:
-                with open(p) as f:
-                    status = f.read()
-            except OSError:
-                continue
-            if f"\nUid:\t{self.authrun}\t" in status and not status.startswith("Name:\tauthrun\n") and "\nState:\tZ" not in status:
-                out.append(status)
-        return out
-
-
-class Plain(Session):
-    def __init__(self, port):
-        super().__init__(2, ("127.0.0.1", port), 30)
-
-    def close(self):
-        self.socket.close()
-
-    def pop3(self, command):
-        self.send(command.encode() + b"\r\n")
-        return self.line()
 
 
 @pytest.fixture(scope="module")
@@ -246,3 +95,154 @@ def test_failures_are_slowed_as_those_of_the_tables(house):
     for i in range(8):
         assert house.login("bob@example.test", "wrong")[0] == 535
     assert time.monotonic() - began > 0.8, "the last two wait half a second each"
+
+
+def test_the_plan_is_what_runs(house):
+    done = house.postern("plan", "--live", "-R", house.path("run"))
+    assert done.returncode == 0 and " 0 deviations" in done.stdout, done.stdout
+    assert len(re.findall("^(?:submission|pop3) +authrun ", done.stdout, re.M)) == 2, done.stdout
+
+
+def test_a_program_that_closes_its_input_at_once(tmp_path):
+    with House(lambda i: {"checkpassword": f"{i.path('check')} /bin/true early"}, programs=[("check", PROGRAM)]) as i:
+        for _ in range(3):
+            assert i.login("alice@example.test")[0] == 535
+        assert "process-ended" not in i.log()
+
+
+def test_no_more_at_a_time_than_the_limit_and_none_outlives_the_service():
+    control = {"concurrencyprograms": "2", "programseconds": "60"}
+    with House(lambda i: {"checkpassword": f"{i.path('check')} /bin/true"} | control, programs=[("check", PROGRAM)]) as i:
+        sessions = [i.smtp() for _ in range(5)]
+        for s in sessions:
+            s.send(f"AUTH PLAIN {b64(chr(0) + 'hang@example.test' + chr(0) + 'x')}\r\n".encode())
+        wait_for(lambda: len(i.processes()) == 4, 20, "two programs, of two processes each")
+        time.sleep(0.3)
+        assert len(i.processes()) == 4, "and no more"
+        for s in sessions:
+            s.close()
+        i.stop("submission")
+        wait_for(lambda: not i.processes(), 20, "the end of all")
+
+
+def test_nothing_is_started_where_nothing_is_wanted():
+    with House(lambda i: {}) as i:
+        assert "authrun" not in i.pids("submission")
+        assert i.login("alice@example.test")[0] == 535
+        assert i.postern("plan", "--live", "-R", i.path("run")).returncode == 0
+
+
+def test_groups_of_its_user_are_kept():
+    """An administrator lets a program read something by a group."""
+    def control(i):
+        with open(i.path("control/uids")) as f:
+            lines = [line.strip() + (f",{i.uid + 50},{i.uid + 51}" if line.startswith("authrun:") else "") for line in f]
+        return {"uids": lines, "checkpassword": f"{i.path('check')} /bin/true"}
+    with House(control, programs=[("check", PROGRAM)]) as i:
+        assert i.login("show@example.test")[0] == 235
+        with open(i.path("out/shown")) as f:
+            assert f"'Groups': ['{i.uid + 50}', '{i.uid + 51}']" in f.read()
+
+
+# ---- recipients ----
+
+
+@pytest.fixture(scope="module")
+def mx():
+    def control(i):
+        program = i.path("rcpt")
+        return {
+            "locals": ["example.test", "other.test", "open.test"], "rcpthosts": ["example.test", ".sub.example.test", "other.test", "open.test"],
+            "users/rest": "bob@other.test",
+            "virtualusers": [f"@{d}:all/Maildir" for d in ("example.test", "other.test", "open.test")],
+            "recipients": [f"@example.test|{program} alice list-", f"example.test|{program}  second", f"other.test|{program} carol", "@other.test:users/rest",
+                           "!open.test"],
+        }
+    with House(control, ("send", "smtpd"), [("rcpt", RECIPIENTS)]) as i:
+        yield i
+        assert "process-ended" not in i.log()
+
+
+def rcpt(mx, address):
+    with mx.smtp() as s:
+        assert s.say("MAIL FROM:<>")[0] == 250 or True
+        code, text = s.say(f"RCPT TO:<{address}>")
+        over = code == 421 and s.is_over()
+        return code, text, over
+
+
+def asked(mx):
+    path = mx.path("out/asked")
+    if not os.path.exists(path):
+        return []
+    with open(path, "rb") as f:
+        lines = f.read().splitlines()
+    os.unlink(path)
+    return lines
+
+
+@pytest.mark.parametrize("address,code,questions", [
+    ("alice@example.test", 250, [b"alice list- alice@example.test\0\0\0"]),
+    ("list-bob=peer.test@example.test", 250, [b"alice list- list-bob=peer.test@example.test\0\0\0", b"alice list- list-@example.test\0\0\0"]),
+    ("second@example.test", 250, [b"alice list- second@example.test\0\0\0", b"second second@example.test\0\0\0"]),
+    ("nobody-x@example.test", 550, [b"alice list- nobody-x@example.test\0\0\0", b"alice list- nobody-@example.test\0\0\0",
+                                    b"second nobody-x@example.test\0\0\0", b"second nobody-@example.test\0\0\0"]),
+    ("carol@other.test", 250, [b"carol carol@other.test\0\0\0"]),
+    ("bob@other.test", 250, [b"carol bob@other.test\0\0\0"]),
+    ("dave@other.test", 550, [b"carol dave@other.test\0\0\0"]),
+    ("anybody@open.test", 250, []),
+    ("alice@elsewhere.test", 553, []),
+    ("status2@example.test", 550, None), ("status77@example.test", 550, None), ("status0@example.test", 250, None),
+])
+def test_a_program_says_who_is_a_recipient(mx, address, code, questions):
+    asked(mx)
+    assert rcpt(mx, address)[0] == code
+    assert questions is None or asked(mx) == questions
+
+
+@pytest.mark.parametrize("address", ["status111@example.test", "hang@example.test"])
+def test_a_program_in_trouble_ends_the_session_with_421(mx, address):
+    code, text, over = rcpt(mx, address)
+    assert (code, over) == (421, True) and b"unable to check recipients" in text
+    mx.wait_log('event=refuse .*code=421 why="program for recipients" .*to=' + address)
+
+
+def test_a_message_for_several_that_programs_know(mx):
+    before = mx.mailbox("all")
+    with mx.smtp() as s:
+        assert s.say("MAIL FROM:<you@peer.test>")[0] == 250
+        assert s.say("RCPT TO:<alice@example.test>")[0] == 250
+        assert s.say("RCPT TO:<nobody@example.test>")[0] == 550
+        assert s.say("RCPT TO:<second@example.test>")[0] == 250
+        assert s.data(b"Subject: x\r\n\r\nfor two\r\n.\r\n")[0] == 250
+    wait_for(lambda: len(mx.mailbox("all")) == len(before) + 2, 20, "both copies")
+
+
+def test_a_session_that_leaves_before_its_answer(mx):
+    with mx.smtp() as s:
+        s.say("MAIL FROM:<>")
+        s.send(b"RCPT TO:<hang@example.test>\r\n")
+    assert rcpt(mx, "alice@example.test")[0] == 250, "its answer is nobody else's"
+
+
+# ---- what root writes ----
+
+
+@pytest.mark.parametrize("items,said", [
+    ({"checkpassword": "/nowhere/check /bin/true"}, "checkpassword:1: expected a program that is there and can be executed, not /nowhere/check"),
+    ({"checkpassword": "/etc/passwd /bin/true"}, "checkpassword:1: expected a program that is there and can be executed, not /etc/passwd"),
+    ({"checkpassword": "true"}, "checkpassword:1: warning: a checkpassword program executes its argument when a password is right"),
+    ({"checkpassword": "true true", "dovecotauth": "/run/dovecot/auth"}, "dovecotauth: expected no such file beside checkpassword"),
+    ({"dovecotauth": "/run/dovecot/auth", "mechanisms": "PLAIN SCRAM-SHA-256"}, "mechanisms: warning: offers SCRAM, by which nobody logs in"),
+    ({"dovecotauth": "run/auth"}, "dovecotauth:1: expected an absolute path"),
+    ({"recipients": "*|nowhere"}, "recipients:1: expected a program that is there and can be executed, not nowhere"),
+    ({"users/authuser": "alice@example.test:+"}, "users/authuser:1: warning: nobody logs in by this line: there is no checkpassword"),
+])
+def test_check_says_what_is_wrong(items, said):
+    i = House(lambda i: items)
+    try:
+        done = i.postern("check", i.path("control"), "submission")
+        assert said in done.stdout + done.stderr, (done.stdout, done.stderr)
+        assert (done.returncode != 0) == ("expected" in said)
+    finally:
+        i.__exit__(None, None, None)
