@@ -9,8 +9,8 @@ const struct privileges resolve_privileges = {
 	.capabilities = NO_CAPABILITIES,
 	.root = EMPTY_ROOT,
 	.paths = NO_PATHS,
-	.ports = NO_PORTS,
-	.any_port = true, /* name servers may be configured with any */
+	.ports = { { 53, true } }, /* by TCP; landlock knows no ports of UDP */
+	.more_ports = true,        /* those of forwarders */
 	.fds = {
 		{ CONTROL_FD, "control", FD_CONTROL, 0, false },
 		{ RESOLVE_POLICY_DOOR_FD, "policy-door", FD_DOOR, 0, false },

@@ -1,8 +1,9 @@
-/* Ports out of the tables for mail to other hosts.
+/* Ports out of the tables for mail to other hosts, and of the list of name servers.
  * Trusts root's control files, which were checked for their form.
  * Never names a port that no line has. */
 #include "house/client_ports.h"
 
+#include "control/control.h"
 #include "control/route.h"
 #include "control/tls_policy.h"
 
@@ -32,4 +33,16 @@ client_ports_name(struct buf *text, const struct control_source *s)
 	table = buf_bytes(&s->items[ITEM_TLSDESTINATIONS].table);
 	while (tls_policy_next(&table, &policy))
 		add(text, policy.port, seen);
+}
+
+void
+resolver_ports_name(struct buf *text, const struct control_source *s)
+{
+	uint8_t seen[65536 / 8] = { 0 };
+	struct bytes lines = buf_bytes(&s->items[ITEM_FORWARDERS].value), line;
+	uint64_t port;
+
+	while (control_next_line(&lines, &line))
+		if (bytes_to_number(bytes_skip(line, bytes_find(line, '@') + 1), 65535, &port))
+			add(text, (uint16_t)port, seen);
 }

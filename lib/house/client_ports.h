@@ -1,4 +1,5 @@
-/* To which ports the tables of a client lead: smtproutes, authsenders, tlsdestinations. */
+/* To which ports root's control files lead: those of a mail client smtproutes, authsenders, tlsdestinations; those of resolve
+ * forwarders. */
 #pragma once
 
 #include "base/buf.h"
@@ -6,3 +7,4 @@
 
 /* Adds them to a text, with commas between, each once. The text fails if it has no room. */
 void client_ports_name(struct buf *text, const struct control_source *s);
+void resolver_ports_name(struct buf *text, const struct control_source *s);

@@ -336,13 +336,19 @@ become(struct start *s, size_t m)
 		ARGUMENT(groups);
 	}
 	if (p->more_ports && s->source != NULL) {
-		client_ports_name(&more_ports, s->source);
+		if (strcmp(member->process, "resolve") == 0)
+			resolver_ports_name(&more_ports, s->source);
+		else
+			client_ports_name(&more_ports, s->source);
 		if (buf_string(&more_ports) == NULL) {
-			log_simple(SEVERITY_ERROR, "start", "why", "the routes name more ports than can be allowed");
+			log_simple(
+			    SEVERITY_ERROR, "start", "why", "the control files name more ports than can be allowed");
 			_exit(111);
 		}
-		ARGUMENT("-p");
-		ARGUMENT(ports[0] != '\0' ? ports : "25");
+		if (ports[0] != '\0') {
+			ARGUMENT("-p");
+			ARGUMENT(ports);
+		}
 	}
 	if (s->in->lenient)
 		ARGUMENT("--lenient");

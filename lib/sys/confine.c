@@ -327,7 +327,7 @@ allow_more_ports(int ruleset, const struct process *self, struct why *why)
 static bool
 has_any_port(const struct process *self)
 {
-	return self->may->any_port || (self->may->more_ports && self->ports != NULL && strcmp(self->ports, "any") == 0);
+	return self->may->more_ports && self->ports != NULL && strcmp(self->ports, "any") == 0;
 }
 
 static enum result

@@ -101,8 +101,7 @@ struct privileges {
 	enum root_kind root;
 	struct path_rule paths[4]; /* landlock; none for most */
 	struct port_rule ports[8]; /* landlock; port 0 ends the list, .port = 0 first: none */
-	bool any_port;             /* may connect to every port (resolve) */
-	bool more_ports;           /* and to those that root's control files name: told at start */
+	bool more_ports;           /* may connect to those that root's control files name: told at start */
 	bool any_source;           /* and from a local address of its choice, with a port of the kernel's */
 	struct fd_slot fds[12];    /* name null ends the list; 0 to 2 are always /dev/null, /dev/null and the log */
 	unsigned holds;            /* enum held, or-ed */

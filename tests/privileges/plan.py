@@ -20,7 +20,7 @@ def rights(p):
     yield 'landlock', p['landlock']
     yield 'paths', words(r['path'] + (' read' if r['read'] else '') + (' write' if r['write'] else '') for r in p['paths'])
     named = [('connect ' if r['connect'] else 'bind ') + str(r['port']) for r in p['ports']]
-    yield 'ports', 'any' if p['any_port'] else words(named + (['connect those of the control files'] if p['more_ports'] else []))
+    yield 'ports', words(named + (['connect those of the control files'] if p['more_ports'] else []))
     if p['any_source']:
         yield 'local address', 'any'
     for d in p['descriptors']:

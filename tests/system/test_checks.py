@@ -45,7 +45,7 @@ def mx():
              "smtpd/dnslists": "bl.example.net", "smtpd/dnsallowlists": "wl.example.net=127.0.0.0/16"}
     with Instance(items, services=("send", "resolve", "smtpd")) as i:
         def has_doorway():  # smtpd may have started before resolve: then it is started anew
-            return os.path.exists(f"/proc/{i.pids('smtpd')['policy']}/fd/8")
+            return os.readlink(f"/proc/{i.pids('smtpd')['policy']}/fd/8").startswith("socket:")  # else it is /dev/null
         wait_for(has_doorway, what="a doorway to resolve")
         wait_for(lambda: rcpt(i, "127.0.0.1", "a@good.example.net").startswith("250"), 20, "an answer about a sender")
         yield i

@@ -23,7 +23,7 @@ PTR = ("1.0.0.127.in-addr.arpa", "PTR")
 def named(mx):
     """smtpd may have started before resolve: then it is started anew"""
     def has_doorway():
-        return os.path.exists(f"/proc/{mx.pids('smtpd')['policy']}/fd/8")
+        return os.readlink(f"/proc/{mx.pids('smtpd')['policy']}/fd/8").startswith("socket:")  # else it is /dev/null
     wait_for(has_doorway, what="a doorway to resolve")
     wait_for(lambda: answers_somehow(mx), what="an answer")
 

@@ -66,7 +66,7 @@ plan_network_name(const struct privileges *p)
 		return "binds";
 	if (p->syscalls & MAY_RUN_PROGRAMS)
 		return "programs";
-	if (p->any_port || p->ports[0].port != 0)
+	if (p->ports[0].port != 0)
 		return "connects";
 	if (p->syscalls & MAY_ACCEPT)
 		return "accepts";

@@ -84,8 +84,8 @@ paths_and_ports(const struct privileges *p)
 	for (const struct port_rule *r = p->ports; r < p->ports + nitems(p->ports) && r->port != 0; r++)
 		(void)printf(
 		    "%s{\"port\":%u,\"connect\":%s}", r == p->ports ? "" : ",", r->port, r->connect ? "true" : "false");
-	(void)printf("],\"any_port\":%s,\"more_ports\":%s,\"any_source\":%s", p->any_port ? "true" : "false",
-	    p->more_ports ? "true" : "false", p->any_source ? "true" : "false");
+	(void)printf("],\"more_ports\":%s,\"any_source\":%s", p->more_ports ? "true" : "false",
+	    p->any_source ? "true" : "false");
 }
 
 static void
