@@ -45,7 +45,8 @@ is_name(struct bytes name)
 bool
 elsewhere_knows(const struct exchange *e)
 {
-	return e->auth->asks && is_name(exchange_name(e)) && (e->mechanism == SP_PLAIN || e->mechanism == SP_LOGIN || is_digest(e));
+	return e->auth->asks && is_name(exchange_name(e)) &&
+	    (e->mechanism == SP_PLAIN || e->mechanism == SP_LOGIN || is_digest(e));
 }
 
 void
