@@ -217,6 +217,15 @@ go_secure(struct session *s, const struct demand *d, struct outcome *o)
 	return true;
 }
 
+/* `*` in tlsdestinations: no TLS is taken, TLS without a certificate is not, as in s/qmail. */
+static bool
+shows_enough(const struct session *s, const struct demand *d, struct outcome *o)
+{
+	return d->dane || d->tls != RM_TLS_CERTIFICATE || s->line.found.shown ||
+	    outcome_set(o, RM_TEMPORARY, RM_OF_PEER, 7, 5,
+		"%s shows no certificate in TLS, which tlsdestinations demands", s->line.host->name);
+}
+
 static enum greeted
 without_tls(struct session *s, const struct demand *d, struct outcome *o)
 {
@@ -246,6 +255,8 @@ start_tls(struct session *s, const struct demand *d, struct outcome *o)
 	}
 	if (!go_secure(s, d, o))
 		return without_tls(s, d, o);
+	if (!shows_enough(s, d, o))
+		return NEXT_ADDRESS;
 	return hello(s, o) ? GREETED : NEXT_ADDRESS;
 }
 
@@ -262,7 +273,8 @@ line_greet(struct session *s, bool plain_only, struct outcome *o)
 	s->line.tls_ms = 0;
 	if (!plain_only)
 		s->line.how[0] = '\0';
-	if (!find_demand(s, &d, o) || (implicit && !go_secure(s, &d, o)) || !greeting(s, o) || !hello(s, o))
+	if (!find_demand(s, &d, o) || (implicit && (!go_secure(s, &d, o) || !shows_enough(s, &d, o))) ||
+	    !greeting(s, o) || !hello(s, o))
 		return NEXT_ADDRESS;
 	if (!implicit && !plain_only && (d.dane || d.tls != RM_TLS_NEVER))
 		g = start_tls(s, &d, o);

@@ -25,7 +25,7 @@ demand_of(const struct secure_wish *w)
 {
 	static const enum pt_demand demands[] = { [RM_TLS_NEVER] = PT_ANY,
 		[RM_TLS_OPPORTUNISTIC] = PT_ANY,
-		[RM_TLS_CERTIFICATE] = PT_SHOWN,
+		[RM_TLS_CERTIFICATE] = PT_ANY, /* without one there is no way back to plain text: our caller looks */
 		[RM_TLS_MANDATORY] = PT_ANY,
 		[RM_TLS_CA] = PT_CHAIN,
 		[RM_TLS_WILDCARD] = PT_WILDCARD,
@@ -52,9 +52,7 @@ session_of(const struct secure_wish *w)
 		.handshake_ms = w->handshake_ms,
 		.idle_ms = w->idle_ms };
 
-	p.engine.verify = (uint8_t)(p.demand == PT_ANY ? PT_VERIFY_NONE
-		: p.demand == PT_SHOWN                 ? PT_VERIFY_OPTIONAL
-						       : PT_VERIFY_REQUIRED);
+	p.engine.verify = p.demand == PT_ANY ? PT_VERIFY_NONE : PT_VERIFY_REQUIRED;
 	if (p.demand == PT_PIN && w->pin.len <= sizeof p.pin) {
 		memcpy(p.pin, w->pin.at, w->pin.len);
 		p.pin_len = (uint8_t)w->pin.len;
@@ -126,8 +124,10 @@ copy_text(char *into, size_t size, struct bytes from)
 static void
 take_facts(const struct wire_message *m, struct secure_found *f)
 {
+	const struct tf_facts *facts = m->body;
 	struct bytes fields[TF_N_FIELDS];
 
+	f->shown = facts->peer != TF_PEER_NONE;
 	if (!wire_take_all(m->tail, fields, TF_N_FIELDS))
 		return;
 	copy_text(f->protocol, sizeof f->protocol, fields[0]);

@@ -25,6 +25,7 @@ struct secure_wish {
 struct secure_found {
 	char protocol[16], cipher[64];
 	char how[16];   /* how the peer was verified: "dane-ee", "dane-ta", "ca", "ca+name", "pin"; "" if it was not */
+	bool shown;     /* it has a certificate */
 	char name[256]; /* in its certificate, of those that were asked for; "" if none was */
 };
 

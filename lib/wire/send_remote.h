@@ -17,7 +17,7 @@
 enum rm_tls {
 	RM_TLS_NEVER,         /* no STARTTLS */
 	RM_TLS_OPPORTUNISTIC, /* if it can be had; any certificate or none; plain text if it fails */
-	RM_TLS_CERTIFICATE,   /* opportunistic, but in TLS the peer must show a certificate */
+	RM_TLS_CERTIFICATE,   /* plain text if TLS can't be had; but in TLS the peer must show a certificate */
 	RM_TLS_MANDATORY,     /* TLS, with any certificate or none */
 	RM_TLS_CA,            /* TLS, with a certificate that verifies */
 	RM_TLS_WILDCARD,      /* and names the peer, wildcards allowed */

@@ -32,7 +32,8 @@ class Network:
         self.fd = os.open(f"/proc/{self.holder.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         own_hosts = (NAME_SERVER, *NAME_SERVER_SIX[:six], *ROOT_SERVERS, *addresses)
         if not six:
-            subprocess.run(["sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1"], check=True, capture_output=True, preexec_fn=self.join, timeout=30)
+            with self.inside(), contextlib.suppress(OSError), open("/proc/sys/net/ipv6/conf/all/disable_ipv6", "w") as f:
+                f.write("1")
         self.six = six
         lines = ["link set lo up"] + [f"addr add {a}{'/128' if ':' in a else '/32'} dev lo{' nodad' if ':' in a else ''}" for a in own_hosts]
         subprocess.run(["ip", "-batch", "-"], check=True, input="\n".join(lines) + "\n", text=True, capture_output=True, preexec_fn=self.join, timeout=30)

@@ -7,7 +7,7 @@ import threading
 import time
 
 import pytest
-from instance import Instance, free_port, wait_for
+from instance import BIN, Instance, free_port, wait_for
 from sink import CLOSE, Sink
 from test_bounce_reports import parse, parts_of, queue_is_empty
 
@@ -87,6 +87,28 @@ def test_one_senders_many_do_not_delay_anothers_single_one(sink):
         wait_for(lambda: len(sink.messages) == 101, 20, "all mail")
         assert [b"you@" in m.sender for m in sink.messages].index(True) < 12
         queue_is_empty(mx)
+
+
+def memory_of(pid):
+    """KiB, at most so far."""
+    with open(f"/proc/{pid}/status") as f:
+        return next(int(line.split()[1]) for line in f if line.startswith("VmHWM"))
+
+
+def test_recipients_that_wait_for_dead_hosts_cost_little_memory_and_no_time(sink):
+    """20,000 of them at ten hosts; doc/PERFORMANCE has a million."""
+    routes = {f"d{i}.far.test": free_port() for i in range(10)}
+    with instance({**routes, "live.far.test": sink.port}) as mx:
+        pid = wait_for(lambda: mx.pids("send")["send"])
+        before = memory_of(pid)
+        for i in range(20):
+            send(mx, [f"u{k}@d{k % 10}.far.test" for k in range(1000)], f"u{i}@sender.test")
+        wait_for(lambda: mx.log("send").count("result=deferred") == 20000, 60, "deferrals")
+        began = time.monotonic()
+        send(mx, ["u@live.far.test"])
+        wait_for(lambda: sink.messages, 10, "mail for a live host")
+        assert time.monotonic() - began < 5 and mx.pids("send")["send"] == pid
+        assert "asan" in BIN or memory_of(pid) - before < 16 << 10
 
 
 def test_who_is_refused_is_returned_with_the_peers_words(sink):

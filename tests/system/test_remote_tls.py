@@ -159,10 +159,12 @@ def test_plain_text_comes_only_where_nothing_forbids_it(remote, certificates, tl
             assert done.how.startswith("plain, since ") and done.protocol == ""
 
 
-def test_a_certificate_that_is_demanded_of_an_anonymous_peer_leaves_plain_text(remote, certificates):
+def test_a_certificate_that_is_demanded_of_an_anonymous_peer_keeps_mail_back(remote, certificates):
+    """s/qmail's mode 2: no TLS will do, TLS without a certificate will not."""
     with Sink(tls=server_context(certificates, None)) as sink:
         done = deliver(remote, sink, CERTIFICATE)
-        assert done.outcome == DELIVERED and done.how.startswith("plain, since "), (done.how, done.text)
+        assert (done.outcome, done.status) == (TEMPORARY, "4.7.5") and "shows no certificate" in done.text, done.text
+        assert sink.messages == []
 
 
 def test_never_means_plain_text(remote, certificates):

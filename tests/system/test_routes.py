@@ -137,3 +137,14 @@ def test_mail_for_a_relay_that_speaks_qmtp_waits_and_says_why(post):
     post.send("you@one.test", "bob@q.pn")
     line = wait_for(lambda: post.line("bob@q.pn"), 30, "a line about it")
     assert "result=deferred" in line and "QMTP" in line
+
+
+def test_what_needs_smtputf8_goes_back_where_a_peer_has_none(post):
+    before = post.mx.mailbox()
+    with post.mx.connect(family=socket.AF_UNIX) as s:
+        s.ehlo()
+        s.transaction("alice@example.test", ["jürgen@x.b.pn"], " SMTPUTF8")
+        assert s.data(b"Subject: x\r\n\r\nbody\r\n.\r\n")[0] == 250
+    report = post.mx.wait_new(before).decode()
+    assert "Status: 5.6.7" in report and "SMTPUTF8" in report and "jürgen@x.b.pn" in report
+    assert post.received("suffix", "jürgen@x.b.pn") is None
