@@ -8,7 +8,7 @@ const struct privileges local_privileges = {
 	.user = "recipient",
 	.capabilities = NO_CAPABILITIES,
 	.root = GIVEN_HOME,
-	.paths = { { ".", PATH_READ | PATH_WRITE } },
+	.paths = { { ".", PATH_LIST | PATH_WRITE } }, /* mail that is there already is not for it to read */
 	.ports = NO_PORTS,
 	.fds = {
 		{ LOCAL_SEND_FD, "send", FD_CHANNEL, 0, false },

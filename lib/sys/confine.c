@@ -247,8 +247,8 @@ close_the_door(const struct privileges *may, struct why *why)
 #define FS_REFER (UINT64_C(1) << 13)
 #define FS_TRUNCATE (UINT64_C(1) << 14)
 #define FS_WRITE \
-	(LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR | \
-	    LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG | FS_REFER | FS_TRUNCATE)
+	(LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_DIR | \
+	    LANDLOCK_ACCESS_FS_MAKE_REG | FS_REFER | FS_TRUNCATE)
 
 /* Kernels and headers differ in what they know: the sizes and bits of each version are written out. */
 struct ruleset_attr {
@@ -293,7 +293,9 @@ allow_path(int ruleset, const struct path_rule *p, uint64_t handled, struct why 
 	a.parent_fd = open(p->path, O_PATH | O_CLOEXEC | O_DIRECTORY);
 	if (a.parent_fd < 0)
 		return why_errno(why, REFUSED, "opening %s", p->path);
-	a.allowed_access = ((p->rights & PATH_READ ? FS_READ : 0) | (p->rights & PATH_WRITE ? FS_WRITE : 0)) & handled;
+	a.allowed_access = ((p->rights & PATH_READ ? FS_READ : 0) | (p->rights & PATH_WRITE ? FS_WRITE : 0) |
+			       (p->rights & PATH_LIST ? LANDLOCK_ACCESS_FS_READ_DIR : 0)) &
+	    handled;
 	if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &a, 0) != 0)
 		r = why_errno(why, REFUSED, "allowing %s", p->path);
 	(void)close(a.parent_fd);

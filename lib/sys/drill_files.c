@@ -63,6 +63,13 @@ make_file_here(void)
 	return syscall(SYS_openat, AT_FDCWD, ".", O_WRONLY | O_TMPFILE, 0600);
 }
 
+/* what belongs to its user, beside what it is for; it was there before */
+static long
+open_file_here(void)
+{
+	return syscall(SYS_openat, AT_FDCWD, "mail", O_RDONLY);
+}
+
 static long
 list_root(void)
 {
@@ -220,6 +227,7 @@ const struct drill_row drill_on_files[] = {
 	{ "open_queue", open_queue, 0 },
 	{ "make_file_in_root", make_file_in_root, 0 },
 	{ "make_file_here", make_file_here, 0 },
+	{ "open_file_here", open_file_here, 0 },
 	{ "list_root", list_root, 0 },
 	{ "open_memory_of_sibling", open_memory_of_sibling, 0 },
 	{ "walk_out_by_descriptor", walk_out_by_descriptor, 0 },

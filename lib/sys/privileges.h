@@ -81,7 +81,11 @@ enum held {
 	HOLDS_FILES = 1 << 5,      /* files and directories below its root or home */
 };
 
-enum path_right { PATH_READ = 1, PATH_WRITE = 2 /* make, write, rename, remove files below */ };
+enum path_right {
+	PATH_READ = 1,  /* read files below, list directories */
+	PATH_WRITE = 2, /* make, write, rename, remove files below; make directories */
+	PATH_LIST = 4,  /* list directories, read no file */
+};
 
 struct path_rule {
 	const char *path; /* after the change of root; "." is where a GIVEN_HOME process stands; null ends the list */

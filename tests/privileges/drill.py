@@ -32,6 +32,10 @@ class Targets:
         for name, owner, mode in (('empty', 0, 0o755), ('queue', UID, 0o700), ('home', UID, 0o700), ('run', 0, 0o755)):
             os.mkdir(self.path(name), mode)
             os.chown(self.path(name), owner, owner)
+        for owner in ('queue', 'home'):
+            with open(self.path(owner + '/mail'), 'w') as f:
+                f.write('mail that was there already\n')
+            os.chown(self.path(owner + '/mail'), UID, UID)
         self.file = self.path('secret')
         with open(self.file, 'w') as f:
             f.write('a key\n')

@@ -18,7 +18,7 @@ def rights(p):
     if p['own_groups']:
         yield 'groups', 'those of its user'
     yield 'landlock', p['landlock']
-    yield 'paths', words(r['path'] + (' read' if r['read'] else '') + (' write' if r['write'] else '') for r in p['paths'])
+    yield 'paths', words(r['path'] + (' read' if r['read'] else '') + (' list' if r['list'] else '') + (' write' if r['write'] else '') for r in p['paths'])
     named = [('connect ' if r['connect'] else 'bind ') + str(r['port']) for r in p['ports']]
     yield 'ports', words(named + (['connect those of the control files'] if p['more_ports'] else []))
     if p['any_source']:

@@ -91,8 +91,8 @@ print_process(const struct privileges *p)
 	if (p->paths[0].path == NULL)
 		(void)printf("paths: %s\n", p->no_landlock ? "not bound by landlock" : "none");
 	for (const struct path_rule *r = p->paths; r < p->paths + nitems(p->paths) && r->path != NULL; r++)
-		(void)printf("path: %s%s%s\n", r->path, r->rights & PATH_READ ? " read" : "",
-		    r->rights & PATH_WRITE ? " write" : "");
+		(void)printf("path: %s%s%s%s\n", r->path, r->rights & PATH_READ ? " read" : "",
+		    r->rights & PATH_LIST ? " list" : "", r->rights & PATH_WRITE ? " write" : "");
 	for (const struct port_rule *r = p->ports; r < p->ports + nitems(p->ports) && r->port != 0; r++)
 		(void)printf("port: %s %u\n", r->connect ? "connect" : "bind", r->port);
 	if (p->any_source)

@@ -77,8 +77,8 @@ paths_and_ports(const struct privileges *p)
 	(void)printf(",\"landlock\":%s,\"paths\":[", p->no_landlock ? "false" : "true");
 	for (const struct path_rule *r = p->paths; r < p->paths + nitems(p->paths) && r->path != NULL; r++) {
 		pair(r == p->paths ? "{" : ",{", "path", r->path);
-		(void)printf(",\"read\":%s,\"write\":%s}", r->rights & PATH_READ ? "true" : "false",
-		    r->rights & PATH_WRITE ? "true" : "false");
+		(void)printf(",\"read\":%s,\"list\":%s,\"write\":%s}", r->rights & PATH_READ ? "true" : "false",
+		    r->rights & PATH_LIST ? "true" : "false", r->rights & PATH_WRITE ? "true" : "false");
 	}
 	(void)printf("],\"ports\":[");
 	for (const struct port_rule *r = p->ports; r < p->ports + nitems(p->ports) && r->port != 0; r++)
