@@ -65,9 +65,9 @@ enum result authrun_run(struct authrun *a, const struct control *control, const 
 void errand_conclude(struct errand *e, enum ar_outcome outcome, struct bytes who, const char *why);
 
 /* program.c */
-enum result programs_open(struct authrun *a, struct why *why);
+enum result children_open(struct authrun *a, struct why *why);
 bool program_start(struct errand *e); /* false: it can't be started; e is as before */
-void programs_end(struct authrun *a); /* all that run, and what they started */
+void children_end(struct authrun *a); /* all that run, and what they started */
 
 /* strays.c: ends what programs left behind outside their process groups, now that they are over. */
 void strays_end(const struct authrun *a);

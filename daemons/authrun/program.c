@@ -306,7 +306,7 @@ signalled(struct loop *loop, struct source *s, uint32_t events)
 }
 
 enum result
-programs_open(struct authrun *a, struct why *why)
+children_open(struct authrun *a, struct why *why)
 {
 	sigset_t ends;
 
@@ -323,7 +323,7 @@ programs_open(struct authrun *a, struct why *why)
 }
 
 void
-programs_end(struct authrun *a)
+children_end(struct authrun *a)
 {
 	for (const struct errand *e = a->running; e != NULL; e = e->next)
 		(void)kill(-e->pid, SIGKILL);

@@ -315,13 +315,13 @@ authrun_run(struct authrun *a, const struct control *control, const char *servic
 	a->last = &a->first;
 	a->end = OK;
 	dovecot_open(a);
-	if ((r = loop_open(&a->loop, why)) != OK || (r = programs_open(a, why)) != OK || (r = open_lines(a, why)) != OK)
+	if ((r = loop_open(&a->loop, why)) != OK || (r = children_open(a, why)) != OK || (r = open_lines(a, why)) != OK)
 		return r;
 	a->loop.idle = between_turns;
 	log_gather();
 	r = loop_run(&a->loop, why);
 	log_flush();
 	dovecot_close(a);
-	programs_end(a);
+	children_end(a);
 	return r == OK ? a->end : r;
 }

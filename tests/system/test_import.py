@@ -63,6 +63,7 @@ def test_each_file_has_a_word_and_most_a_place(old):
     assert status == 1
     assert said["control/me"] == "to me"
     assert said["control/databytes"] == "to submission/databytes"  # the last of two lines about it
+    assert said["control/recipients"] == "to submission/recipients"
     assert said["control/queuelifetime"] == "to send/queuelifetime"
     assert said["control/smtproutes"] == "to send/smtproutes"
     assert said["control/rules.smtpd.txt"] == "to smtpd/rules"

@@ -105,8 +105,7 @@ dir_open(struct control_dir *d, const char *process, struct control *c, struct w
 
 	d->said[0] = '\0';
 	*c = CONTROL_NONE;
-	from.readers = BY_WARDEN | BY_LISTEN | BY_SMTPD | BY_POLICY | (strcmp(process, "send") == 0 ? BY_SEND : 0) |
-	    (strcmp(process, "resolve") == 0 ? BY_RESOLVE : 0);
+	from.readers = BY_WARDEN | BY_LISTEN | BY_SMTPD | BY_POLICY | control_reader_of(process);
 	r = control_read(&source, &from, why);
 	if (r == OK)
 		r = control_seal(&source, process, &fd, why);

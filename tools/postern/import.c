@@ -75,7 +75,7 @@ service_of_rules(const char *name)
 
 /* ---- where an item goes ---- */
 
-#define RECEIVING (BY_WARDEN | BY_LISTEN | BY_SMTPD | BY_POLICY)
+#define RECEIVING (BY_WARDEN | BY_LISTEN | BY_SMTPD | BY_POLICY | BY_AUTHRUN)
 #define DELIVERING (BY_QUEUE | BY_SEND | BY_LSPAWN | BY_LOCAL)
 
 /* To smtpd, and to each service of its kind that has rules of its own in qmail's directory. */
