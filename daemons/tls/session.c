@@ -143,6 +143,17 @@ demand_of(const struct pt_session *p)
 	return p->demand < nitems(demands) ? demands[p->demand] : TLS_NAME;
 }
 
+/* A front end that is taken over may hand over any descriptor: flags that no socket has would be this engine's death, and
+ * its zygote's with it. */
+static bool
+is_stream(int fd)
+{
+	int type = 0;
+	socklen_t len = sizeof type;
+
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM;
+}
+
 static enum result
 begin(struct tls_session *s, const struct tls_engine *e, const struct pt_session *p, const struct wanted *w, int net_fd,
     struct why *why)
@@ -169,6 +180,8 @@ shake(struct tls_session *s, const struct tls_engine *e, const struct pt_session
 	static struct tls_facts facts;
 	enum result r;
 
+	if (!is_stream(fds[NET]) || !is_stream(fds[PLAIN]))
+		return why_set(why, MALFORMED, "a connection that is none");
 	if ((r = begin(s, e, p, w, fds[NET], why)) != OK || (r = tls_handshake(s, p->handshake_ms, why)) != OK)
 		return r;
 	if (p->variables != 0 && (r = tell_variables(fds[FACTS], s, why)) != OK)

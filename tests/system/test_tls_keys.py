@@ -172,15 +172,15 @@ def holds(pid, needles):
 
 
 def family(pids):
+    """These and all that descend from them."""
     out = set(pids)
-    for p in os.listdir("/proc"):
-        if p.isdigit():
-            try:
-                with open(f"/proc/{p}/stat") as f:
-                    if int(f.read().rsplit(") ", 1)[1].split()[1]) in out:
-                        out.add(int(p))
-            except OSError:
-                pass
+    for p in pids:
+        try:
+            for task in os.listdir(f"/proc/{p}/task"):
+                with open(f"/proc/{p}/task/{task}/children") as f:
+                    out |= family([int(child) for child in f.read().split()])
+        except OSError:
+            pass
     return out
 
 
