@@ -1,7 +1,7 @@
 /* Taking in what warden opened. */
 #pragma once
 
-#include "crypt/rack.h"
+#include "wire/rack.h"
 #include "wire/channel.h"
 
 /* Until WK_END: checks every pair, keeps the good ones, fills and seals the rack of certificates. What is

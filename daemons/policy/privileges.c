@@ -19,6 +19,7 @@ const struct privileges policy_privileges = {
 		{ POLICY_KEYLOAD_FD, "keyload", FD_CHANNEL, 0, true }, /* the same */
 		{ POLICY_AUTH_FD, "auth", FD_CHANNEL, 0, true },       /* where users authenticate */
 		{ POLICY_AUTHRUN_FD, "authrun", FD_CHANNEL, 0, true }, /* where programs know recipients or passwords */
+		{ POLICY_RACK_FD, "certificates", FD_TABLE, 0, true }, /* whether there is one to be shown */
 	},
 	.holds = HOLDS_EVENTS | HOLDS_CHANNELS | HOLDS_WRITERS,
 	.syscalls = MAY_COMPUTE | MAY_WAIT | MAY_TALK | MAY_PAIR | MAY_READ_AT,

@@ -10,7 +10,8 @@ enum {
 	POLICY_KEYLOAD_FD = 7,
 	POLICY_RESOLVE_FD = 8,
 	POLICY_AUTH_FD = 9,
-	POLICY_AUTHRUN_FD = 10
+	POLICY_AUTHRUN_FD = 10,
+	POLICY_RACK_FD = 11
 };
 
 extern const struct privileges policy_privileges;

@@ -57,6 +57,9 @@ starttls_open(struct policy *p, struct why *why)
 {
 	enum result r = open_line(p, &p->tls.tls, POLICY_TLS_FD, &policy_tls_protocol, why);
 
+	p->tls.rack = RACK_NONE;
+	if (r == OK && port_is_open(&p->tls.tls))
+		r = rack_open(&p->tls.rack, POLICY_RACK_FD, why);
 	return r == OK ? open_line(p, &p->tls.keyload, POLICY_KEYLOAD_FD, &policy_keyload_protocol, why) : r;
 }
 
@@ -274,20 +277,31 @@ starttls_settle(struct session *s, struct why *why)
 
 /* ---- the exchange ---- */
 
+/* One of the rule's certificates is there: what could not be read or does not fit its key was left out when the service
+ * started, and said so. */
+static enum result
+find_certificate(const struct policy *p, const struct session *s, struct why *why)
+{
+	struct bytes names = variable(s, "CERTFILE"), name, ignored;
+
+	while (bytes_split(&names, ':', &name))
+		if (rack_find_pair(&p->tls.rack, name, &ignored, &ignored) == OK)
+			return OK;
+	return why_set(why, ABSENT, "no certificate of CERTFILE could be used when the service started");
+}
+
 enum { PLAIN_OURS, PLAIN_ENGINE, SIGNER_ENGINE, SIGNER_KEYLOAD, FACTS_ENGINE, FACTS_OURS, N_ENDS };
 
 static bool
 make_ends(int ends[N_ENDS])
 {
-	for (size_t i = 0; i < N_ENDS; i++)
-		ends[i] = -1;
 	return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends + PLAIN_OURS) == 0 &&
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends + SIGNER_ENGINE) == 0 &&
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends + FACTS_ENGINE) == 0;
 }
 
 static enum result
-join(struct policy *p, struct session *s, int connection, int ends[N_ENDS], struct why *why)
+join_ends(struct policy *p, struct session *s, int connection, int ends[N_ENDS], struct why *why)
 {
 	int to_engine[4] = { connection, ends[PLAIN_ENGINE], ends[SIGNER_ENGINE], ends[FACTS_ENGINE] };
 	struct channel facts = channel_of(ends[FACTS_OURS], &tls_facts_protocol, TF_POLICY, false);
@@ -300,23 +314,42 @@ join(struct policy *p, struct session *s, int connection, int ends[N_ENDS], stru
 	return r;
 }
 
+static void
+log_refused(const struct session *s, const struct why *why)
+{
+	struct log_line l;
+
+	log_begin(&l, SEVERITY_ERROR, "starttls-refused");
+	log_text(&l, "conn", s->client.peer.conn);
+	log_text(&l, "why", why->text);
+	log_end(&l);
+}
+
+static enum result
+join(struct policy *p, struct session *s, int connection, int ends[N_ENDS], struct why *why)
+{
+	return make_ends(ends) ? join_ends(p, s, connection, ends, why)
+			       : why_set(why, EXHAUSTED, "no descriptors for TLS");
+}
+
 enum result
 starttls_begin(struct policy *p, struct session *s, struct wire_message *m, struct why *why)
 {
 	struct reply no = REFUSAL(454, 4, 7, 0, "TLS not available due to temporary reason", "tls not available");
 	struct why reason = WHY_NONE;
-	int ends[N_ENDS];
+	int ends[N_ENDS] = { -1, -1, -1, -1, -1, -1 };
 	enum result r;
 
 	if (s->tls.wish == TLS_OFF || s->tls.state != TLS_PLAIN)
 		return why_set(why, MALFORMED, "STARTTLS where there is none");
-	r = make_ends(ends) ? join(p, s, m->fds[0], ends, &reason)
-			    : why_set(&reason, EXHAUSTED, "no descriptors for TLS");
+	r = find_certificate(p, s, &reason);
+	if (r == OK)
+		r = join(p, s, m->fds[0], ends, &reason);
 	if (r == OK) {
 		s->tls.state = TLS_SHAKING;
 		r = port_send(&s->port, SP_TLS_PLAIN, 0, NULL, BYTES_NONE, &ends[PLAIN_OURS], &reason);
 	} else {
-		log_why("starttls", r, &reason);
+		log_refused(s, &reason);
 		session_answer(p, s, &no);
 		r = OK;
 	}

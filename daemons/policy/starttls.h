@@ -1,6 +1,7 @@
 /* TLS of a session: who gets it, with which certificates, and what is known afterwards. */
 #pragma once
 
+#include "wire/rack.h"
 #include "wire/port.h"
 #include "wire/tls_facts.h"
 
@@ -32,6 +33,7 @@ struct session_tls {
 /* The engine and the signer's zygote; closed if this service has none. */
 struct tls_lines {
 	struct port tls, keyload;
+	struct rack rack; /* of the certificates that there are */
 };
 
 enum result starttls_open(struct policy *p, struct why *why);

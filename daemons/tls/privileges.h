@@ -3,6 +3,6 @@
 
 #include "sys/privileges.h"
 
-enum { TLS_DOOR_FD = 3, TLS_RACK_FD = 4 }; /* connections; certificates (crypt/rack.h) */
+enum { TLS_DOOR_FD = 3, TLS_RACK_FD = 4 }; /* connections; certificates (wire/rack.h) */
 
 extern const struct privileges tls_privileges;

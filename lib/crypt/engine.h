@@ -3,7 +3,7 @@
 #pragma once
 
 #include "crypt/provider.h"
-#include "crypt/rack.h"
+#include "wire/rack.h"
 
 enum tls_role { TLS_SERVER, TLS_CLIENT };
 

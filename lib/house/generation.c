@@ -415,12 +415,14 @@ give_certificates(struct start *s, struct why *why)
 	struct client_certificates client = { .cas.failed = true };
 	enum result r = OK;
 	size_t m;
-	int fd;
+	int fd = -1;
 
 	if (member_index(s->g, "remote", &m))
 		r = client_certificates_name(&client, s->source, &named, why);
 	if (r == OK && member_index(s->g, "tls", &m) && (r = certificates_gather(s->in, &named, &fd, why)) == OK)
 		r = give(s, m, "certificates", fd, 0, true, why);
+	if (r == OK && fd >= 0 && member_index(s->g, "policy", &m))
+		r = give(s, m, "certificates", fd, 0, false, why);
 	client_certificates_forget(&client);
 	return r;
 }

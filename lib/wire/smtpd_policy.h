@@ -126,7 +126,7 @@ struct sp_content {
 	M(SP_COMMIT, struct sp_commit, 0, 0, SP_SMTPD, ANY)   /* SP_ANSWER */ \
 	M(SP_RESET, struct wire_nothing, 0, 0, SP_SMTPD, ANY) /* the transaction is forgotten; no answer */ \
 	M(SP_TLS_START, struct wire_nothing, 0, 1, SP_SMTPD, \
-	    ONCE) /* fd: the connection. SP_TLS_PLAIN, or SP_ANSWER that refuses */ \
+	    ANY) /* fd: the connection. SP_TLS_PLAIN, or SP_ANSWER that refuses */ \
 	M(SP_TLS_PLAIN, struct wire_nothing, 0, 1, SP_POLICY, \
 	    ONCE) /* fd: what is said from now on, in plain text; all before it is forgotten */ \
 	M(SP_AUTH, struct sp_auth, SP_SASL_MAX, 0, SP_SMTPD, \

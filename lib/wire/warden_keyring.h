@@ -17,7 +17,7 @@ struct wk_pair {
 /*	message		body			tail fds sender	 how often */
 #define WARDEN_KEYRING(M) \
 	M(WK_RACK, struct wire_nothing, 0, 1, WK_WARDEN, \
-	    ONCE) /* comes first; fd: a memory file to fill (crypt/rack.h) and seal */ \
+	    ONCE) /* comes first; fd: a memory file to fill (wire/rack.h) and seal */ \
 	M(WK_PAIR, struct wk_pair, WK_NAME_MAX, 2, WK_WARDEN, \
 	    ANY) /* tail: name of the certificate file; fds: it, and the key's */ \
 	M(WK_LOCKED_PAIR, struct wk_pair, WK_NAME_MAX, 3, WK_WARDEN, ANY) /* and the passphrase's */ \

@@ -22,7 +22,7 @@ class Pop3(Instance):
             "mechanisms": "PLAIN LOGIN CRAM-MD5 APOP",
             "pop3/listen": f"127.0.0.1:{self.pop3_port}",
             "pop3/variables": tls,
-            "pop3/rules": ['127.0.0.2:allow,AUTHINCLEAR=""', "127.0.0.3:deny", ":allow"],
+            "pop3/rules": ['127.0.0.2:allow,AUTHINCLEAR=""', "127.0.0.3:deny", '127.0.0.4:allow,CERTFILE="/nonexistent/x.pem"', ":allow"],
             "pop3s/listen": f"127.0.0.1:{self.pop3s_port}",
             "pop3s/variables": tls + ["TLSATONCE="],
         }

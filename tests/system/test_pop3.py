@@ -156,6 +156,13 @@ def test_no_password_is_taken_in_plain_text(pop3):
         assert c.line() is None or c.line() is None
 
 
+def test_without_a_certificate_there_is_no_stls(pop3):
+    with pop3.client(address="127.0.0.4") as c:
+        assert c.line().startswith(b"+OK")
+        assert c.say("STLS").startswith(b"-ERR")
+        assert c.say("CAPA").startswith(b"+OK")
+
+
 def test_what_is_pipelined_behind_stls_is_not_done(pop3):
     fresh(pop3, "alice", 1)
     with pop3.client() as c:

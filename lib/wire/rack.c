@@ -1,7 +1,7 @@
 /* The rack of public certificates.
  * Trusts a sealed descriptor's maker for its form, and checks the version.
  * Never holds a key: there is no record for one. */
-#include "crypt/rack.h"
+#include "wire/rack.h"
 
 #include "sys/fd.h"
 #include "wire/wire.h"
