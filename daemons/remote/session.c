@@ -217,6 +217,7 @@ session_run(int fd, const char *conn)
 	s.send = channel_of(fd, &send_remote_protocol, RM_REMOTE, true);
 	s.line.talk.fd = -1;
 	s.questions = QUESTIONS_BY(REMOTE_RESOLVE_FD);
+	questions_settle(&s.questions);
 	(void)memccpy(s.order.peer.conn, conn, '\0', sizeof s.order.peer.conn);
 	if ((r = take_order(&s, &why)) != OK)
 		stop(&s, r, &why);

@@ -13,14 +13,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CLIENTS_MAX 2048 /* each connection of remote is one */
+#define CLIENTS_MAX 2048                       /* each connection of remote is one */
+#define REMOTE_CLIENTS_MAX (CLIENTS_MAX - 256) /* the others' room is not remote's to take */
 #define ANSWERS_WAITING 8192
 #define REMOTE_ASKS_MAX 64 /* questions of one session of remote that wait for their answers: it asks two at a time */
-#define SECONDS_MAX 10     /* then the question counts as failed, whatever the library still tries */
+#define REMOTE_IN_FLIGHT (RS_IN_FLIGHT / 2) /* of all sessions of remote, those that have ended meanwhile too */
+#define SECONDS_MAX 10                      /* then the question counts as failed, whatever the library still tries */
 
 struct client {
 	struct port port;
-	bool used;
+	bool used, is_remote;
 	uint32_t n_asked, asks_max; /* questions that wait */
 	uint32_t generation;        /* tells an answer's client from who has the place now */
 };
@@ -30,6 +32,7 @@ struct resolve {
 	struct resolver *resolver;
 	struct source answers, doors[3];
 	struct client clients[CLIENTS_MAX];
+	uint32_t n_remotes, n_remote_asked; /* clients; questions in hand */
 };
 
 static struct resolve self_state;
@@ -39,8 +42,16 @@ struct errand {
 	uint32_t client, generation, ref;
 	uint16_t type;
 	struct timer late;
-	bool answered;
+	bool answered, is_remote;
 };
+
+static void
+forget(struct client *c)
+{
+	c->used = false;
+	c->generation++;
+	self_state.n_remotes -= c->is_remote;
+}
 
 static void
 reply(struct errand *e, const struct rs_answer *a, struct bytes tail)
@@ -51,8 +62,13 @@ reply(struct errand *e, const struct rs_answer *a, struct bytes tail)
 	if (e->answered || !c->used || c->generation != e->generation)
 		return;
 	e->answered = true;
-	if (port_send(&c->port, RS_ANSWER, e->ref, a, tail, NULL, &why) == EXHAUSTED)
-		log_why("client", EXHAUSTED, &why);
+	if (port_send(&c->port, RS_ANSWER, e->ref, a, tail, NULL, &why) != EXHAUSTED)
+		return;
+	log_why("client", EXHAUSTED, &why);
+	if (c->is_remote) { /* it asks and takes no answers */
+		port_close(&c->port);
+		forget(c);
+	}
 }
 
 /* Its question is answered, or never will be. */
@@ -63,6 +79,7 @@ end(struct errand *e)
 
 	if (c->used && c->generation == e->generation)
 		c->n_asked--;
+	self_state.n_remote_asked -= e->is_remote;
 	free(e);
 }
 
@@ -127,9 +144,12 @@ asked(struct port *p, struct wire_message *m, struct why *why)
 	*e = (struct errand){ .client = (uint32_t)(c - self_state.clients),
 		.generation = c->generation,
 		.ref = m->ref,
-		.late = { .due = give_up } };
-	r = c->n_asked++ < c->asks_max ? loop_at(&self_state.loop, &e->late, self_state.loop.now + SECONDS_MAX * 1000)
-				       : EXHAUSTED;
+		.late = { .due = give_up },
+		.is_remote = c->is_remote };
+	self_state.n_remote_asked += e->is_remote;
+	r = c->n_asked++ < c->asks_max && self_state.n_remote_asked <= REMOTE_IN_FLIGHT
+	    ? loop_at(&self_state.loop, &e->late, self_state.loop.now + SECONDS_MAX * 1000)
+	    : EXHAUSTED;
 	if (r == OK && (r = begin(e, m)) == OK)
 		return OK;
 	loop_cancel(&self_state.loop, &e->late);
@@ -147,11 +167,40 @@ gone(struct port *p, enum result r, struct why *why)
 
 	if (r != ABSENT)
 		log_why("client", r, why);
-	c->used = false;
-	c->generation++;
+	forget(c);
 }
 
 static const struct port_events client_events = { asked, gone };
+
+/* A place for one more; null: there is none for whom this door is. */
+static struct client *
+place(bool is_remote)
+{
+	struct client *c = self_state.clients;
+
+	if (is_remote && self_state.n_remotes >= REMOTE_CLIENTS_MAX)
+		return NULL;
+	while (c < self_state.clients + CLIENTS_MAX && c->used)
+		c++;
+	return c < self_state.clients + CLIENTS_MAX ? c : NULL;
+}
+
+static enum result
+let_in(struct loop *loop, struct channel c, bool is_remote, struct why *why)
+{
+	struct client *client = place(is_remote);
+	enum result r;
+
+	if (client == NULL)
+		return why_set(why, EXHAUSTED, "more than %d clients", is_remote ? REMOTE_CLIENTS_MAX : CLIENTS_MAX);
+	r = port_open(&client->port, loop, c, &client_events, is_remote ? REMOTE_ASKS_MAX : ANSWERS_WAITING, why);
+	client->used = r == OK;
+	client->n_asked = 0;
+	client->is_remote = r == OK && is_remote;
+	client->asks_max = is_remote ? REMOTE_ASKS_MAX : RS_IN_FLIGHT;
+	self_state.n_remotes += client->is_remote;
+	return r;
+}
 
 static void
 at_the_door(struct loop *loop, struct source *s, uint32_t events)
@@ -161,25 +210,10 @@ at_the_door(struct loop *loop, struct source *s, uint32_t events)
 	enum result r = door_take(s->fd, &client_resolve_protocol, &c, &why);
 
 	(void)events;
-	if (r == AGAIN)
-		return;
-	for (size_t i = 0; r == OK && i < CLIENTS_MAX; i++) {
-		struct client *client = &self_state.clients[i];
-
-		if (client->used)
-			continue;
-		r = port_open(&client->port, loop, c, &client_events, ANSWERS_WAITING, &why);
-		client->used = r == OK;
-		client->n_asked = 0;
-		client->asks_max = s->fd == RESOLVE_REMOTE_DOOR_FD ? REMOTE_ASKS_MAX : RS_IN_FLIGHT;
-		if (r == OK)
-			return;
-	}
-	if (r == OK) {
+	if (r == OK && (r = let_in(loop, c, s->fd == RESOLVE_REMOTE_DOOR_FD, &why)) != OK)
 		channel_close(&c);
-		r = why_set(&why, EXHAUSTED, "more than %d clients", CLIENTS_MAX);
-	}
-	log_why("door", r, &why);
+	if (r != OK && r != AGAIN)
+		log_why("door", r, &why);
 }
 
 static void

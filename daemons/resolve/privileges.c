@@ -18,7 +18,7 @@ const struct privileges resolve_privileges = {
 		{ RESOLVE_ADMIN_DOOR_FD, "admin-door", FD_DOOR, 0, false },
 	},
 	.holds = HOLDS_EVENTS | HOLDS_CHANNELS | HOLDS_CONNECTION,
-	.syscalls = MAY_COMPUTE | MAY_WAIT | MAY_TALK | MAY_READ_AT | MAY_DATAGRAM_INET | MAY_THREAD | MAY_SET_WAITING |
+	.syscalls = MAY_COMPUTE | MAY_WAIT | MAY_TALK | MAY_READ_AT | MAY_DATAGRAM_INET | MAY_THREAD | MAY_SET_WAITING | MAY_SHUT |
 	    MAY_PAIR, /* the library talks to its thread over a pair */
 	.limits = { { RLIMIT_NOFILE, 4096 } },
 };

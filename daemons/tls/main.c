@@ -83,8 +83,14 @@ serve_all(struct channel *door, struct engines *all, struct why *why)
 			r = OK;
 			continue;
 		}
-		if (r == ABSENT)
-			return OK; /* nobody is left who could ask */
+		if (r == ABSENT && channel_is_over(door))
+			return OK;                   /* nobody is left who could ask */
+		if (r == ABSENT || r == MALFORMED) { /* of one session of remote: the others go on */
+			log_why("nonsense", r, why);
+			*why = WHY_NONE;
+			r = OK;
+			continue;
+		}
 		if (r != OK)
 			break;
 		begin(&z, all, &m);

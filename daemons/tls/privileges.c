@@ -16,6 +16,6 @@ const struct privileges tls_privileges = {
 		{ TLS_RACK_FD, "certificates", FD_TABLE, 0, false },
 	},
 	.holds = HOLDS_CHANNELS | HOLDS_CONNECTION,
-	.syscalls = MAY_COMPUTE | MAY_WAIT | MAY_TALK | MAY_FORK | MAY_LIMIT | MAY_SET_WAITING | MAY_READ_AT,
+	.syscalls = MAY_COMPUTE | MAY_WAIT | MAY_TALK | MAY_FORK | MAY_LIMIT | MAY_SET_WAITING | MAY_SHUT | MAY_READ_AT,
 	.limits = { { RLIMIT_NOFILE, 32 }, { RLIMIT_NPROC, 16384 }, { RLIMIT_FSIZE, 1 << 30 }, { RLIMIT_AS, 256 << 20 } },
 };

@@ -4,13 +4,16 @@
 #include "net/questions.h"
 
 #include "sys/clock.h"
+#include "sys/fd.h"
 #include "sys/log.h"
 #include "wire/door.h"
 
 #include <poll.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define WAIT_MS 60000
+#define SETTLE_MS 1000 /* while many come to the door */
 
 static bool
 is_open(struct questions *q)
@@ -20,6 +23,8 @@ is_open(struct questions *q)
 
 	if (q->line.fd >= 0)
 		return true;
+	if (q->door_fd < 0)
+		return false;
 	r = door_open(q->door_fd, &client_resolve_protocol, false, &q->line, &why);
 	if (r == OK)
 		return true;
@@ -108,6 +113,25 @@ questions_ask(struct questions *q, const char *name, const enum rs_type types[],
 		}
 		wire_close_fds(&m);
 	}
+}
+
+static bool
+is_door(int fd)
+{
+	int type = 0;
+	socklen_t len = sizeof type;
+
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_DGRAM;
+}
+
+void
+questions_settle(struct questions *q)
+{
+	struct pollfd p = { q->door_fd, POLLOUT, 0 };
+
+	if (is_door(q->door_fd) && poll(&p, 1, SETTLE_MS) > 0)
+		(void)is_open(q);
+	fd_close(&q->door_fd);
 }
 
 void

@@ -13,7 +13,7 @@ struct answer {
 
 /* A conversation with resolve; it is opened with the first question, and again where resolve was replaced. */
 struct questions {
-	int door_fd; /* connected to resolve's door */
+	int door_fd; /* connected to resolve's door; -1: there is no way to another conversation */
 	struct channel line;
 	uint32_t last_ref;
 };
@@ -24,3 +24,7 @@ struct questions {
 void questions_ask(
     struct questions *q, const char *name, const enum rs_type types[], struct answer *answers[], size_t n);
 void questions_end(struct questions *q);
+
+/* Opens the conversation now and closes the door, which its owner shares with others: whoever reads from the network can't
+ * shut it for them, nor open more conversations. Without a door nothing is done; a question will have failed. */
+void questions_settle(struct questions *q);

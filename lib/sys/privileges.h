@@ -60,9 +60,10 @@ enum syscall_set {
 	MAY_DATAGRAM_INET = 1 << 19, /* UDP and TCP to name servers */
 	MAY_NARROW = 1 << 20,        /* give up what is left of its system calls (sys/narrow.h) */
 	MAY_LIMIT = 1 << 21,         /* lower its own limits (sys/zygote.h) */
-	MAY_SEE_SPACE = 1 << 23,     /* of the filesystem of what is open */
 	MAY_SET_WAITING = 1 << 22,   /* say of an open descriptor whether it waits: of the log too, which all share */
+	MAY_SEE_SPACE = 1 << 23,     /* of the filesystem of what is open */
 	MAY_RUN_PROGRAMS = 1 << 24,  /* what other people's programs need: everything but what no such program does */
+	MAY_SHUT = 1 << 25,          /* end one direction of a stream; of a socket that others share, for them too */
 };
 
 struct limit {

@@ -79,7 +79,6 @@ static const struct row rows[] = {
 	R(TALK, sendto, PLAIN, "bytes to the connection"),
 	R(TALK, recvmsg, PLAIN, "messages, with descriptors"),
 	R(TALK, sendmsg, PLAIN, "messages, with descriptors"),
-	R(TALK, shutdown, PLAIN, "half-close"),
 	R(TALK, setsockopt, PLAIN, "time limits and delays of the connection"),
 	R(TALK, getsockopt, PLAIN, "errors and kinds of sockets"),
 	R(TALK, fcntl, ONLY_SAFE_FCNTL, "duplicates for waiting messages"),
@@ -190,6 +189,7 @@ static const struct row rows[] = {
 	R(MEMORY_FILES, ftruncate, PLAIN, "their size"),
 	R(NARROW, seccomp, PLAIN, "a filter on top of this one"),
 	R(LIMIT, prlimit64, ONLY_ITSELF, "a session's limits, lower than its zygote's"),
+	R(SHUT, shutdown, PLAIN, "half-close"),
 	R(SEE_SPACE, fstatfs, PLAIN, "that a message leaves room on the disk"),
 	R(SET_WAITING, fcntl, ONLY_WAITING, "a connection that does not wait"),
 #if defined(__SANITIZE_ADDRESS__)
@@ -317,7 +317,7 @@ static const char *const set_names[] = { "MAY_COMPUTE", "MAY_WAIT", "MAY_TALK", 
 	"MAY_CONNECT_INET", "MAY_READ_AT", "MAY_WRITE_AT", "MAY_OPEN_BELOW", "MAY_CHANGE_NAMES", "MAY_LEASE",
 	"MAY_FORK", "MAY_EXEC", "MAY_BECOME", "MAY_THREAD", "MAY_SIGNAL", "MAY_LOCK_MEMORY", "MAY_BIND",
 	"MAY_MEMORY_FILES", "MAY_DATAGRAM_INET", "MAY_NARROW", "MAY_LIMIT", "MAY_SET_WAITING", "MAY_SEE_SPACE",
-	"MAY_RUN_PROGRAMS" };
+	"MAY_RUN_PROGRAMS", "MAY_SHUT" };
 
 const char *
 syscall_set_name(enum syscall_set one)

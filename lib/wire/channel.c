@@ -4,6 +4,7 @@
 #include "wire/channel.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -115,9 +116,12 @@ channel_receive(struct channel *c, struct wire_buffer *buffer, struct wire_messa
 		return AGAIN;
 	if (n < 0 && errno != ECONNRESET)
 		return why_errno(why, BROKEN, "receiving from %s", c->protocol->sides[sender]);
-	if (n <= 0)
+	if (n >= 0)
+		collect_fds(&mh, m);
+	if (n <= 0) { /* an empty message can bring descriptors, too */
+		wire_close_fds(m);
 		return why_set(why, ABSENT, "%s is gone", c->protocol->sides[sender]);
-	collect_fds(&mh, m);
+	}
 	if (mh.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
 		r = why_set(
 		    why, MALFORMED, "%s: a message too large from %s", c->protocol->name, c->protocol->sides[sender]);
@@ -126,6 +130,14 @@ channel_receive(struct channel *c, struct wire_buffer *buffer, struct wire_messa
 	if (r != OK)
 		wire_close_fds(m);
 	return r;
+}
+
+bool
+channel_is_over(const struct channel *c)
+{
+	struct pollfd p = { c->fd, POLLIN | POLLRDHUP, 0 };
+
+	return poll(&p, 1, 0) < 0 || (p.revents & (POLLHUP | POLLRDHUP | POLLERR | POLLNVAL)) != 0;
 }
 
 void

@@ -26,4 +26,7 @@ enum result channel_send(struct channel *c, uint16_t type, uint32_t ref, const v
  * close-on-exec; those of a malformed message are closed. */
 enum result channel_receive(struct channel *c, struct wire_buffer *buffer, struct wire_message *m, struct why *why);
 
+/* After ABSENT: whether the other side is gone, and it was no empty message. */
+bool channel_is_over(const struct channel *c);
+
 void channel_close(struct channel *c); /* fd becomes -1 */

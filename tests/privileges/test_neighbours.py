@@ -23,6 +23,8 @@ def nonsense(messages, receiver):
     rnd = random.Random(1)
     ours = [m for m in messages if m['sender'] != receiver]
     theirs = [m for m in messages if m['sender'] == receiver]
+    yield 'nothing', b'', 0
+    yield 'nothing but descriptors', b'', 4
     for n in (1, 7, 8, 64, MESSAGE_MAX, MESSAGE_MAX + 1, 60000):
         yield '%d random octets' % n, rnd.randbytes(n), 0
     for kind in (len(messages), 63, 64, 65535):
@@ -301,13 +303,59 @@ def test_resolve_goes_on_whatever_a_client_says():
             end = converse(resolve.ends['policy-door'])
             throw(end, packet, n_fds)
             end.close()
-            throw(resolve.ends['policy-door'], packet, n_fds)
+            for door in ('policy-door', 'remote-door', 'admin-door'):
+                throw(resolve.ends[door], packet, n_fds)
             settle(resolve)
             assert resolve.check(what), '%s: it ended\n%s' % (what, resolve.said())
-        time.sleep(0.2)
-        assert resolve.n_fds() < before + 20, 'it keeps descriptors'
+        for _ in range(50):
+            throw(resolve.ends['remote-door'], b'', 4)
+        assert few_fds(resolve, before + 20), 'it keeps descriptors'
     finally:
         resolve.close()
+
+
+def few_fds(process, n):
+    end = time.monotonic() + 10
+    while process.n_fds() > n and time.monotonic() < end:
+        time.sleep(0.01)
+    return process.n_fds() <= n
+
+
+def test_who_asks_resolve_and_takes_no_answers_is_sent_away_alone():
+    messages = next(e['messages'] for e in PLAN['edges'] if e['protocol'] == 'client_resolve')
+    ask = next(m for m in messages if m['message'] == 'RS_ASK')
+    packet = head(ask['number'], ask['body'] + 3) + bytes(ask['body']) + b'\1\0x'  # of no type that there is: refused at once
+    resolve = Process('resolve')
+    try:
+        assert resolve.confined(), resolve.said()
+        greedy, other = converse(resolve.ends['remote-door']), converse(resolve.ends['policy-door'])
+        with pytest.raises((BrokenPipeError, ConnectionResetError)):
+            for _ in range(100000):
+                greedy.send(packet)
+        other.send(packet)
+        assert other.recv(9000), 'the others go on'
+        assert resolve.check('the end'), resolve.said()
+    finally:
+        resolve.close()
+
+
+def test_tls_goes_on_whatever_a_session_of_remote_says():
+    """All of them share one channel to it: what one says must not end it for the others."""
+    messages = next(e['messages'] for e in PLAN['edges'] if e['protocol'] == 'policy_tls')
+    tls = Process('tls')
+    try:
+        assert tls.confined(), tls.said()
+        settle(tls)
+        before = tls.n_fds()
+        for what, packet, n_fds in nonsense(messages, 'tls'):
+            throw(tls.ends['door'], packet, n_fds)
+            settle(tls)
+            assert tls.check(what), '%s: it ended\n%s' % (what, tls.said())
+        assert few_fds(tls, before), 'it keeps descriptors'
+        tls.ends['door'].close()
+        assert tls.process.wait(10) >= 0, 'nobody is left who could ask'
+    finally:
+        tls.close()
 
 
 def test_keyload_goes_on_whatever_an_engine_says():

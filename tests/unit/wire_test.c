@@ -143,6 +143,35 @@ descriptors_that_the_list_does_not_name_are_closed(void **state)
 	channel_close(&b);
 }
 
+/* An end of file to its receiver; but each such message left its descriptors there. */
+static void
+descriptors_of_an_empty_message_are_closed(void **state)
+{
+	struct why why = WHY_NONE;
+	struct channel b;
+	static struct wire_buffer buffer;
+	struct wire_message m;
+	union {
+		struct cmsghdr head;
+		uint8_t octets[CMSG_SPACE(sizeof(int))];
+	} control = { .head = { CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS } };
+	struct msghdr mh = { .msg_control = &control, .msg_controllen = sizeof control };
+	int pair[2], before;
+
+	(void)state;
+	for (int type = SOCK_DGRAM; type <= SOCK_SEQPACKET; type += SOCK_SEQPACKET - SOCK_DGRAM) {
+		assert_int_equal(socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, pair), 0);
+		b = channel_of(pair[1], &listen_smtpd_protocol, LS_SMTPD, false);
+		memcpy(CMSG_DATA(&control.head), &pair[0], sizeof(int));
+		before = open_fds();
+		assert_int_equal(sendmsg(pair[0], &mh, 0), 0);
+		assert_int_equal(channel_receive(&b, &buffer, &m, &why), ABSENT);
+		assert_int_equal(open_fds(), before);
+		(void)close(pair[0]);
+		channel_close(&b);
+	}
+}
+
 static void
 a_message_that_comes_once_comes_once(void **state)
 {
@@ -362,6 +391,7 @@ main(void)
 		cmocka_unit_test(a_length_that_lies_is_refused),
 		cmocka_unit_test(nobody_sends_what_is_the_other_sides_to_send),
 		cmocka_unit_test(descriptors_that_the_list_does_not_name_are_closed),
+		cmocka_unit_test(descriptors_of_an_empty_message_are_closed),
 		cmocka_unit_test(a_message_that_comes_once_comes_once),
 		cmocka_unit_test(fields_of_a_tail_come_back_as_they_were_put),
 		cmocka_unit_test(a_slow_reader_gets_everything_in_the_end),
