@@ -81,7 +81,7 @@ class House(Instance):
         items = {f"{s}/listen": f"127.0.0.1:{p}" for s, p in ports.items()}
         items |= {f"{s}/rules": ':allow,AUTHINCLEAR=""' for s in ports if s != "smtpd"}
         items |= {"smtpd/rules": ":allow", "virtualusers": [f"{u}@example.test:{u}/Maildir" for u in ("alice", "bob", "daemon", "show", "postmaster")],
-                  "programseconds": "2", "mechanisms": "PLAIN LOGIN CRAM-MD5 APOP"}
+                  "programseconds": "6", "mechanisms": "PLAIN LOGIN CRAM-MD5 APOP"}
         super().__init__(items, services=services, **more)
         self.ports = ports
         self.port = next(iter(ports.values()))

@@ -46,12 +46,12 @@ def checkpw_house(root, passwd, program):
 
 
 @pytest.fixture(scope="module")
-def checkpw_root(tmp_path_factory):
-    root = str(tmp_path_factory.mktemp("checkpw"))
-    for path in (root, os.path.dirname(root), os.path.dirname(os.path.dirname(root))):
-        os.chmod(path, 0o755)  # pytest's are 700: authrun's user executes what is there
+def checkpw_root():
+    root = tempfile.mkdtemp(prefix="pc.")
+    os.chmod(root, 0o755)  # pytest's own are 700: authrun's user executes what is there
     unpack(root, "checkpw")
-    return root
+    yield root
+    shutil.rmtree(root)
 
 
 def pop3_login(house, name, password):
