@@ -67,7 +67,7 @@ static void
 put_tls(struct buf *text, const struct session_tls *t)
 {
 	buf_add_string(text, " (");
-	buf_add_string(text, t->protocol);
+	put_safe(text, bytes_of_string(t->protocol));
 	buf_add_string(text, " ");
 	put_safe(text, bytes_of_string(t->cipher));
 	if (t->peer == TF_PEER_VERIFIED) {

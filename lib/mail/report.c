@@ -242,6 +242,8 @@ copy_content(const struct report *r, bool headers_only, struct writer *w, struct
 		if (result != OK || n == 0)
 			return why_set(why, BROKEN, "the message in the queue can't be read");
 		end = headers_only ? header_end(bytes_of(piece, n), &seen) : n;
+		if (end == left && at + left < r->content_at + r->content_len && piece[end - 1] == '\r')
+			end--; /* it was cut within a line end: a lone CR is none */
 		if ((result = write_out(w, bytes_of(piece, end), why)) != OK)
 			return result;
 		if (end < n || (headers_only && seen == 0x0d0a0d0a))

@@ -163,6 +163,21 @@ a_header_without_end_comes_back_within_the_bound(void **state)
 }
 
 static void
+a_header_cut_within_a_line_end_leaves_no_lone_cr(void **state)
+{
+	static const char content[] = "Subject: s\r\nX: y\r\nY: z\r\n\r\nbody\r\n";
+
+	(void)state;
+	for (size_t n = 1; n < sizeof content - 1; n++) {
+		struct report r = report_of(content);
+
+		r.max_octets = n;
+		for (const char *at = simple(&r, &nobody); (at = strchr(at, '\r')) != NULL; at++)
+			assert_int_equal(at[1], '\n');
+	}
+}
+
+static void
 only_the_header_comes_back_when_asked_for(void **state)
 {
 	struct report r = report_of("Subject: s\r\n\r\nbody\r\n"), empty = report_of("\r\nbody\r\n");
@@ -267,6 +282,7 @@ main(void)
 		cmocka_unit_test(texts_of_others_stay_in_their_field),
 		cmocka_unit_test(no_line_is_longer_than_a_line_may_be),
 		cmocka_unit_test(what_is_too_large_comes_back_as_its_header),
+		cmocka_unit_test(a_header_cut_within_a_line_end_leaves_no_lone_cr),
 		cmocka_unit_test(a_header_without_end_comes_back_within_the_bound),
 		cmocka_unit_test(only_the_header_comes_back_when_asked_for),
 		cmocka_unit_test(recipients_that_do_not_fit_are_counted),
