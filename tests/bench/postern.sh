@@ -13,6 +13,7 @@ mta_install() {
 }
 . "$BENCH_MTA_DIR/workloads.sh"
 routes_use() { awk '{ print $1 ":" $2 ";" $3 }' >"$W/routes"; }
+queue_forget() { rm -rf "$W/var/spool/postern"; }
 postern_user() { printf '%s:%s:%s\n' "$1" "$2" "$2" >>"$W/control/uids"; }
 mta_start() {
   local c=$W/control n=21950 u

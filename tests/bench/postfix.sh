@@ -5,3 +5,4 @@ routes_use() {
 	awk '{ print $1 " smtp:[" $2 "]:" $3 }' >"$ROOT/etc/postfix/transport"
 	POSTFIX_EXTRA="transport_maps=texthash:/etc/postfix/transport smtp_tls_security_level=may"
 }
+queue_forget() { find "$W/var/spool/postfix/"{incoming,active,deferred,defer,maildrop,bounce,corrupt,hold} -type f -delete; }

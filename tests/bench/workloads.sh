@@ -1,5 +1,6 @@
 # Workloads of mail for other hosts, beside those of the benchmark; sourced by the adapters here, in which each is a command.
-# An adapter defines routes_use: takes lines "domain address port" on standard input, before mta_start.
+# An adapter defines routes_use, which takes lines "domain address port" on standard input, before mta_start, and
+# queue_forget, which takes away the queue of a server that does not run.
 #	w3tls     as w3, to a sink that offers STARTTLS
 #	w3many    N3 messages to 1,000 domains behind 100 addresses
 #	w3dead    100 messages to a live destination, with none and with DEAD=50000 waiting for one that refuses connections
@@ -75,4 +76,5 @@ w3dead() {
 	rec w3dead "ms for 100, $dead waiting" "$(calc "$live*1000" 0)"
 	rec w3dead "PSS MiB, $dead waiting" "$(calc "$(pss_kib)/1024" 1)"
 	down
+	queue_forget # or what waits goes out in the next workload
 }
