@@ -6,6 +6,7 @@
 #include "base/secret.h"
 #include "control/recipients.h"
 #include "sys/clock.h"
+#include "sys/confine_into.h"
 #include "sys/fd.h"
 #include "sys/log.h"
 
@@ -45,6 +46,7 @@ become(const struct errand *e, char *const words[], pid_t parent, int input, int
 	char remote[32 + INET6_ADDRSTRLEN] = "TCPREMOTEIP=", service[80];
 	char path[] = "PATH=" PROGRAM_PATH, protocol[] = "PROTO=TCP";
 	char *environment[] = { path, service, protocol, NULL, NULL };
+	struct why why = WHY_NONE;
 	sigset_t none;
 
 	if ((e->family == 4 || e->family == 6) &&
@@ -63,6 +65,7 @@ become(const struct errand *e, char *const words[], pid_t parent, int input, int
 #if !defined(__SANITIZE_ADDRESS__) /* which maps terabytes, also between fork and exec */
 	bound(RLIMIT_DATA, 1u << 30);
 #endif
+	(void)!process_wall_off(&why); /* as far as the kernel can: all programs have one uid */
 	if (dup2(output, 2) < 0 || dup2(input, INPUT_FD) < 0 || close_range(INPUT_FD + 1, ~0U, 0) != 0)
 		_exit(111);
 	(void)execve(words[0], words, environment);
@@ -139,6 +142,7 @@ too_late(struct loop *loop, struct timer *t)
 	(void)loop;
 	e->late = true;
 	(void)kill(-e->pid, SIGKILL); /* its end follows */
+	(void)kill(e->pid, SIGKILL);  /* it may not have come to make its group yet */
 }
 
 /* All that it is told is in the pipe before it is there: nothing waits for it to read. */

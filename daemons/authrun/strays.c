@@ -31,6 +31,8 @@ strays_end(const struct authrun *a)
 	struct bytes rest = bytes_of(text, n > 0 ? (size_t)n : 0), one;
 	uint64_t pid;
 
+	rest = bytes_first(rest, bytes_find_last(rest, ' ')); /* a number that was cut is somebody else's */
+
 	fd_close(&fd);
 	while (rest.len > 0 && bytes_split(&rest, ' ', &one))
 		if (bytes_to_number(one, INT32_MAX, &pid) && pid > 1 && !belongs_to_a_program(a, (pid_t)pid))

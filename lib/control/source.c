@@ -273,6 +273,16 @@ offers_scram(struct bytes mechanisms)
 	return false;
 }
 
+static bool
+is_socket(const struct buf *path)
+{
+	struct stat st;
+	char name[200];
+
+	(void)snprintf(name, sizeof name, "%.*s", (int)path->len, (const char *)path->at);
+	return stat(name, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
 static void
 check_programs(struct control_source *s)
 {
@@ -282,6 +292,9 @@ check_programs(struct control_source *s)
 	if (program && dovecot)
 		complain_of_file(s, SEVERITY_ERROR, s->from.service, "dovecotauth",
 		    "expected no such file beside checkpassword: either Dovecot is asked or a program");
+	if (dovecot && !is_socket(&s->items[ITEM_DOVECOTAUTH].value))
+		complain_of_file(s, SEVERITY_WARNING, s->from.service, "dovecotauth",
+		    "there is no such socket now: until there is, logins are refused for the time being");
 	if ((program || dovecot) && mechanisms.at != NULL && offers_scram(mechanisms))
 		complain_of_file(s, SEVERITY_WARNING, s->from.service, "mechanisms",
 		    "offers SCRAM, by which nobody logs in whose password only %s knows: PLAIN LOGIN, perhaps",

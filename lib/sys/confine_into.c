@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <linux/landlock.h>
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -31,6 +32,33 @@ process_become(uid_t uid, gid_t gid, struct why *why)
 	if (uid != 0 && (setuid(0) == 0 || seteuid(0) == 0))
 		return why_set(why, REFUSED, "root could be regained");
 	return OK;
+}
+
+/* A domain has to handle something: what is named is allowed again, everywhere. */
+enum result
+process_wall_off(struct why *why)
+{
+	struct {
+		uint64_t fs, net, scoped;
+	} attr = { .fs = LANDLOCK_ACCESS_FS_MAKE_BLOCK | UINT64_C(1) << 13 /* refer */ };
+	struct landlock_path_beneath_attr everywhere = { .allowed_access = attr.fs };
+	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION), ruleset;
+	bool done;
+
+	if (abi < 2)
+		return why_set(why, ABSENT, "the kernel has no landlock, or one too old");
+	if (abi >= 6)
+		attr.scoped = 2; /* signals */
+	ruleset = syscall(SYS_landlock_create_ruleset, &attr, abi >= 6 ? sizeof attr : sizeof attr.fs, 0);
+	everywhere.parent_fd = open("/", O_PATH | O_CLOEXEC);
+	done = ruleset >= 0 && everywhere.parent_fd >= 0 &&
+	    syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &everywhere, 0) == 0 &&
+	    syscall(SYS_landlock_restrict_self, ruleset, 0) == 0;
+	if (ruleset >= 0)
+		(void)close((int)ruleset);
+	if (everywhere.parent_fd >= 0)
+		(void)close(everywhere.parent_fd);
+	return done ? OK : why_errno(why, ABSENT, "making a landlock domain");
 }
 
 static enum result

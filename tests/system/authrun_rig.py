@@ -43,6 +43,19 @@ if who == "show":
         print(fds[:4], [os.readlink(f"/proc/self/fd/{n}").split(":")[0] for n in (0, 1, 2)], file=f)
         print({k: v.split() for k, v in status if k in ("Uid", "Groups", "NoNewPrivs", "Seccomp", "CapEff", "CapBnd")}, file=f)
         print(os.getsid(0) == os.getpid(), os.getcwd(), sys.argv, [name, stamp], file=f)
+if who == "spy":
+    def tried(what):
+        try:
+            what()
+            return "done"
+        except OSError as e:
+            return e.strerror
+    others = [int(p) for p in os.listdir("/proc") if p.isdigit() and int(p) != os.getpid() and os.stat("/proc/" + p).st_uid == os.getuid()]
+    with open(place + "/out/spied", "w") as f:
+        print([(tried(lambda: open(f"/proc/{p}/mem", "rb")), tried(lambda: os.kill(p, 0)), tried(lambda: os.readlink(f"/proc/{p}/cwd"))) for p in others], file=f)
+        print(tried(lambda: os.kill(os.getppid(), 0)), tried(lambda: open(f"/proc/{os.getppid()}/mem", "rb")), file=f)
+        os.makedirs(place + "/out/a"), os.makedirs(place + "/out/b"), open(place + "/out/a/file", "w").close()
+        print(tried(lambda: os.rename(place + "/out/a/file", place + "/out/b/file")), file=f)
 if password != b"correct horse, battery; staple":
     sys.exit(1)
 os.execv(sys.argv[1], sys.argv[1:])

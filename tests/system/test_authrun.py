@@ -1,4 +1,5 @@
 """Other people's programs: checkpassword programs that know passwords and programs that know recipients, well-behaved and not."""
+import ctypes
 import os
 import re
 import subprocess
@@ -83,6 +84,23 @@ def test_what_a_program_has(house):
     assert f"'Uid': ['{uid}', '{uid}', '{uid}', '{uid}']" in status and "'Groups': []" in status
     assert "'NoNewPrivs': ['1']" in status and "'Seccomp': ['2']" in status and "'CapEff': ['0000000000000000']" in status
     assert rest.startswith("True / ") and "/bin/true" in rest and "[b'show@example.test', b'']" in rest
+
+
+def test_a_program_has_nothing_of_another(house):
+    with house.smtp() as s:
+        s.send(f"AUTH PLAIN {b64(chr(0) + 'hang@example.test' + chr(0) + 'x')}\r\n".encode())
+        wait_for(lambda: len(house.processes()) >= 2, 15, "another program")
+        assert house.login("spy@example.test")[0] == 235
+        others = len(house.processes())
+    with open(house.path("out/spied")) as f:
+        spied, parent, rename = f.read().splitlines()
+    assert others >= 2, "they were there"
+    spied = eval(spied)
+    assert len(spied) >= 2 and all(memory == cwd == "Permission denied" for memory, kill, cwd in spied), spied
+    assert parent.endswith("Permission denied")
+    if ctypes.CDLL(None).syscall(444, None, 0, 1) >= 6:  # landlock that knows signals
+        assert "done" not in parent and all(kill == "Operation not permitted" for memory, kill, cwd in spied), spied
+    assert rename == "done", "what it may do with files is not less"
 
 
 def test_no_more_than_512_octets(house):
@@ -234,6 +252,7 @@ def test_a_session_that_leaves_before_its_answer(mx):
     ({"checkpassword": "true"}, "checkpassword:1: warning: a checkpassword program executes its argument when a password is right"),
     ({"checkpassword": "true true", "dovecotauth": "/run/dovecot/auth"}, "dovecotauth: expected no such file beside checkpassword"),
     ({"dovecotauth": "/run/dovecot/auth", "mechanisms": "PLAIN SCRAM-SHA-256"}, "mechanisms: warning: offers SCRAM, by which nobody logs in"),
+    ({"dovecotauth": "/run/none"}, "dovecotauth: warning: there is no such socket now"),
     ({"dovecotauth": "run/auth"}, "dovecotauth:1: expected an absolute path"),
     ({"recipients": "*|nowhere"}, "recipients:1: expected a program that is there and can be executed, not nowhere"),
     ({"users/authuser": "alice@example.test:+"}, "users/authuser:1: warning: nobody logs in by this line: there is no checkpassword"),
