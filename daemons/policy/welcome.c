@@ -3,6 +3,9 @@
  * Never tells a front end more than it needs. */
 #include "policy/policy.h"
 
+#define CROWDED_IDLE_SECONDS 60
+#define CROWDED_SESSION_SECONDS 1800
+
 static uint32_t
 tls_flags(const struct session_tls *t)
 {
@@ -35,6 +38,22 @@ put_refusal(const struct settings *set, enum result met, struct buf *tail)
 	wire_put_string(tail, set->is_pop3 ? text + 6 : text); /* POP3 has no enhanced codes */
 }
 
+static uint32_t
+at_most(uint32_t seconds, uint32_t most)
+{
+	return seconds < most ? seconds : most;
+}
+
+/* Who holds connections and says next to nothing holds them a shorter while where they are short. */
+static void
+limit_in_a_crowd(const struct policy *p, const struct session *s, struct sp_welcome *w)
+{
+	if (s->client.is_local_program || p->n_sessions * UINT64_C(4) < p->settings.max_sessions * UINT64_C(3))
+		return;
+	w->idle_seconds = at_most(w->idle_seconds, CROWDED_IDLE_SECONDS);
+	w->session_seconds = at_most(w->session_seconds, CROWDED_SESSION_SECONDS);
+}
+
 enum result
 session_welcome(const struct policy *p, struct session *s, enum result met, struct why *why)
 {
@@ -58,6 +77,7 @@ session_welcome(const struct policy *p, struct session *s, enum result met, stru
 	    (s->client.is_local_program ? (uint32_t)SP_LOCAL_PROGRAM : 0) | tls_flags(&s->tls) |
 	    (login_is_required(p, s) ? (uint32_t)SP_AUTH_REQUIRED : 0) |
 	    (set->is_submission ? (uint32_t)SP_SUBMISSION : 0) | (met == OK ? 0 : (uint32_t)SP_REFUSED);
+	limit_in_a_crowd(p, s, &w);
 	wire_put(&tail, set->me);
 	if (met == OK)
 		put_greeting(set, s, &tail);

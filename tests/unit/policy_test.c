@@ -211,6 +211,33 @@ a_local_program_may_send_anywhere(void **state)
 	channel_close(&c);
 }
 
+/* the rig's service has three sessions at a time */
+static void
+the_last_quarter_of_the_sessions_has_less_time(void **state)
+{
+	struct channel c[4];
+
+	(void)state;
+	rig_start();
+	for (size_t i = 0; i < 3; i++) {
+		const struct sp_welcome *w;
+
+		c[i] = rig_begin(anybody);
+		w = (const struct sp_welcome *)(const void *)(rig_buffer.octets + sizeof(struct wire_head));
+		assert_int_equal(w->idle_seconds, i < 2 ? 1200 : 60);
+		assert_int_equal(w->session_seconds, i < 2 ? 14400 : 1800);
+	}
+	channel_close(&c[0]);
+	expect_ended(0);
+	c[3] = connect_peer(NULL, LP_UNIX);
+	expect_welcome(&c[3], 220, SP_LOCAL_PROGRAM);
+	assert_int_equal(
+	    ((const struct sp_welcome *)(const void *)(rig_buffer.octets + sizeof(struct wire_head)))->idle_seconds,
+	    1200);
+	for (size_t i = 1; i < 4; i++)
+		channel_close(&c[i]);
+}
+
 static void
 a_denied_peer_is_told_so(void **state)
 {
@@ -348,6 +375,7 @@ main(void)
 		TEST(only_a_rule_makes_a_relay),
 		TEST(a_local_program_may_send_anywhere),
 		TEST(a_denied_peer_is_told_so),
+		TEST(the_last_quarter_of_the_sessions_has_less_time),
 		TEST(a_rule_s_limits_count),
 		TEST(what_is_too_large_in_the_end_is_not_kept),
 		TEST(many_recipients_travel_in_several_messages),
