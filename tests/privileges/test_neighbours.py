@@ -66,7 +66,7 @@ class Process:
     """One process of the plan between ends that are the test's: self.ends[slot name]."""
 
     CONTROL = {'me': 'mx.example.org', 'systemusers': 'no', 'locals': 'example.org', 'queuefree': '0', 'virtualuser': '60000:60000:/tmp',
-               'virtualusers': 'a@example.org:a/Maildir'}
+               'virtualusers': 'a@example.org:a/Maildir', 'checkpassword': '/bin/true /bin/true', 'recipients': '*|/bin/false'}
 
     def __init__(self, name, wanted=None):
         """wanted: a slot that is filled although it is optional"""
@@ -184,7 +184,7 @@ def slot_edges():
         yield receiver, sender, sender, protocol, next(e['messages'] for e in PLAN['edges'] if e['protocol'] == protocol)
 
 
-HERE = ('listen', 'smtpd', 'policy', 'queue', 'send', 'lspawn', 'local', 'pop3box', 'tls', 'keyload')
+HERE = ('listen', 'smtpd', 'policy', 'queue', 'send', 'lspawn', 'local', 'pop3box', 'tls', 'keyload', 'auth', 'authrun')
 EDGES = [e for e in slot_edges() if (e[0] in HERE and e[2] in HERE) or e[:3] == ('ucspitls', 'door', 'sslserver')]
 
 
@@ -211,6 +211,24 @@ def test_a_neighbour_survives_nonsense_or_ends_in_order(receiver, slot, sender, 
     finally:
         if process is not None:
             process.close()
+
+
+PR_ASK, PR_ANSWER, NOT_TAKEN = 0, 1, 1
+
+
+@pytest.mark.parametrize('program, address', [(1, b'joe@example.org'), (255, b'joe@example.org'), (0, b'joe@example.org\0/bin/sh'), (0, b'')])
+def test_policy_taken_over_cannot_choose_what_authrun_executes(program, address):
+    process = Process('authrun', 'policy')
+    try:
+        assert process.confined(), process.said()
+        end = process.ends['policy']
+        end.send(head(PR_ASK, 8 + 15) + bytes(8) + b'joe@example.org')
+        assert end.recv(9000) == head(PR_ANSWER, 8) + bytes([NOT_TAKEN]) + bytes(7), 'the one program of its recipients'
+        end.send(head(PR_ASK, 8 + len(address)) + bytes([program]) + bytes(7) + address)
+        assert end.recv(9000) == b'', 'the end of the conversation'
+        assert process.process.wait(10) >= 0
+    finally:
+        process.close()
 
 
 # ---- edges across trust: the receiver goes on with everybody else ----
