@@ -130,53 +130,18 @@ hello(struct session *s, struct outcome *o)
 
 /* ---- TLS ---- */
 
-static int
-take_signer(struct session *s)
-{
-	struct why why = WHY_NONE;
-	struct wire_message m;
-	int fd = -1;
-
-	if (!s->order.peer.certificate || s->n_signers >= RM_SIGNERS_MAX)
-		return -1;
-	s->n_signers++;
-	if (session_ask(s, RM_WANT_SIGNER, NULL, BYTES_NONE, NULL, &m, &why) != OK) {
-		log_why("signer", ABSENT, &why);
-		return -1;
-	}
-	if (m.type == RM_SIGNER) {
-		fd = m.fds[0];
-		m.fds[0] = -1;
-	}
-	wire_close_fds(&m);
-	return fd;
-}
-
 static enum result
 shake(struct session *s, const struct demand *d, int *plain_fd, struct why *why)
 {
-	const struct order *order = &s->order;
 	const struct host *h = s->line.host;
-	struct secure_wish w = { .conn = order->peer.conn,
-		.tls = d->tls,
-		.dane = d->dane,
+	struct secure_wish w = { .dane = d->dane,
 		.vouched = h->vouched,
 		.host = bytes_of_string(d->dane ? h->base : h->name),
 		.known_as = d->dane ? bytes_of_string(h->name) : BYTES_NONE,
-		.destination = order->destination,
-		.tlsa = buf_bytes(&d->tlsa),
-		.ca = order->ca,
-		.ciphers = order->ciphers,
-		.certificate = order->certificate,
-		.pin = bytes_of(order->peer.pin, order->peer.pin_len),
-		.depth = order->peer.depth,
-		.signer = take_signer(s),
-		.handshake_ms = (uint32_t)session_limit(s, MINUTES(5)),
-		.idle_ms = order->peer.idle_ms };
+		.tlsa = buf_bytes(&d->tlsa) };
 	uint64_t began = clock_ms();
-	enum result r = secure_begin(s->line.talk.fd, &w, plain_fd, &s->line.found, why);
+	enum result r = secure_begin(s, s->line.talk.fd, &w, plain_fd, &s->line.found, why);
 
-	fd_close(&w.signer);
 	s->line.tls_ms = (uint32_t)(clock_ms() - began);
 	return r;
 }

@@ -15,7 +15,6 @@ const struct privileges remote_privileges = {
 	.fds = {
 		{ REMOTE_DOOR_FD, "door", FD_CHANNEL, 0, false },
 		{ REMOTE_RESOLVE_FD, "resolve", FD_DOORWAY, 0, true }, /* where that service runs */
-		{ REMOTE_TLS_FD, "tls", FD_CHANNEL, 0, true },
 	},
 	.holds = HOLDS_CHANNELS | HOLDS_CONNECTION | HOLDS_MESSAGES,
 	.syscalls = MAY_COMPUTE | MAY_WAIT | MAY_TALK | MAY_PAIR | MAY_FORK | MAY_LIMIT | MAY_READ_AT | MAY_CONNECT_INET,

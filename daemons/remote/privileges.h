@@ -3,6 +3,6 @@
 
 #include "sys/privileges.h"
 
-enum { REMOTE_DOOR_FD = 3, REMOTE_RESOLVE_FD = 4, REMOTE_TLS_FD = 5 };
+enum { REMOTE_DOOR_FD = 3, REMOTE_RESOLVE_FD = 4 };
 
 extern const struct privileges remote_privileges;

@@ -83,7 +83,7 @@ struct session {
 	struct questions questions;
 	struct hosts hosts;
 	struct line line;
-	unsigned n_dials, n_signers;
+	unsigned n_dials;
 	uint64_t greetings_ms;                  /* that peers have taken until now before they served */
 	struct transaction given[RM_IN_FLIGHT]; /* a ring: taken, not answered */
 	unsigned first, n_given;
@@ -95,7 +95,7 @@ struct session {
 /* Serves until send closes the channel (fd, taken over), then ends the process. */
 __attribute__((noreturn)) void session_run(int fd, const char *conn);
 
-/* Waits for send's answer to a question of this session; messages come later. OK; ABSENT: send has closed;
+/* Waits for send's answer (for as long as a handshake may take) to a question of this session; messages come later. OK; ABSENT: send has closed;
  * MALFORMED. Descriptors in *m are the caller's to close. */
 enum result session_ask(struct session *s, uint16_t type, const void *body, struct bytes tail, const int *fds,
     struct wire_message *m, struct why *why);

@@ -1,26 +1,21 @@
-/* From a plain connection to a secure one: the engine `tls` speaks TLS, checks what is demanded, and hands on plain text. */
+/* From a plain connection to a secure one: send has the engine `tls` speak TLS and check what is demanded; what comes back is
+ * plain text. */
 #pragma once
 
 #include "base/bytes.h"
 #include "base/result.h"
 #include "wire/send_remote.h"
 
+/* What DNS says of the host; what is demanded beside it send knows. */
 struct secure_wish {
-	const char *conn;
-	enum rm_tls tls;       /* what is demanded */
-	bool dane;             /* `tlsa` decides, whatever is demanded */
+	bool dane;             /* `tlsa` decides */
 	bool vouched;          /* the host's name counts in the certificate; else only the destination's */
 	struct bytes host;     /* asked for (SNI) */
 	struct bytes known_as; /* another name of it, which leads there by CNAMEs; or empty */
-	struct bytes destination;
-	struct bytes tlsa; /* fields: usage, selector, matching type, data */
-	struct bytes ca;   /* empty: the system's */
-	struct bytes ciphers, certificate;
-	struct bytes pin;
-	uint8_t depth;
-	int signer; /* the engine's end of a channel to a signer; -1: none. The caller's to close */
-	uint32_t handshake_ms, idle_ms;
+	struct bytes tlsa;     /* fields: usage, selector, matching type, data */
 };
+
+struct session;
 
 struct secure_found {
 	char protocol[16], cipher[64];
@@ -29,8 +24,8 @@ struct secure_found {
 	char name[256]; /* in its certificate, of those that were asked for; "" if none was */
 };
 
-/* Hands the connection (net_fd, the caller's to close) to an engine and waits for the handshake. OK: *plain_fd, the
- * caller's, is where to go on. REFUSED: the handshake failed or did not verify; ABSENT, BROKEN: there is no engine. *why
+/* Has the connection (net_fd, the caller's to close) handed to an engine and waits for the handshake. OK: *plain_fd, the
+ * caller's, is where to go on. REFUSED: the handshake failed or did not verify, or there is no engine; else send is gone. *why
  * has words for an administrator. */
 enum result secure_begin(
-    int net_fd, const struct secure_wish *w, int *plain_fd, struct secure_found *f, struct why *why);
+    struct session *s, int net_fd, const struct secure_wish *w, int *plain_fd, struct secure_found *f, struct why *why);

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define ANSWER_MS 60000 /* for send to have a signer or to say a password */
+#define ANSWER_MS 60000 /* for send to say a password, and beyond the time for a handshake */
 
 uint64_t
 session_limit(const struct session *s, uint64_t ms)
@@ -79,10 +79,11 @@ enum result
 session_ask(struct session *s, uint16_t type, const void *body, struct bytes tail, const int *fds,
     struct wire_message *m, struct why *why)
 {
+	int ms = (int)session_limit(s, MINUTES(5)) + ANSWER_MS;
 	enum result r = channel_send(&s->send, type, 0, body, tail, fds, why);
 
 	while (r == OK) {
-		if ((r = listen_to_send(s, ANSWER_MS, m, why)) != OK)
+		if ((r = listen_to_send(s, ms, m, why)) != OK)
 			return r == AGAIN ? why_set(why, AGAIN, "send did not answer") : r;
 		if (m->type != RM_MESSAGE && m->type != RM_RECIPIENTS)
 			return OK;

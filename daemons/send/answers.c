@@ -184,7 +184,7 @@ connection_answered(struct port *p, struct wire_message *m, struct why *why)
 		return on_result(*link, m->body, m->tail, why);
 	if (m->type == RM_DONE && *link != NULL)
 		return on_done(c, link, m->body, m->tail, why);
-	if (m->type == RM_WANT_SIGNER || m->type == RM_AUTH)
+	if (m->type == RM_SECURE || m->type == RM_AUTH)
 		return on_wish(c, m, why);
 	return why_set(why, MALFORMED, "remote said what it was not asked");
 }

@@ -66,6 +66,7 @@ drop(struct connection *c)
 	n_running--;
 	set_idle(c, false);
 	loop_cancel(&h->send->loop, &c->timer);
+	engine_leave(&c->credentials.securing);
 	hop_is_due(h);
 	free(c);
 }
@@ -255,6 +256,7 @@ open_one(struct next_hop *h)
 	if (c != NULL) {
 		c->to = h;
 		c->timer.due = on_timer;
+		c->credentials = (struct credentials)CREDENTIALS_NONE;
 		c->conn = id_next(&last_conn, clock_wall_us());
 		r = begin(c, &why);
 	}

@@ -1,6 +1,6 @@
-/* Signers and logins for sessions of remote.
+/* Signers and logins for connections of remote.
  * Trusts remote to say what the relay said, for nothing else: which name, password and certificate is never its choice.
- * Never tells remote a password: the line goes into the connection that it shows, which must be one that may carry it. */
+ * Never tells remote a password: the line goes to the engine that had our demand, or where the route allows plain text. */
 #include "send/credentials.h"
 
 #include "base/base64.h"
@@ -66,8 +66,8 @@ credentials_close(void)
 	secret_wipe(salted, sizeof salted);
 }
 
-static enum result
-buy_signer(const struct access *a, int *engine_fd, struct why *why)
+enum result
+credentials_buy_signer(const struct access *a, int *engine_fd, struct why *why)
 {
 	struct pk_signer ask = { .role = PK_TLS_CLIENT, .wait_ms = SIGNER_WAIT_MS };
 	int pair[2];
@@ -84,24 +84,6 @@ buy_signer(const struct access *a, int *engine_fd, struct why *why)
 		*engine_fd = pair[0];
 	else
 		(void)close(pair[0]);
-	return r;
-}
-
-static enum result
-give_signer(struct credentials *k, const struct access *a, struct port *to, uint32_t ref, struct why *why)
-{
-	struct why reason = WHY_NONE;
-	int fd = -1;
-	enum result r;
-
-	if (a->certificate.len == 0 || ++k->n_signers > RM_SIGNERS_MAX)
-		return why_set(why, MALFORMED, "remote wants a signer that is not its to have");
-	if ((r = buy_signer(a, &fd, &reason)) != OK) {
-		log_why("signer", r, &reason);
-		return port_send(to, RM_NO_SIGNER, ref, NULL, bytes_of_string(reason.text), NULL, why);
-	}
-	r = port_send(to, RM_SIGNER, ref, NULL, BYTES_NONE, &fd, why);
-	(void)close(fd);
 	return r;
 }
 
@@ -208,17 +190,17 @@ go_on(struct credentials *k, const struct access *a, const struct rm_auth *auth,
 	return OK;
 }
 
-/* The connection's other end is the TLS engine, or this route may do without. */
+/* The connection's other end is the engine, which had our demand; or this route may do without TLS. */
 static bool
-may_carry(int fd, bool plain)
+may_carry(const struct credentials *k, int fd, bool plain)
 {
 	int domain = 0, type = 0;
 	socklen_t len = sizeof domain;
 
-	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) != 0 ||
-	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) != 0 || type != SOCK_STREAM)
-		return false;
-	return domain == AF_UNIX || plain;
+	if (engine_made(&k->securing, fd))
+		return true;
+	return plain && getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && domain != AF_UNIX &&
+	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM;
 }
 
 static enum result
@@ -266,7 +248,7 @@ log_in(struct credentials *k, const struct access *a, struct port *to, struct wi
 		return why_set(why, MALFORMED, "remote logs in out of turn");
 	k->mechanism = auth->mechanism;
 	k->step = auth->step;
-	if (!may_carry(m->fds[0], a->plain))
+	if (!may_carry(k, m->fds[0], a->plain))
 		r = why_set(&reason, REFUSED, "a password is not said without TLS here");
 	else if ((r = k->step == 0 ? begin(k, a, &l, &reason) : go_on(k, a, auth, m->tail, &l, &reason)) == OK)
 		r = say(&l, m->fds[0], &reason);
@@ -284,8 +266,8 @@ enum result
 credentials_answer(
     struct credentials *k, const struct access *a, struct port *to, struct wire_message *m, struct why *why)
 {
-	if (m->type == RM_WANT_SIGNER)
-		return give_signer(k, a, to, m->ref, why);
+	if (m->type == RM_SECURE)
+		return engine_secure(&k->securing, a, to, m, why);
 	if (m->type == RM_AUTH)
 		return log_in(k, a, to, m, why);
 	return why_set(why, MALFORMED, "remote asks for what is not known here");

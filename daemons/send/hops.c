@@ -14,7 +14,7 @@
 #define N_CHAINS 1024
 #define HOP_REF UINT32_C(0x80000000) /* in the ref of a QS_FETCH: those of lines have it not */
 #define KEY_MAX 8192
-#define CERTIFICATE_FIELD 6        /* of RM_PEER */
+enum { DESTINATION_FIELD, RELAY_FIELD, CA_FIELD = 4, CIPHERS_FIELD, CERTIFICATE_FIELD }; /* of RM_PEER */
 #define FLOW_LEAST 2               /* transactions that a sender may always have in line */
 #define SHARE_LEAST 8              /* that a next hop may always have in hand */
 #define ASK_AT_ONCE 64             /* messages asked for at a time */
@@ -61,8 +61,14 @@ hop_access(const struct next_hop *h)
 	struct access a = { .plain = hop_peer(h)->auth_plain != 0 };
 	struct bytes tail[RM_PEER_FIELDS];
 
-	if (wire_take_all(hop_tail(h), tail, RM_PEER_FIELDS))
+	a.peer = hop_peer(h);
+	if (wire_take_all(hop_tail(h), tail, RM_PEER_FIELDS)) {
+		a.destination = tail[DESTINATION_FIELD];
+		a.relay = tail[RELAY_FIELD];
+		a.ca = tail[CA_FIELD];
+		a.ciphers = tail[CIPHERS_FIELD];
 		a.certificate = tail[CERTIFICATE_FIELD];
+	}
 	(void)wire_take(&rest, &a.user);
 	(void)wire_take(&rest, &a.password);
 	return a;

@@ -17,6 +17,7 @@ const struct privileges send_privileges = {
 		{ SEND_LSPAWN_FD, "lspawn", FD_CHANNEL, 0, false },
 		{ SEND_REMOTE_FD, "remote", FD_CHANNEL, 0, false },
 		{ SEND_KEYLOAD_FD, "keyload", FD_CHANNEL, 0, false },
+		{ SEND_TLS_FD, "tls", FD_CHANNEL, 0, false },
 	},
 	.holds = HOLDS_EVENTS | HOLDS_CHANNELS | HOLDS_MESSAGES | HOLDS_WRITERS | HOLDS_CONNECTION,
 	.syscalls = MAY_COMPUTE | MAY_WAIT | MAY_TALK | MAY_PAIR | MAY_READ_AT,

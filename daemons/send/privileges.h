@@ -3,6 +3,13 @@
 
 #include "sys/privileges.h"
 
-enum { SEND_QUEUE_FD = 4, SEND_BOUNCES_FD = 5, SEND_LSPAWN_FD = 6, SEND_REMOTE_FD = 7, SEND_KEYLOAD_FD = 8 };
+enum {
+	SEND_QUEUE_FD = 4,
+	SEND_BOUNCES_FD = 5,
+	SEND_LSPAWN_FD = 6,
+	SEND_REMOTE_FD = 7,
+	SEND_KEYLOAD_FD = 8,
+	SEND_TLS_FD = 9,
+};
 
 extern const struct privileges send_privileges;

@@ -10,7 +10,7 @@
 
 #define RM_IN_FLIGHT 4         /* transactions given without an answer: the next is there when one ends */
 #define RM_RECIPIENTS_MAX 1000 /* of a transaction */
-#define RM_SIGNERS_MAX 8       /* of a session: one a handshake */
+#define RM_HANDSHAKES_MAX 24   /* of a session: one for each address that is tried */
 #define RM_PIN_MAX 64
 
 /* What the TLS policy demands (control/tls_policy.h has the meaning of each). */
@@ -41,7 +41,7 @@ struct rm_peer {
 	uint8_t depth;        /* of the peer's chain; 0: the default */
 	uint8_t auth;         /* 1: send has a name and password for this relay */
 	uint8_t auth_plain;   /* 1: they may be said without TLS */
-	uint8_t certificate;  /* 1: a client certificate may be shown, send has signers */
+	uint8_t certificate;  /* 1: a client certificate may be shown */
 	uint8_t pin_len;      /* 0: none; else 20, 28, 32 or 64 octets */
 	uint8_t by_policy;    /* 1: a line of tlsdestinations decided */
 	uint8_t pin[RM_PIN_MAX];
@@ -107,6 +107,25 @@ struct rm_done {
 /* tail: the peer's host name; its address; TLS protocol; cipher; how it was verified; the reply or reason; "" where there is none */
 #define RM_DONE_FIELDS 6
 
+/* The connection is to go on in TLS: send hands it to the engine with what it demands of this peer. What remote found in DNS comes
+ * along: whether TLSA records decide, and whether DNSSEC vouches for the host's name. */
+struct rm_secure {
+	uint8_t dane;
+	uint8_t vouched;
+	uint8_t spare[6];
+};
+/* tail: the host (asked for); another name of it, which leads there by CNAMEs, or ""; its TLSA records (fields). fd: the
+ * connection. Answered by RM_SECURED or RM_NOT_SECURED when the handshake has ended */
+#define RM_SECURE_FIELDS 3
+
+struct rm_secured {
+	uint8_t shown; /* 1: the peer has a certificate */
+	uint8_t spare[7];
+};
+/* tail: TLS protocol; cipher; how the peer was verified, "" if it was not; the name in its certificate, of those asked for. fd:
+ * where to go on in plain text */
+#define RM_SECURED_FIELDS 4
+
 /* send writes the line of each step, with its CRLF, to the descriptor; remote reads the replies. PLAIN: step 0. LOGIN: 0 the
  * command, 1 the name, 2 the password. CRAM-MD5: 0 the command, 1 the answer to the challenge. SCRAM-SHA-256: 0 the command with
  * the client's first message, 1 its final one. */
@@ -117,7 +136,8 @@ struct rm_auth {
 	uint8_t step;      /* 0: begin; then one for each challenge */
 	uint16_t spare;
 	uint32_t iterations; /* SCRAM step 1 */
-}; /* tail: the challenge, decoded; SCRAM step 1: the server's nonce; salt. fd: where the peer is spoken to */
+}; /* tail: the challenge, decoded; SCRAM step 1: the server's nonce; salt. fd: where the peer is spoken to; without TLS the
+     * route must allow that, with TLS it must be what RM_SECURED gave */
 
 struct rm_auth_said {
 	uint8_t ok; /* 0: it can't be said; tail: why */
@@ -130,12 +150,12 @@ struct rm_auth_said {
 	M(RM_PEER, struct rm_peer, 6144, 0, RM_SEND, ONCE) /* comes first */ \
 	M(RM_MESSAGE, struct rm_message, 6144, 1, RM_SEND, ANY) /* fd: the queue file, read-only */ \
 	M(RM_RECIPIENTS, struct rm_recipients, 7680, 0, RM_SEND, ANY) \
-	M(RM_SIGNER, struct wire_nothing, 0, 1, RM_SEND, ANY) /* answer: the engine's end of a channel to a signer */ \
-	M(RM_NO_SIGNER, struct wire_nothing, WHY_MAX, 0, RM_SEND, ANY) \
+	M(RM_SECURED, struct rm_secured, 1024, 1, RM_SEND, ANY) \
+	M(RM_NOT_SECURED, struct wire_nothing, WHY_MAX, 0, RM_SEND, ANY) /* tail: why */ \
 	M(RM_AUTH_SAID, struct rm_auth_said, WHY_MAX, 0, RM_SEND, ANY) \
 	M(RM_RESULT, struct rm_result, WHY_MAX, 0, RM_REMOTE, ANY) /* ref: of the transaction; before its RM_DONE */ \
 	M(RM_DONE, struct rm_done, 4096, 0, RM_REMOTE, ANY) \
-	M(RM_WANT_SIGNER, struct wire_nothing, 0, 0, RM_REMOTE, ANY) \
+	M(RM_SECURE, struct rm_secure, 7168, 1, RM_REMOTE, ANY) \
 	M(RM_AUTH, struct rm_auth, 2048, 1, RM_REMOTE, ANY)
 /* clang-format on */
 WIRE_PROTOCOL(send_remote, SEND_REMOTE)

@@ -1,5 +1,6 @@
 """Plays `send` to a `remote` of the build, which runs confined as it does in the house: gives it a destination and messages, and
 hears what became of them. The numbers and forms are those of lib/wire/send_remote.h."""
+import contextlib
 import fcntl
 import os
 import shutil
@@ -11,11 +12,12 @@ import tempfile
 
 from instance import BIN, FIRST_UID
 
-PEER, MESSAGE, RECIPIENTS, SIGNER, NO_SIGNER, AUTH_SAID, RESULT, DONE, WANT_SIGNER, AUTH = range(10)
+PEER, MESSAGE, RECIPIENTS, SECURED, NOT_SECURED, AUTH_SAID, RESULT, DONE, SECURE, AUTH = range(10)
 DELIVERED, TEMPORARY, PERMANENT, UNTRIED = range(4)
 NEVER, OPPORTUNISTIC, CERTIFICATE, MANDATORY, CA, WILDCARD, NAME, PIN = range(8)
 SMTPUTF8, EIGHT_BIT = 1, 2
 OF_RECIPIENT, OF_PEER = 0, 1
+TF_FACTS = 1
 
 
 def fields(*values):
@@ -26,13 +28,17 @@ def fields(*values):
     return out
 
 
-def take_fields(tail):
+def take_raw_fields(tail):
     out = []
     while tail:
         (n,) = struct.unpack_from("<H", tail)
-        out.append(tail[2 : 2 + n].decode("utf-8", "replace"))
+        out.append(tail[2 : 2 + n])
         tail = tail[2 + n :]
     return out
+
+
+def take_fields(tail):
+    return [f.decode("utf-8", "replace") for f in take_raw_fields(tail)]
 
 
 class Done:
@@ -60,7 +66,7 @@ class Remote:
             doorway.connect(resolve)
 
         def place():
-            at = {3: its, 4: doorway if resolve else None, 5: engine.tls if engine else None}
+            at = {3: its, 4: doorway if resolve else None}
             fds = {i: fcntl.fcntl(s.fileno(), fcntl.F_DUPFD, 200) for i, s in at.items() if s}
             if network:
                 network.join()
@@ -114,9 +120,10 @@ class Session:
     def peer(self, port, relay="127.0.0.1", destination="example.com", helo="mx.example.test", tls=NEVER, auth=0, auth_plain=0, connect_ms=2000,
              idle_ms=5000, implicit=0, local="", own=(), dane=0, depth=0, by_policy=0, pin=b"", ca="", ciphers="", certificate="", bought=None):
         """bought: the certificate that signers are for, if it is another one."""
-        self.certificate = certificate if bought is None else bought
+        self.shown, self.certificate = certificate, certificate if bought is None else bought
         body = struct.pack("<12sH10B64sII", b"1jtestconn01"[:11], port, 1 if relay else 0, tls, dane, implicit, depth, auth, auth_plain,
                            1 if certificate else 0, len(pin), by_policy, pin, connect_ms, idle_ms)
+        self.demand = (tls, relay, destination, depth, idle_ms, pin, ca, ciphers)
         self.say(PEER, 0, body + fields(destination, relay, helo, local, ca, ciphers, certificate, fields(*own)))
         return self
 
@@ -156,11 +163,39 @@ class Session:
                 self.results.setdefault(ref, {})[i] = (outcome, "%d.%d.%d" % tuple(status), body[8:].decode())
             elif kind == DONE:
                 return Done(ref, body, self.results.pop(ref, {}))
-            elif kind == WANT_SIGNER and self.engine:
-                with self.engine.signer(self.certificate) as end:
-                    self.say(SIGNER, ref, b"", [end.fileno()])
+            elif kind == SECURE and self.engine:
+                self.secure(ref, body, m[3])
+            elif kind == SECURE:
+                os.close(m[3][0])
+                self.say(NOT_SECURED, ref, b"there is no engine")
             else:
                 raise AssertionError(f"an unexpected message of type {kind}")
+
+    def secure(self, ref, body, fds):
+        """As send does it."""
+        tls, relay, destination, depth, idle_ms, pin, ca, ciphers = self.demand
+        dane, vouched, (host, known_as, tlsa) = body[0], body[1], take_raw_fields(body[8:])
+        how = 7 if dane else (1, 1, 1, 1, 3, 4, 5, 6)[tls]
+        verify = 0 if how == 1 else 2
+        names = [host] * bool(dane or vouched) + [known_as] * bool(dane and known_as) + [destination]
+        cas = "" if how not in (3, 4, 5) else ca or "system"
+        tail = fields("smtp", fields(self.shown) if self.shown else b"", cas, "", "", ciphers, host, fields(*names), tlsa if dane else b"")
+        session = struct.pack("<12s4BIII2B64s2x", b"1jtestconn01"[:11], 1, verify, depth, 0, min(idle_ms, 300000), idle_ms, 0, how, len(pin) if how == 6 else 0, pin)
+        (ours, plain), (facts, its_facts) = socket.socketpair(), socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setblocking(False)
+        with ours, plain, facts, its_facts, contextlib.ExitStack() as stack:
+            signer = stack.enter_context(self.engine.signer(self.certificate)) if self.certificate else stack.enter_context(socket.socketpair()[1])
+            socket.send_fds(self.engine.tls, [struct.pack("<HHI", 0, len(session) + len(tail), 0) + session + tail],
+                            [fds[0], plain.fileno(), signer.fileno(), its_facts.fileno()])
+            os.close(fds[0])
+            its_facts.close()
+            facts.settimeout(idle_ms / 1000 + 20)
+            packet = facts.recv(9000)
+            if packet and struct.unpack_from("<H", packet)[0] == TF_FACTS:
+                said = take_raw_fields(packet[8 + 72 :])
+                self.say(SECURED, ref, bytes([packet[8] != 0]) + bytes(7) + fields(said[0], said[1], said[8], said[9]), [ours.fileno()])
+            else:
+                self.say(NOT_SECURED, ref, packet[8:] or b"the TLS engine ended")
 
     def close(self):
         self.channel.close()

@@ -7,6 +7,7 @@
 #include "send/send.h"
 #include "sys/clock.h"
 #include "wire/policy_keyload.h"
+#include "wire/policy_tls.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -23,7 +24,7 @@
 struct control_dir srig_dir;
 pid_t srig_child;
 struct channel srig_queue, srig_bounces, srig_lspawn, srig_remote;
-static struct channel keyload;
+static struct channel keyload, tls;
 unsigned srig_fail_at;
 static struct wire_buffer buffer;
 static uint64_t last_id;
@@ -37,7 +38,7 @@ srig_be_patient(int fd)
 }
 
 static void
-run_send(const int fds[5])
+run_send(const int fds[6])
 {
 	static struct send self;
 	struct control control;
@@ -49,9 +50,9 @@ run_send(const int fds[5])
 		(void)fprintf(stderr, "%s\n", why.text);
 		_exit(1);
 	}
-	for (int i = 0; i < 5; i++)
+	for (int i = 0; i < 6; i++)
 		(void)dup2(fds[i], 100 + i);
-	(void)dup2(control.fd, 105);
+	(void)dup2(control.fd, 106);
 	if (getenv("SEND_TEST_LOG") == NULL)
 		(void)dup2(null, 2);
 	(void)close_range(3, 99, 0);
@@ -60,7 +61,8 @@ run_send(const int fds[5])
 	(void)dup2(102, SEND_LSPAWN_FD);
 	(void)dup2(103, SEND_REMOTE_FD);
 	(void)dup2(104, SEND_KEYLOAD_FD);
-	(void)close_range(100, 104, 0);
+	(void)dup2(105, SEND_TLS_FD);
+	(void)close_range(100, 105, 0);
 	self.in_hand_max = send_in_hand_max();
 	fail_allocation(srig_fail_at);
 	r = send_run(&self, &control, &why);
@@ -82,7 +84,7 @@ open_end(struct channel *mine, const struct wire_protocol *protocol, enum wire_s
 void
 srig_start(void)
 {
-	int fds[5];
+	int fds[6];
 	struct rlimit files;
 
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
@@ -93,6 +95,7 @@ srig_start(void)
 	fds[2] = open_end(&srig_lspawn, &send_lspawn_protocol, SL_LSPAWN);
 	fds[3] = open_end(&srig_remote, &send_remote_door_protocol, RD_REMOTE);
 	fds[4] = open_end(&keyload, &policy_keyload_protocol, PK_KEYLOAD);
+	fds[5] = open_end(&tls, &policy_tls_protocol, PT_TLS);
 	srig_child = fork();
 	assert_true(srig_child >= 0);
 	if (srig_child == 0) {
@@ -101,9 +104,10 @@ srig_start(void)
 		channel_close(&srig_lspawn);
 		channel_close(&srig_remote);
 		channel_close(&keyload);
+		channel_close(&tls);
 		run_send(fds);
 	}
-	for (int i = 0; i < 5; i++)
+	for (int i = 0; i < 6; i++)
 		(void)close(fds[i]);
 }
 
@@ -134,6 +138,7 @@ srig_tear_down(void **state)
 	channel_close(&srig_remote);
 	channel_close(&srig_deferring);
 	channel_close(&keyload);
+	channel_close(&tls);
 	(void)kill(srig_child, SIGKILL);
 	(void)waitpid(srig_child, &status, 0);
 	dir_remove(&srig_dir);

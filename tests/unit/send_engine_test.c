@@ -1,0 +1,241 @@
+/* Connections that go on in TLS: what the engine is told, what the session hears, where passwords go. */
+#include "credentials_rig.h"
+
+#include "wire/policy_keyload.h"
+#include "wire/policy_tls.h"
+#include "wire/tls_facts.h"
+
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static enum result
+secure(struct credentials *k, const struct access *a, bool dane, const char *host)
+{
+	struct rm_secure ask = { .dane = dane, .vouched = 1 };
+	uint8_t room[256];
+	struct buf tail = BUF_OVER(room);
+	struct wire_message m = { .type = RM_SECURE, .ref = 9, .body = &ask, .fds = { rig.line[0] }, .n_fds = 1 };
+	struct why why = WHY_NONE;
+
+	wire_put_string(&tail, host);
+	wire_put_string(&tail, "");
+	wire_put_string(&tail, dane ? "xx" : "");
+	m.tail = buf_bytes(&tail);
+	return credentials_answer(k, a, &rig.port, &m, &why);
+}
+
+struct session_asked {
+	struct pt_session p;
+	char server[64], names[64];
+	int fds[4];
+};
+
+/* What the engine is told of the connection. */
+static struct session_asked
+asked_engine(void)
+{
+	struct channel c = channel_of(rig.tls, &policy_tls_protocol, PT_TLS, true);
+	struct bytes f[PT_N_FIELDS + PT_N_DEMAND_FIELDS], names, name = BYTES_NONE;
+	struct session_asked a = { 0 };
+	struct why why = WHY_NONE;
+	struct wire_message m;
+
+	assert_int_equal(channel_receive(&c, &rig.buffer, &m, &why), OK);
+	memcpy(&a.p, m.body, sizeof a.p);
+	assert_true(wire_take_all(m.tail, f, nitems(f)));
+	memcpy(a.server, f[6].at, f[6].len);
+	names = f[7];
+	assert_true(wire_take(&names, &name));
+	memcpy(a.names, name.at, name.len);
+	memcpy(a.fds, m.fds, sizeof a.fds);
+	return a;
+}
+
+static void
+end_engine(struct session_asked *a)
+{
+	for (size_t i = 0; i < nitems(a->fds); i++)
+		close(a->fds[i]);
+}
+
+/* The next thing that the session hears. */
+static uint16_t
+heard(struct bytes *tail, int *fd)
+{
+	struct channel c = channel_of(rig.remote, &send_remote_protocol, RM_REMOTE, true);
+	struct why why = WHY_NONE;
+	struct wire_message m;
+
+	assert_int_equal(channel_receive(&c, &rig.buffer, &m, &why), OK);
+	assert_int_equal(m.ref, 9);
+	*tail = m.tail;
+	*fd = m.n_fds > 0 ? m.fds[0] : -1;
+	return m.type;
+}
+
+static void
+say_facts(int fd, bool good)
+{
+	struct channel c = channel_of(fd, &tls_facts_protocol, TF_TLS, true);
+	struct tf_facts facts = { .peer = TF_PEER_VERIFIED };
+	uint8_t room[256];
+	struct buf tail = BUF_OVER(room);
+	struct why why = WHY_NONE;
+
+	for (int i = 0; i < TF_N_FIELDS; i++)
+		wire_put_string(&tail, i == 0 ? "TLSv1.3" : i == 8 ? "ca+name" : "");
+	if (good)
+		assert_int_equal(channel_send(&c, TF_FACTS, 0, &facts, buf_bytes(&tail), NULL, &why), OK);
+	else
+		assert_int_equal(channel_send(&c, TF_FAILED, 0, NULL, BYTES("no name"), NULL, &why), OK);
+}
+
+static void
+stop(struct loop *loop, struct timer *t)
+{
+	(void)t;
+	loop->stop = true;
+}
+
+/* What waits to be read is read. */
+static void
+turn(void)
+{
+	struct timer soon = { .due = stop };
+	struct why why = WHY_NONE;
+
+	rig.loop.stop = false;
+	assert_int_equal(loop_at(&rig.loop, &soon, rig.loop.now + 30), OK);
+	assert_int_equal(loop_run(&rig.loop, &why), OK);
+}
+
+static void
+the_engine_hears_what_is_demanded_from_send_alone(void **state)
+{
+	struct credentials k = CREDENTIALS_NONE;
+	struct access a = crig_access();
+	struct rm_peer peer = *a.peer;
+	struct session_asked s;
+
+	(void)state;
+	a.certificate = BYTES_NONE;
+	assert_int_equal(secure(&k, &a, true, "elsewhere.test"), OK);
+	s = asked_engine();
+	assert_int_equal(s.p.demand, PT_NAME);
+	assert_string_equal(s.server, "relay.test");
+	assert_string_equal(s.names, "relay.test");
+	end_engine(&s);
+	k.securing.n = 0;
+	engine_leave(&k.securing);
+	a.user = BYTES_NONE; /* DANE goes before the policy, unless a password is at stake */
+	peer.dane = RM_DANE_FIRST;
+	a.peer = &peer;
+	assert_int_equal(secure(&k, &a, true, "elsewhere.test"), OK);
+	s = asked_engine();
+	assert_int_equal(s.p.demand, PT_DANE);
+	assert_string_equal(s.server, "elsewhere.test");
+	end_engine(&s);
+	engine_leave(&k.securing);
+}
+
+static void
+a_password_goes_to_the_engine_that_was_asked(void **state)
+{
+	struct rm_auth plain = { .mechanism = RM_PLAIN };
+	struct credentials k = CREDENTIALS_NONE;
+	struct access a = crig_access();
+	struct session_asked s;
+	struct bytes text;
+	char line[64] = "";
+	int fd;
+
+	(void)state;
+	a.certificate = BYTES_NONE;
+	assert_int_equal(secure(&k, &a, false, "relay.test"), OK);
+	assert_int_equal(secure(&k, &a, false, "relay.test"), MALFORMED); /* one at a time */
+	s = asked_engine();
+	say_facts(s.fds[3], true);
+	turn();
+	assert_int_equal(heard(&text, &fd), RM_SECURED);
+	assert_int_equal(crig_ask(&k, &a, &plain, BYTES_NONE, fd), OK);
+	assert_true(crig_said(&text));
+	assert_true(recv(s.fds[1], line, sizeof line - 1, MSG_DONTWAIT) > 0);
+	assert_string_equal(line, "AUTH PLAIN AHVzZXIAcGVuY2ls\r\n");
+	assert_int_equal(recv(fd, line, sizeof line, MSG_DONTWAIT), -1); /* the session reads nothing of it */
+	end_engine(&s);
+	close(fd);
+	engine_leave(&k.securing);
+}
+
+static void
+a_handshake_that_proves_nothing_gives_no_connection(void **state)
+{
+	struct credentials k = CREDENTIALS_NONE;
+	struct access a = crig_access();
+	struct session_asked s;
+	struct bytes text;
+	int fd;
+
+	(void)state;
+	a.certificate = BYTES_NONE;
+	for (int died = 0; died < 2; died++) {
+		assert_int_equal(secure(&k, &a, false, "relay.test"), OK);
+		s = asked_engine();
+		if (!died)
+			say_facts(s.fds[3], false);
+		end_engine(&s);
+		turn();
+		assert_int_equal(heard(&text, &fd), RM_NOT_SECURED);
+		assert_true(bytes_equal(text, died ? BYTES("the TLS engine ended") : BYTES("no name")));
+		assert_int_equal(k.securing.ours, -1);
+	}
+	k.securing.n = RM_HANDSHAKES_MAX;
+	assert_int_equal(secure(&k, &a, false, "relay.test"), MALFORMED);
+}
+
+static void
+a_signer_is_bought_for_the_senders_certificate(void **state)
+{
+	struct channel from_send = channel_of(rig.keyload, &policy_keyload_protocol, PK_KEYLOAD, true);
+	struct credentials k = CREDENTIALS_NONE;
+	struct access a = crig_access();
+	const struct pk_signer *p;
+	struct why why = WHY_NONE;
+	struct session_asked s;
+	struct wire_message m;
+	char octet = 0;
+	int its;
+
+	(void)state;
+	assert_int_equal(secure(&k, &a, false, "relay.test"), OK);
+	assert_int_equal(channel_receive(&from_send, &rig.buffer, &m, &why), OK);
+	p = m.body;
+	assert_int_equal(p->role, PK_TLS_CLIENT);
+	assert_string_equal(p->conn, "1jtestconn0");
+	assert_true(bytes_equal(m.tail, a.certificate));
+	its = m.fds[0];
+	s = asked_engine();
+	assert_int_equal(send(s.fds[2], "x", 1, 0), 1); /* the two are one channel */
+	assert_int_equal(recv(its, &octet, 1, 0), 1);
+	close(its);
+	end_engine(&s);
+	engine_leave(&k.securing);
+}
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+		    the_engine_hears_what_is_demanded_from_send_alone, crig_set_up, crig_tear_down),
+		cmocka_unit_test_setup_teardown(
+		    a_password_goes_to_the_engine_that_was_asked, crig_set_up, crig_tear_down),
+		cmocka_unit_test_setup_teardown(
+		    a_handshake_that_proves_nothing_gives_no_connection, crig_set_up, crig_tear_down),
+		cmocka_unit_test_setup_teardown(
+		    a_signer_is_bought_for_the_senders_certificate, crig_set_up, crig_tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
