@@ -1,5 +1,7 @@
 """postern check: what an administrator reads before a start."""
 import os
+import re
+import shutil
 import subprocess
 
 import pytest
@@ -161,3 +163,22 @@ def test_lines_for_mail_to_other_hosts_that_can_not_be_read_are_refused(etc):
                   "send/dane:1: expected off, first or after", "send/authsenders:1: expected both user and password", "send/domainips:1: expected domain:address",
                   "send/domaincerts:1: expected domain:certificate"):
         assert any(line.startswith(words) for line in lines), (words, lines)
+
+
+def test_an_update_of_openssl_that_the_engine_lacks_is_told(etc, tmp_path):
+    place = tmp_path / "bin"
+    place.mkdir()
+    for name in ("postern", "tls"):
+        shutil.copy(f"{BIN}/{name}", place / name)
+
+    def warnings():
+        done = subprocess.run([place / "postern", "check", str(etc())], capture_output=True, text=True)
+        return [line for line in done.stdout.splitlines() if "OpenSSL" in line]
+
+    assert warnings() == []
+    image = (place / "tls").read_bytes()
+    if b"built on: " not in image:
+        pytest.skip("this build has a shared OpenSSL")
+    (place / "tls").write_bytes(re.sub(rb"built on: ...", b"built on: Old", image))
+    (line,) = warnings()
+    assert line.startswith(f"{place}/tls: warning: has another OpenSSL in it (built on: ") and "install Postern again" in line

@@ -8,15 +8,19 @@
 #include "control/source.h"
 #include "control/users.h"
 #include "crypt/provider.h"
+#include "crypt/version.h"
 #include "postern/check_certificates.h"
 #include "postern/check_remote.h"
 
 #include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <netdb.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -225,6 +229,55 @@ check_surprises(struct check *k, const struct control_source *s)
 		(void)close(fd);
 }
 
+/* ---- the programs ---- */
+
+/* Where this program is, or where it would be installed. */
+static int
+open_engine(char path[PATH_MAX])
+{
+	ssize_t n = readlink("/proc/self/exe", path, PATH_MAX - 8);
+	char *slash;
+	int fd = -1;
+
+	path[n > 0 ? n : 0] = '\0';
+	if ((slash = strrchr(path, '/')) != NULL) {
+		memcpy(slash + 1, "tls", 4);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+	}
+	if (fd < 0) {
+		(void)snprintf(path, PATH_MAX, "%s/tls", POSTERN_LIBEXECDIR);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+	}
+	return fd;
+}
+
+/* OpenSSL is linked into tls and keyload: an update of the system's library does not reach them. */
+static void
+check_openssl(struct check *k)
+{
+	char path[PATH_MAX];
+	int fd = open_engine(path);
+	struct stat st;
+	struct bytes built;
+	const char *here;
+	void *image;
+
+	if (fd < 0)
+		return;
+	if (fstat(fd, &st) == 0 && st.st_size > 0 &&
+	    (image = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0)) != MAP_FAILED) {
+		if (openssl_is_another(bytes_of(image, (size_t)st.st_size), &built, &here)) {
+			k->n_warnings++;
+			(void)printf(
+			    "%s: warning: has another OpenSSL in it (%.*s) than the system has now (%s): build and "
+			    "install Postern again, and restart it\n",
+			    path, SHOW(built), here);
+		}
+		(void)munmap(image, (size_t)st.st_size);
+	}
+	(void)close(fd);
+}
+
 /* ---- the directories ---- */
 
 static int
@@ -300,6 +353,7 @@ check_main(int argc, char *argv[])
 	}
 	if (argc > 1)
 		k.etc = argv[1];
+	check_openssl(&k);
 	if (argc <= 2)
 		status = check_all(&k);
 	for (int i = 2; i < argc; i++) {
