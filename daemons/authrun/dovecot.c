@@ -125,7 +125,8 @@ answered(struct authrun *a, const struct dovecot_line *l)
 	if (e == NULL || l->number == 0)
 		return; /* too late */
 	if (l->kind == DOVECOT_OK) {
-		settle(e, AR_GOOD, l->user, "");
+		settle(e, l->shut ? AR_BAD : AR_GOOD, l->shut ? BYTES_NONE : l->user,
+		    l->shut ? "Dovecot says nologin" : "");
 		return;
 	}
 	(void)snprintf(why, sizeof why, "Dovecot %s%.*s",

@@ -24,6 +24,8 @@ take_parameter(struct bytes field, struct dovecot_line *l)
 		l->user = bytes_skip(field, 5);
 	else if (bytes_starts(field, BYTES("reason=")))
 		l->reason = bytes_skip(field, 7);
+	else if (bytes_equal(field, BYTES("nologin")) || bytes_starts(field, BYTES("nologin=")))
+		l->shut = true;
 	else if (bytes_equal(field, BYTES("temp")) || bytes_equal(field, BYTES("code=temp_fail")))
 		l->temporary = true;
 }

@@ -22,6 +22,7 @@ struct dovecot_line {
 	uint32_t number;     /* VERSION: the major one; OK, FAIL, CONT: which request */
 	struct bytes name;   /* MECH */
 	struct bytes user;   /* OK; at null if it was not said */
+	bool shut;           /* OK: the password is right, but nobody is to log in by it */
 	bool temporary;      /* FAIL: of Dovecot itself */
 	struct bytes reason; /* FAIL, for the log */
 };

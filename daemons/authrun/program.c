@@ -228,18 +228,29 @@ take_running(struct authrun *a, pid_t pid)
 	return NULL;
 }
 
-/* list-anything@… is asked about as list-@…, if it was not taken as it is */
-static bool
+/* list-anything@… is asked about as list-@…, if it was not taken as it is. ABSENT: it is no such address; EXHAUSTED. */
+static enum result
 ask_again(struct errand *e)
 {
 	struct buf stem = buf_over(e->input, PROGRAM_INPUT_MAX - 3);
 
 	if (e->again || !recipients_stem(bytes_of(e->address, e->address_len), &stem))
-		return false;
+		return ABSENT;
 	e->again = true;
 	memset(e->input + stem.len, 0, 3);
 	e->input_len = stem.len + 3;
-	return program_start(e);
+	return program_start(e) ? OK : EXHAUSTED;
+}
+
+static void
+conclude_no(struct errand *e)
+{
+	enum result r = e->whose == FOR_AUTH ? ABSENT : ask_again(e);
+
+	if (r == ABSENT)
+		errand_conclude(e, AR_BAD, BYTES_NONE, "the program says no");
+	else if (r != OK)
+		errand_conclude(e, AR_TROUBLE, BYTES_NONE, "the program can't be started");
 }
 
 static void
@@ -257,10 +268,9 @@ conclude(struct errand *e, int status)
 		(void)snprintf(why, sizeof why, "the program's exit status is %d", code);
 	if (!e->late && code == 0)
 		errand_conclude(e, AR_GOOD, BYTES_NONE, "");
-	else if (!e->late && (e->whose == FOR_AUTH ? code == 1 : code != 111)) {
-		if (e->whose == FOR_AUTH || !ask_again(e))
-			errand_conclude(e, AR_BAD, BYTES_NONE, "the program says no");
-	} else {
+	else if (!e->late && (e->whose == FOR_AUTH ? code == 1 : code != 111))
+		conclude_no(e);
+	else {
 		log_trouble(e, why);
 		errand_conclude(e, AR_TROUBLE, BYTES_NONE, why);
 	}

@@ -60,6 +60,7 @@ class Pretender(threading.Thread):
 
 @pytest.mark.parametrize("greeting,says,code", [
     pytest.param(GREETING, lambda n: b"OK\t" + n + b"\tuser=alice@example.test\n", 235, id="yes"),
+    pytest.param(GREETING, lambda n: b"OK\t" + n + b"\tuser=alice@example.test\tnologin\treason=closed\n", 535, id="nologin"),
     pytest.param(GREETING, lambda n: b"\n", 454, id="nothing"),
     pytest.param(GREETING, lambda n: b"OK\t99\nOK\t0\nWHAT\t" + n + b"\nFAIL\t" + n + b"\n", 535, id="others-then-no"),
     pytest.param(GREETING, lambda n: b"CONT\t" + n + b"\tUGFzc3dvcmQ6\n", 454, id="continuation"),

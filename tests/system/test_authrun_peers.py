@@ -136,7 +136,8 @@ class Dovecot:
         self.root, self.process = root, None
         os.mkdir(self.path("passwords"))
         lines = [f"alice@example.test:{{PLAIN}}{PASSWORD}", f"closed@example.test:{{PLAIN}}{PASSWORD}",
-                 f"nick@example.test:{{PLAIN}}{PASSWORD}::::::user=bob@example.test", f"odd@example.test:{{PLAIN}}{PASSWORD}::::::user=bob@"]
+                 f"nick@example.test:{{PLAIN}}{PASSWORD}::::::user=bob@example.test", f"odd@example.test:{{PLAIN}}{PASSWORD}::::::user=bob@",
+                 f"shut@example.test:{{PLAIN}}{PASSWORD}::::::nologin"]
         for name, text in (("conf", CONFIGURATION.format(dir=self.dir)), ("disabled", "closed@example.test\n"),
                            ("passwords/example.test", "\n".join(lines) + "\n"), ("passwords/trouble.test", "")):
             with open(self.path(name), "w") as f:
@@ -196,6 +197,7 @@ def test_dovecot_knows_a_password(house):
     house.wait_log('event=auth-failed .*user=alice@example.test why="Dovecot says no')
     assert house.login("nobody@example.test")[0] == 535
     assert house.login("closed@example.test")[0] == 535, "disabled there"
+    assert house.login("shut@example.test")[0] == 535, "the password is right, and nobody is let in by it"
     assert pop3_login(house, "alice@example.test", PASSWORD).startswith(b"+OK")
 
 

@@ -56,7 +56,7 @@ dovecots_lines(void **state)
 		{ "VERSION\t1\t2", OK, DOVECOT_VERSION, 1, NULL, NULL, false },
 		{ "SPID\t77", OK, DOVECOT_OTHER, 0, NULL, NULL, false },
 		{ "DONE", OK, DOVECOT_DONE, 0, NULL, NULL, false },
-		{ "OK\t12\tuser=a@b.test\tnologin", OK, DOVECOT_OK, 12, "a@b.test", NULL, false },
+		{ "OK\t12\tuser=a@b.test\tnologins", OK, DOVECOT_OK, 12, "a@b.test", NULL, false },
 		{ "OK\t12", OK, DOVECOT_OK, 12, NULL, NULL, false },
 		{ "FAIL\t1\tuser=a\treason=no such thing", OK, DOVECOT_FAIL, 1, "a", "no such thing", false },
 		{ "FAIL\t1\tuser=a\ttemp", OK, DOVECOT_FAIL, 1, "a", NULL, true },
@@ -86,6 +86,10 @@ dovecots_lines(void **state)
 		assert_true(bytes_equal(l.reason, bytes_of_string(cases[i].reason)));
 	}
 	assert_int_equal(dovecot_cut(bytes_of("OK\t1\tuser=a\0b", 13), &l), MALFORMED);
+	assert_int_equal(dovecot_cut(BYTES("OK\t1\tuser=a\tnologin"), &l), OK);
+	assert_true(l.shut);
+	assert_int_equal(dovecot_cut(BYTES("OK\t1\tuser=nologin"), &l), OK);
+	assert_false(l.shut);
 	assert_int_equal(dovecot_cut(BYTES("MECH\tPLAIN\tplaintext"), &l), OK);
 	assert_true(bytes_equal(l.name, BYTES("PLAIN")));
 }
