@@ -66,7 +66,7 @@ drop(struct connection *c)
 	n_running--;
 	set_idle(c, false);
 	loop_cancel(&h->send->loop, &c->timer);
-	engine_leave(&c->credentials.securing);
+	securing_leave(&c->credentials.securing);
 	hop_is_due(h);
 	free(c);
 }

@@ -197,7 +197,7 @@ may_carry(const struct credentials *k, int fd, bool plain)
 	int domain = 0, type = 0;
 	socklen_t len = sizeof domain;
 
-	if (engine_made(&k->securing, fd))
+	if (securing_made(&k->securing, fd))
 		return true;
 	return plain && getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && domain != AF_UNIX &&
 	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM;
@@ -267,7 +267,7 @@ credentials_answer(
     struct credentials *k, const struct access *a, struct port *to, struct wire_message *m, struct why *why)
 {
 	if (m->type == RM_SECURE)
-		return engine_secure(&k->securing, a, to, m, why);
+		return securing_begin(&k->securing, a, to, m, why);
 	if (m->type == RM_AUTH)
 		return log_in(k, a, to, m, why);
 	return why_set(why, MALFORMED, "remote asks for what is not known here");

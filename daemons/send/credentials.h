@@ -3,7 +3,7 @@
 #pragma once
 
 #include "crypt/sasl.h"
-#include "send/engine.h"
+#include "send/securing.h"
 #include "wire/port.h"
 #include "wire/send_remote.h"
 

@@ -326,7 +326,7 @@ open_all(struct send *s, struct why *why)
 	    (r = port_open(&s->lspawn, &s->loop, lspawn, &lspawn_events, LOCALS_MAX, why)) != OK ||
 	    (r = port_open(&s->remote, &s->loop, remote, &remote_events, s->max_remote, why)) != OK ||
 	    (r = credentials_open(&s->loop, SEND_KEYLOAD_FD, why)) != OK ||
-	    (r = engine_open(&s->loop, SEND_TLS_FD, why)) != OK)
+	    (r = securing_open(&s->loop, SEND_TLS_FD, why)) != OK)
 		return r;
 	s->loop.idle = idle;
 	s->loop.waiting_mask = &waiting_mask;

@@ -45,7 +45,7 @@ crig_set_up(void **state)
 			     &events, 10, &why),
 	    OK);
 	assert_int_equal(credentials_open(&rig.loop, keyload[0], &why), OK);
-	assert_int_equal(engine_open(&rig.loop, tls[0], &why), OK);
+	assert_int_equal(securing_open(&rig.loop, tls[0], &why), OK);
 	rig.remote = session[1];
 	rig.keyload = keyload[1];
 	rig.tls = tls[1];
@@ -58,7 +58,7 @@ crig_tear_down(void **state)
 	(void)state;
 	port_close(&rig.port);
 	credentials_close();
-	engine_close();
+	securing_close();
 	loop_close(&rig.loop);
 	close(rig.remote);
 	close(rig.keyload);

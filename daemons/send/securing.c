@@ -1,7 +1,7 @@
 /* Handshakes for sessions of remote.
  * Trusts the engine for what the peer has proven; remote for the connection, and for what DNS says of its host.
  * Never lets remote say what is demanded, never waits: the engine's word comes by a channel of its own. */
-#include "send/engine.h"
+#include "send/securing.h"
 
 #include "send/credentials.h"
 #include "sys/fd.h"
@@ -40,7 +40,7 @@ line_ended(struct port *p, enum result r, struct why *why)
 static const struct port_events tls_events = { nothing_expected, line_ended };
 
 enum result
-engine_open(struct loop *loop, int tls_fd, struct why *why)
+securing_open(struct loop *loop, int tls_fd, struct why *why)
 {
 	tls.channel.fd = -1;
 	if (tls_fd < 0)
@@ -50,7 +50,7 @@ engine_open(struct loop *loop, int tls_fd, struct why *why)
 }
 
 void
-engine_close(void)
+securing_close(void)
 {
 	port_close(&tls);
 }
@@ -277,7 +277,7 @@ make(struct securing *s, const struct access *a, struct ends *e, struct why *why
 }
 
 enum result
-engine_secure(struct securing *s, const struct access *a, struct port *to, struct wire_message *m, struct why *why)
+securing_begin(struct securing *s, const struct access *a, struct port *to, struct wire_message *m, struct why *why)
 {
 	const struct rm_secure *ask = m->body;
 	struct ends e = { -1, -1, -1, -1 };
@@ -288,7 +288,7 @@ engine_secure(struct securing *s, const struct access *a, struct port *to, struc
 
 	if (port_is_open(&s->facts) || ++s->n > RM_HANDSHAKES_MAX || !wire_take_all(m->tail, f, RM_SECURE_FIELDS))
 		return why_set(why, MALFORMED, "remote wants TLS out of turn");
-	engine_leave(s);
+	securing_leave(s);
 	s->to = to;
 	s->ref = m->ref;
 	s->keeps = a->user.len > 0;
@@ -308,7 +308,7 @@ engine_secure(struct securing *s, const struct access *a, struct port *to, struc
 }
 
 bool
-engine_made(const struct securing *s, int fd)
+securing_made(const struct securing *s, int fd)
 {
 	struct stat ours, its;
 
@@ -317,7 +317,7 @@ engine_made(const struct securing *s, int fd)
 }
 
 void
-engine_leave(struct securing *s)
+securing_leave(struct securing *s)
 {
 	port_close(&s->facts);
 	fd_close(&s->its);

@@ -24,14 +24,14 @@ struct securing {
 	}
 
 /* Once, when the process is confined: the line to the engine's door (a descriptor; -1: none). */
-enum result engine_open(struct loop *loop, int tls_fd, struct why *why);
-void engine_close(void);
+enum result securing_open(struct loop *loop, int tls_fd, struct why *why);
+void securing_close(void);
 
 /* Begins what an RM_SECURE of the session at `to` asks for; that is answered now or later. OK; MALFORMED: it asks out of turn. */
-enum result engine_secure(
+enum result securing_begin(
     struct securing *s, const struct access *a, struct port *to, struct wire_message *m, struct why *why);
 
 /* Whether fd, which the session shows, is the end that was made for it: what is written there only the engine reads. */
-bool engine_made(const struct securing *s, int fd);
+bool securing_made(const struct securing *s, int fd);
 
-void engine_leave(struct securing *s); /* its connection ends; fine on SECURING_NONE */
+void securing_leave(struct securing *s); /* its connection ends; fine on SECURING_NONE */

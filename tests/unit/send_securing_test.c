@@ -127,7 +127,7 @@ the_engine_hears_what_is_demanded_from_send_alone(void **state)
 	assert_string_equal(s.names, "relay.test");
 	end_engine(&s);
 	k.securing.n = 0;
-	engine_leave(&k.securing);
+	securing_leave(&k.securing);
 	a.user = BYTES_NONE; /* DANE goes before the policy, unless a password is at stake */
 	peer.dane = RM_DANE_FIRST;
 	a.peer = &peer;
@@ -136,7 +136,7 @@ the_engine_hears_what_is_demanded_from_send_alone(void **state)
 	assert_int_equal(s.p.demand, PT_DANE);
 	assert_string_equal(s.server, "elsewhere.test");
 	end_engine(&s);
-	engine_leave(&k.securing);
+	securing_leave(&k.securing);
 }
 
 static void
@@ -165,7 +165,7 @@ a_password_goes_to_the_engine_that_was_asked(void **state)
 	assert_int_equal(recv(fd, line, sizeof line, MSG_DONTWAIT), -1); /* the session reads nothing of it */
 	end_engine(&s);
 	close(fd);
-	engine_leave(&k.securing);
+	securing_leave(&k.securing);
 }
 
 static void
@@ -220,7 +220,7 @@ a_signer_is_bought_for_the_senders_certificate(void **state)
 	assert_int_equal(recv(its, &octet, 1, 0), 1);
 	close(its);
 	end_engine(&s);
-	engine_leave(&k.securing);
+	securing_leave(&k.securing);
 }
 
 int
