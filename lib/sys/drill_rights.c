@@ -11,7 +11,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/futex.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -118,6 +120,48 @@ static long
 make_the_log_lose_lines(void)
 {
 	return syscall(SYS_fcntl, 2, F_SETFL, O_WRONLY | O_NONBLOCK);
+}
+
+/* ---- what the kernel can do with a socket, or a lock, and nothing here needs ---- */
+
+static long
+attach_filter_to_socket(void)
+{
+	return syscall(SYS_setsockopt, -1, SOL_SOCKET, SO_ATTACH_FILTER, NULL, 0);
+}
+
+static long
+put_protocol_on_socket(void)
+{
+	return syscall(SYS_setsockopt, -1, IPPROTO_TCP, TCP_ULP, "tls", 3);
+}
+
+static long
+map_what_is_received(void)
+{
+	return syscall(SYS_getsockopt, -1, IPPROTO_TCP, TCP_ZEROCOPY_RECEIVE, NULL, NULL);
+}
+
+static long
+send_urgent_octet(void)
+{
+	return syscall(SYS_sendto, -1, "x", 1, MSG_OOB, NULL, 0);
+}
+
+static long
+receive_urgent_octet(void)
+{
+	struct msghdr mh = { 0 };
+
+	return syscall(SYS_recvmsg, -1, &mh, MSG_OOB);
+}
+
+static long
+lock_with_priority(void)
+{
+	static uint32_t lock;
+
+	return syscall(SYS_futex, &lock, FUTEX_TRYLOCK_PI, 0, NULL, NULL, 0);
 }
 
 static long
@@ -269,6 +313,12 @@ const struct drill_row drill_on_rights[] = {
 	{ "thread_in_session", thread_in_session, 0 },
 	{ "change_the_log", change_the_log, 0 },
 	{ "make_the_log_lose_lines", make_the_log_lose_lines, 0 },
+	{ "attach_filter_to_socket", attach_filter_to_socket, 0 },
+	{ "put_protocol_on_socket", put_protocol_on_socket, 0 },
+	{ "map_what_is_received", map_what_is_received, 0 },
+	{ "send_urgent_octet", send_urgent_octet, 0 },
+	{ "receive_urgent_octet", receive_urgent_octet, 0 },
+	{ "lock_with_priority", lock_with_priority, 0 },
 	{ "fork_by_clone3", fork_by_clone3, 0 },
 	{ "vfork_it", vfork_it, 0 },
 	{ "execute", execute, 0 },

@@ -7,7 +7,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <malloc.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <sys/mman.h>
@@ -24,10 +27,15 @@ enum check {
 	ONLY_THREAD,     /* clone: shares memory, files and signals */
 	ONLY_SAFE_FCNTL, /* duplicate, flags of the descriptor, read flags */
 	ONLY_WAITING, /* fcntl F_SETFL with no flag that a socket has not: none that changes how others' octets are kept */
-	ONLY_ITSELF,    /* argument 0 is 0: the calling process */
-	ONLY_LEASE,     /* fcntl F_SETLEASE, F_GETLEASE */
-	ONLY_SEALS,     /* fcntl F_ADD_SEALS, F_GET_SEALS */
-	ONLY_SELF_NAME, /* prctl PR_SET_NAME, PR_SET_VMA, PR_GET_DUMPABLE */
+	ONLY_ITSELF,      /* argument 0 is 0: the calling process */
+	ONLY_PLAIN_LOCKS, /* futex: wait, wake, requeue; none that inherits priority */
+	NO_URGENT, /* send, receive: no octet out of turn (MSG_OOB), which is another code of the kernel's for AF_UNIX */
+	ONLY_PATIENCE,   /* setsockopt SO_RCVTIMEO, SO_SNDTIMEO: no filter is attached, no protocol put on top */
+	ONLY_KINDS,      /* getsockopt SO_TYPE, SO_DOMAIN, SO_ERROR, SO_PEERCRED, SO_ACCEPTCONN */
+	ONLY_CONNECTING, /* setsockopt TCP_NODELAY, SO_KEEPALIVE, IP_BIND_ADDRESS_NO_PORT */
+	ONLY_LEASE,      /* fcntl F_SETLEASE, F_GETLEASE */
+	ONLY_SEALS,      /* fcntl F_ADD_SEALS, F_GET_SEALS */
+	ONLY_SELF_NAME,  /* prctl PR_SET_NAME, PR_SET_VMA, PR_GET_DUMPABLE */
 };
 
 struct row {
@@ -49,7 +57,7 @@ static const struct row rows[] = {
 	R(COMPUTE, munmap, PLAIN, "free"),
 	R(COMPUTE, mprotect, NO_EXEC_MAPPING, "malloc arenas, stacks of threads"),
 	R(COMPUTE, madvise, PLAIN, "free gives pages back"),
-	R(COMPUTE, futex, PLAIN, "locks in libc"),
+	R(COMPUTE, futex, ONLY_PLAIN_LOCKS, "locks in libc"),
 	R(COMPUTE, getrandom, PLAIN, "hash seeds, boundaries"),
 	R(COMPUTE, clock_gettime, PLAIN, "the time, where the vdso can't"),
 	R(COMPUTE, gettimeofday, PLAIN, "the time, where the vdso can't"),
@@ -75,12 +83,12 @@ static const struct row rows[] = {
 	R(TALK, read, PLAIN, "bytes of the connection"),
 	R(TALK, readv, PLAIN, "bytes of the connection"),
 	R(TALK, writev, PLAIN, "bytes to the connection"),
-	R(TALK, recvfrom, PLAIN, "bytes of the connection"),
-	R(TALK, sendto, PLAIN, "bytes to the connection"),
-	R(TALK, recvmsg, PLAIN, "messages, with descriptors"),
-	R(TALK, sendmsg, PLAIN, "messages, with descriptors"),
-	R(TALK, setsockopt, PLAIN, "time limits and delays of the connection"),
-	R(TALK, getsockopt, PLAIN, "errors and kinds of sockets"),
+	R(TALK, recvfrom, NO_URGENT, "bytes of the connection"),
+	R(TALK, sendto, NO_URGENT, "bytes to the connection"),
+	R(TALK, recvmsg, NO_URGENT, "messages, with descriptors"),
+	R(TALK, sendmsg, NO_URGENT, "messages, with descriptors"),
+	R(TALK, setsockopt, ONLY_PATIENCE, "time limits of the connection"),
+	R(TALK, getsockopt, ONLY_KINDS, "errors and kinds of sockets, who is there"),
 	R(TALK, fcntl, ONLY_SAFE_FCNTL, "duplicates for waiting messages"),
 	R(PAIR, socketpair, ONLY_UNIX, "channels"),
 	R(ACCEPT, accept4, PLAIN, "connections"),
@@ -88,6 +96,7 @@ static const struct row rows[] = {
 	R(ACCEPT, getpeername, PLAIN, "which peer"),
 	R(CONNECT_INET, socket, ONLY_INET, "connections out"),
 	R(CONNECT_INET, connect, PLAIN, "connections out; landlock says to which ports"),
+	R(CONNECT_INET, setsockopt, ONLY_CONNECTING, "delays, keep-alive, the local address of a connection out"),
 	R(CONNECT_INET, bind, PLAIN, "the local address of a connection out"),
 	R(CONNECT_INET, getsockname, PLAIN, "which local address"),
 	R(CONNECT_INET, getpeername, PLAIN, "which peer"),
@@ -99,6 +108,8 @@ static const struct row rows[] = {
 	R(DATAGRAM_INET, socket, ONLY_INET, "questions to name servers"),
 	R(DATAGRAM_INET, connect, PLAIN, "questions to name servers"),
 	R(DATAGRAM_INET, bind, PLAIN, "random source ports"),
+	R(DATAGRAM_INET, setsockopt, PLAIN, "what the resolver library sets"),
+	R(DATAGRAM_INET, getsockopt, PLAIN, "what the resolver library asks"),
 	R(DATAGRAM_INET, getsockname, PLAIN, "which local address"),
 	R(READ_AT, pread64, PLAIN, "content and tables"),
 	R(READ_AT, lseek, PLAIN, "size of what is open"),
@@ -239,6 +250,35 @@ add_values(scmp_filter_ctx f, int call, unsigned argument, const int *values, si
 	return bad;
 }
 
+struct option {
+	int level, name;
+};
+
+static int
+add_options(scmp_filter_ctx f, int call, const struct option *options, size_t n)
+{
+	int bad = 0;
+
+	for (size_t i = 0; i < n; i++)
+		bad |= seccomp_rule_add(f, SCMP_ACT_ALLOW, call, 2,
+		    SCMP_CMP(1, SCMP_CMP_EQ, (scmp_datum_t)options[i].level),
+		    SCMP_CMP(2, SCMP_CMP_EQ, (scmp_datum_t)options[i].name));
+	return bad;
+}
+
+static int
+add_locks(scmp_filter_ctx f, int call)
+{
+	static const int locks[] = { FUTEX_WAIT, FUTEX_WAKE, FUTEX_REQUEUE, FUTEX_CMP_REQUEUE, FUTEX_WAKE_OP,
+		FUTEX_WAIT_BITSET, FUTEX_WAKE_BITSET };
+	int bad = 0;
+
+	for (size_t i = 0; i < nitems(locks); i++)
+		bad |= seccomp_rule_add(f, SCMP_ACT_ALLOW, call, 1,
+		    SCMP_CMP(1, SCMP_CMP_MASKED_EQ, (uint32_t)FUTEX_CMD_MASK, (scmp_datum_t)locks[i]));
+	return bad;
+}
+
 static int
 add_row(scmp_filter_ctx f, const struct row *row)
 {
@@ -247,6 +287,12 @@ add_row(scmp_filter_ctx f, const struct row *row)
 	static const int lease[] = { F_SETLEASE, F_GETLEASE };
 	static const int seals[] = { F_ADD_SEALS, F_GET_SEALS };
 	static const int names[] = { PR_SET_NAME, PR_GET_DUMPABLE };
+	static const struct option patience[] = { { SOL_SOCKET, SO_RCVTIMEO }, { SOL_SOCKET, SO_SNDTIMEO } };
+	static const struct option kinds[] = { { SOL_SOCKET, SO_TYPE }, { SOL_SOCKET, SO_DOMAIN },
+		{ SOL_SOCKET, SO_ERROR }, { SOL_SOCKET, SO_PEERCRED }, { SOL_SOCKET, SO_ACCEPTCONN } };
+	static const struct option connecting[] = { { IPPROTO_TCP, TCP_NODELAY }, { SOL_SOCKET, SO_KEEPALIVE },
+		{ IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT } };
+	bool whole = row->call == SCMP_SYS(sendmsg) || row->call == SCMP_SYS(recvmsg);
 
 	switch (row->check) {
 	case PLAIN:
@@ -274,6 +320,17 @@ add_row(scmp_filter_ctx f, const struct row *row)
 		return add_values(f, row->call, 1, lease, nitems(lease));
 	case ONLY_SEALS:
 		return add_values(f, row->call, 1, seals, nitems(seals));
+	case ONLY_PLAIN_LOCKS:
+		return add_locks(f, row->call);
+	case NO_URGENT:
+		return seccomp_rule_add(
+		    f, SCMP_ACT_ALLOW, row->call, 1, SCMP_CMP(whole ? 2 : 3, SCMP_CMP_MASKED_EQ, MSG_OOB, 0));
+	case ONLY_PATIENCE:
+		return add_options(f, row->call, patience, nitems(patience));
+	case ONLY_KINDS:
+		return add_options(f, row->call, kinds, nitems(kinds));
+	case ONLY_CONNECTING:
+		return add_options(f, row->call, connecting, nitems(connecting));
 	case ONLY_SELF_NAME:
 		return add_values(f, row->call, 0, names, nitems(names));
 	}
