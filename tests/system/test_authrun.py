@@ -143,6 +143,17 @@ def test_no_more_at_a_time_than_the_limit_and_none_outlives_the_service():
         wait_for(lambda: not i.processes(), 20, "the end of all")
 
 
+def test_all_of_a_crowd_get_their_answer():
+    with House(lambda i: {"checkpassword": f"{i.path('check')} /bin/true", "concurrencyprograms": "2", "programseconds": "30"},
+               programs=[("check", PROGRAM)]) as i:
+        sessions = [i.smtp() for _ in range(24)]
+        for n, s in enumerate(sessions):
+            s.send(f"AUTH PLAIN {b64(chr(0) + f'user{n}@example.test' + chr(0) + (PASSWORD if n % 3 else 'wrong'))}\r\n".encode())
+        assert [s.reply()[0] for s in sessions] == [235 if n % 3 else 535 for n in range(24)]
+        for s in sessions:
+            s.close()
+
+
 def test_nothing_is_started_where_nothing_is_wanted():
     with House(lambda i: {}) as i:
         assert "authrun" not in i.pids("submission")
