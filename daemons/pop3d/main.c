@@ -3,7 +3,6 @@
  * Never opens a file or a connection, never sees a mailbox, keeps nothing from one session to the next. */
 #include "pop3d/privileges.h"
 #include "pop3d/session.h"
-#include "sys/code.h"
 #include "sys/log.h"
 #include "sys/process.h"
 #include "sys/zygote.h"
@@ -65,7 +64,6 @@ main(int argc, char *argv[])
 	struct why why = WHY_NONE;
 	enum result r;
 
-	code_copy_at_fork();
 	if ((r = process_inherit(&self, &why)) != OK || (r = process_confine(&self, &why)) != OK)
 		return process_refuse(&self, r, &why);
 	r = serve_all(&door, &why);

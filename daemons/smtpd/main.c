@@ -3,7 +3,6 @@
  * Never opens a file or a connection, never has a key, keeps nothing from one session to the next. */
 #include "smtpd/privileges.h"
 #include "smtpd/session.h"
-#include "sys/code.h"
 #include "sys/fd.h"
 #include "sys/log.h"
 #include "sys/process.h"
@@ -70,7 +69,6 @@ main(int argc, char *argv[])
 	enum result r;
 
 	(void)signal(SIGXFSZ, SIG_IGN);
-	code_copy_at_fork();
 	if ((r = process_inherit(&self, &why)) != OK || (r = process_confine(&self, &why)) != OK)
 		return process_refuse(&self, r, &why);
 	r = serve_all(&door, bounds_files, &why);
