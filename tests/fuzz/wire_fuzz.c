@@ -2,12 +2,15 @@
  * The first octet chooses protocol and sender, the second the number of descriptors.
  * A finding is a crash; what is refused is fine. */
 #include "wire/auth_authrun.h"
+#include "wire/auth_lspawn.h"
 #include "wire/client_resolve.h"
 #include "wire/door.h"
 #include "wire/listen_policy.h"
 #include "wire/listen_smtpd.h"
+#include "wire/policy_auth.h"
 #include "wire/policy_authrun.h"
 #include "wire/policy_keyload.h"
+#include "wire/policy_pop3box.h"
 #include "wire/policy_queue.h"
 #include "wire/queue_send.h"
 #include "wire/send_local.h"
@@ -30,7 +33,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		&listen_smtpd_protocol, &policy_queue_protocol, &queue_send_protocol, &send_local_protocol,
 		&send_lspawn_protocol, &smtpd_policy_protocol, &client_resolve_protocol, &policy_keyload_protocol,
 		&policy_tls_protocol, &sslserver_ucspitls_protocol, &tls_facts_protocol, &tls_keyload_protocol,
-		&warden_keyring_protocol, &auth_authrun_protocol, &policy_authrun_protocol };
+		&warden_keyring_protocol, &auth_authrun_protocol, &policy_authrun_protocol, &policy_auth_protocol,
+		&auth_lspawn_protocol, &policy_pop3box_protocol };
 	struct wire_message m = { 0 };
 	struct why why = WHY_NONE;
 	struct bytes field, tail;
