@@ -139,6 +139,20 @@ def test_gsasl_authenticates(mx, certificates, mechanism):
     assert "235 2.7.0" in done.stdout, (done.stdout, done.stderr)
 
 
+@pytest.mark.parametrize("mechanism", ["plain", "cram-md5", "scram-sha-256"])
+def test_mutt_submits(mx, certificates, tmp_path, mechanism):
+    rc = tmp_path / "muttrc"
+    rc.write_text(f'set smtp_url="smtp://{NAME.replace("@", "%40")}@127.0.0.1:{mx.port}/"\nset smtp_pass="{PASSWORD}"\n'
+                  f'set smtp_authenticators="{mechanism}"\nset ssl_force_tls=yes\nset ssl_ca_certificates_file="{certificates.path("ca.pem")}"\n'
+                  f'set ssl_verify_host=no\nset from="{NAME}"\nset use_from=yes\nset copy=no\nset hostname="client.test"\n')
+    before = mx.mailbox()
+    done = subprocess.run(["mutt", "-n", "-F", str(rc), "-s", "from mutt", "-b", "bob@example.test", "--", NAME], input="text\n", capture_output=True,
+                          text=True, timeout=60, env={**os.environ, "HOME": str(tmp_path)})
+    assert done.returncode == 0, done.stdout + done.stderr
+    message = mx.wait_new(before)
+    assert b"Subject: from mutt" in message and b"with ESMTPSA" in message and b"bob@" not in message
+
+
 def test_pythons_smtplib_authenticates(mx, certificates):
     with smtplib.SMTP("127.0.0.1", mx.port, timeout=30) as s:
         s.starttls(context=context(certificates))
