@@ -16,6 +16,10 @@ if len(sys.argv) > 2 and sys.argv[2] == "early":
     sys.exit(1)
 name, password, stamp = os.read(3, 600).split(b"\0")[:3]
 who = name.split(b"@")[0].decode()
+if who == "cram":
+    import hmac
+    right = hmac.new(b"correct horse, battery; staple", stamp, "md5").hexdigest().encode()
+    sys.exit(0 if password == right else 1)
 if who == "hang":
     if os.fork() == 0:
         time.sleep(600)  # in its group
@@ -50,11 +54,16 @@ if who == "spy":
             return "done"
         except OSError as e:
             return e.strerror
-    others = [int(p) for p in os.listdir("/proc") if p.isdigit() and int(p) != os.getpid() and os.stat("/proc/" + p).st_uid == os.getuid()]
+    def is_of_my_user(p):
+        try:
+            return p.isdigit() and int(p) != os.getpid() and os.stat("/proc/" + p).st_uid == os.getuid()
+        except FileNotFoundError:
+            return False
+    others = [int(p) for p in os.listdir("/proc") if is_of_my_user(p)]
     with open(place + "/out/spied", "w") as f:
         print([(tried(lambda: open(f"/proc/{p}/mem", "rb")), tried(lambda: os.kill(p, 0)), tried(lambda: os.readlink(f"/proc/{p}/cwd"))) for p in others], file=f)
         print(tried(lambda: os.kill(os.getppid(), 0)), tried(lambda: open(f"/proc/{os.getppid()}/mem", "rb")), file=f)
-        os.makedirs(place + "/out/a"), os.makedirs(place + "/out/b"), open(place + "/out/a/file", "w").close()
+        os.makedirs(place + "/out/a", exist_ok=True), os.makedirs(place + "/out/b", exist_ok=True), open(place + "/out/a/file", "w").close()
         print(tried(lambda: os.rename(place + "/out/a/file", place + "/out/b/file")), file=f)
 if password != b"correct horse, battery; staple":
     sys.exit(1)
