@@ -266,6 +266,20 @@ def test_an_exchange_that_is_given_up_or_no_sense_ends_and_the_session_goes_on(m
         assert s.say(f"AUTH PLAIN {plain(NAME, PASSWORD)}")[0] == 235
 
 
+def test_a_mebibyte_of_base64_is_too_long_a_line_or_too_many_errors(mx, certificates):
+    with secure(mx, certificates) as s:
+        s.send(b"AUTH PLAIN " + b"A" * (1 << 20) + b"\r\n")
+        assert s.reply()[0] == 500
+        assert s.say(f"AUTH PLAIN {plain(NAME, PASSWORD)}")[0] == 235
+    codes = []
+    with secure(mx, certificates) as s:  # in pieces, each as long as a response may be
+        while sum(c == 334 for c in codes) * 2900 < 1 << 20 and 0 not in codes and 421 not in codes:
+            codes.append(s.say("AUTH PLAIN")[0])
+            if codes[-1] == 334:
+                codes.append(s.say(b"A" * 2900)[0])
+    assert set(codes) <= {334, 501, 421, 0} and len(codes) < 200, codes
+
+
 def test_what_was_meant_as_a_response_is_no_command(mx, certificates):
     with secure(mx, certificates) as s:
         s.send(b"AUTH LOGIN\r\nRSET\r\nQUIT\r\n")
