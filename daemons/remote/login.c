@@ -176,7 +176,7 @@ line_log_in(struct session *s, struct outcome *o)
 {
 	struct rm_auth auth = { .step = 0 };
 	struct smtp_reply reply = SMTP_REPLY_NONE;
-	enum rm_mechanism m;
+	enum rm_mechanism m = RM_SCRAM_SHA_256;
 
 	if (!choose(s, &m, o))
 		return false;
