@@ -132,7 +132,8 @@ def copies(instance, sink, domain, tries):
     reports = instance.messages()
     assert reports, "nobody was told of the recipient who was refused"
     assert all(f"bad@{domain}".encode() in r and b"good@" not in r.split(b"Subject: m")[0] for r in reports)
-    assert "event=damaged" not in instance.log() and len(reports) <= tries + 1
+    assert "event=damaged" not in instance.log()
+    assert len(reports) <= tries + 2  # doc/STATES: made again (B1), and the first of them, delivered but not noted, once more (M2)
     assert len(sink.messages) <= tries + 1
     if len(sink.messages) > tries and os.environ.get("V"):
         print(instance.log("send"))
