@@ -42,6 +42,16 @@ is_in(struct bytes part, struct bytes text)
 	return false;
 }
 
+/* is there a = before it in the table, which says that all the rest is the password? */
+static bool
+is_literal(struct bytes password, struct bytes text)
+{
+	for (size_t i = 0; i + 1 + password.len <= text.len; i++)
+		if (text.at[i] == '=' && bytes_equal(password, bytes_of(text.at + i + 1, password.len)))
+			return true;
+	return false;
+}
+
 static void
 look(const struct password_entry *e, struct bytes text, bool is_authuser)
 {
@@ -53,8 +63,9 @@ look(const struct password_entry *e, struct bytes text, bool is_authuser)
 	    (passwords_cut_scram(e->scram, &v) == OK && v.salt_len > 0 && v.salt_len <= sizeof v.salt));
 	must(e->clear.len == 0 || (e->digest.len == 0 && e->clear.len <= PASSWORD_NAME_MAX));
 	must(e->digest.len == 0 || e->digest.len == 32 || e->digest.len == 40 || e->digest.len == 64);
-	if (is_authuser) /* what is behind a % is a sum, and never a password itself */
-		must(e->hash.len == 0 && e->scram.len == 0 && (e->clear.len == 0 || e->clear.at[0] != '%'));
+	if (is_authuser) /* what is behind a % is a sum, and never a password itself: for that it takes a = */
+		must(e->hash.len == 0 && e->scram.len == 0 &&
+		    (e->clear.len == 0 || e->clear.at[0] != '%' || is_literal(e->clear, text)));
 	else
 		must(!e->elsewhere && e->digest.len == 0);
 }
