@@ -3,6 +3,7 @@
  * Never changes what is in qmail's directory, never writes over a file that differs unless told to. */
 #include "postern/import.h"
 
+#include "config.h"
 #include "control/schema.h"
 #include "postern/import_place.h"
 
@@ -288,7 +289,7 @@ usage(void)
 int
 import_main(int argc, char *argv[])
 {
-	struct import im = { .to = "/etc/postern" };
+	struct import im = { .to = POSTERN_CONTROLDIR };
 	int c;
 
 	while ((c = getopt(argc, argv, "fn")) != -1)
