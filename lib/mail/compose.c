@@ -4,6 +4,7 @@
 #include "mail/compose.h"
 
 #include "mail/address.h"
+#include "mail/author.h"
 #include "mail/date.h"
 
 #include <string.h>
@@ -17,9 +18,10 @@ enum seen {
 	SEEN_RESENT_DATE = 1 << 5,
 	SEEN_RESENT_ID = 1 << 6,
 	SEEN_RESENT_FROM = 1 << 7,
+	SEEN_FOLLOWUP = 1 << 8,
 };
 
-enum kind { PLAIN, DROP, ADDRESSES };
+enum kind { PLAIN, DROP, ADDRESSES, SENDER };
 
 static const struct {
 	const char *name;
@@ -29,7 +31,7 @@ static const struct {
 } fields[] = {
 	{ "Bcc", DROP, true, SEEN_TO },
 	{ "Resent-Bcc", DROP, true, SEEN_RESENT },
-	{ "Return-Path", DROP, false, 0 },
+	{ "Return-Path", SENDER, false, 0 },
 	{ "Content-Length", DROP, false, 0 },
 	{ "To", ADDRESSES, true, SEEN_TO },
 	{ "Cc", ADDRESSES, true, SEEN_TO },
@@ -39,6 +41,8 @@ static const struct {
 	{ "From", ADDRESSES, false, SEEN_FROM },
 	{ "Sender", ADDRESSES, false, 0 },
 	{ "Reply-To", ADDRESSES, false, 0 },
+	{ "Mail-Reply-To", ADDRESSES, false, 0 },
+	{ "Mail-Followup-To", ADDRESSES, false, SEEN_FOLLOWUP },
 	{ "Resent-From", ADDRESSES, false, SEEN_RESENT | SEEN_RESENT_FROM },
 	{ "Resent-Sender", ADDRESSES, false, SEEN_RESENT },
 	{ "Date", PLAIN, false, SEEN_DATE },
@@ -99,8 +103,31 @@ struct rewriting {
 	struct compose *c;
 	struct bytes value;
 	size_t done; /* of the value is in the header */
-	bool drop, recipients;
+	bool drop, recipients, follow;
 };
+
+static bool
+is_list(const struct compose *c, struct bytes address)
+{
+	struct bytes rest = c->lists, line;
+
+	while (bytes_split(&rest, '\n', &line))
+		if (bytes_trim(line).len > 0 && bytes_equal_nocase(bytes_trim(line), address))
+			return true;
+	return false;
+}
+
+static void
+follow(struct compose *c, struct bytes address)
+{
+	size_t from;
+
+	if (c->followers.len > 0)
+		buf_add_string(&c->followers, ",\n ");
+	from = c->followers.len;
+	compose_qualify(c, address, &c->followers);
+	c->to_list |= is_list(c, bytes_skip(buf_bytes(&c->followers), from));
+}
 
 static enum result
 rewrite(void *ctx, const struct address *a, struct why *why)
@@ -113,6 +140,8 @@ rewrite(void *ctx, const struct address *a, struct why *why)
 		put_missing(w->c, a->text, a->has_domain, &w->c->header);
 		w->done = a->end;
 	}
+	if (w->follow)
+		follow(w->c, a->text);
 	return w->recipients ? compose_recipient(w->c, a->text, why) : OK;
 }
 
@@ -128,6 +157,8 @@ take_addresses(struct rewriting *w, struct bytes field, size_t colon, struct why
 		buf_add(header, bytes_first(field, colon + 1));
 	r = address_list(w->value, rewrite, w, &unread);
 	if (r == MALFORMED && !w->recipients) { /* its reader may make something of it; nobody is left out */
+		if (w->follow)
+			w->c->lists = BYTES_NONE;
 		header->len = before;
 		buf_add(header, field);
 		return OK;
@@ -137,6 +168,33 @@ take_addresses(struct rewriting *w, struct bytes field, size_t colon, struct why
 	if (!w->drop)
 		buf_add(header, bytes_skip(w->value, w->done));
 	return OK;
+}
+
+static enum result
+note_sender(void *ctx, const struct address *a, struct why *why)
+{
+	struct compose *c = ctx;
+
+	(void)why;
+	buf_clear(&c->sender);
+	compose_qualify(c, a->text, &c->sender);
+	c->has_sender = true;
+	return OK;
+}
+
+/* One that can't be read is nobody's address: then the sender is who calls. */
+static void
+take_sender(struct compose *c, struct bytes value)
+{
+	struct why unread = WHY_NONE;
+
+	if (!c->take_sender)
+		return;
+	if (bytes_equal(bytes_trim(bytes_first(value, bytes_find(value, '\n'))), BYTES("<>"))) {
+		buf_clear(&c->sender);
+		c->has_sender = true;
+	} else if (address_list(value, note_sender, c, &unread) != OK)
+		c->has_sender = false;
 }
 
 /* name: without the colon. A field's value may have several lines; it ends with LF */
@@ -153,7 +211,12 @@ take_field(struct compose *c, struct bytes field, unsigned *seen, bool resent, s
 		if ((c->own_from && fields[i].seen == SEEN_FROM) || (c->own_id && fields[i].seen == SEEN_ID))
 			return OK;
 		*seen |= fields[i].seen;
+		if (fields[i].kind == SENDER) {
+			take_sender(c, w.value);
+			return OK;
+		}
 		w.drop = fields[i].kind == DROP;
+		w.follow = fields[i].seen == SEEN_TO && !w.drop && c->lists.len > 0;
 		w.recipients = fields[i].to && c->take_recipients && resent == ((fields[i].seen & SEEN_RESENT) != 0);
 		if (fields[i].kind == PLAIN || (w.drop && !w.recipients))
 			break;
@@ -211,20 +274,16 @@ add_missing(struct compose *c, unsigned seen)
 	}
 	if (!(seen & from)) {
 		buf_format(&c->header, "%sFrom: ", prefix);
-		if (c->name.len > 0) {
-			buf_add_octet(&c->header, '"');
-			for (size_t i = 0; i < c->name.len; i++)
-				if (c->name.at[i] >= ' ' && c->name.at[i] != 0x7f && c->name.at[i] != '"' &&
-				    c->name.at[i] != '\\')
-					buf_add_octet(&c->header, c->name.at[i]);
-			buf_add_string(&c->header, "\" ");
-		}
-		buf_add_octet(&c->header, '<');
-		buf_add(&c->header, c->from);
-		buf_add_string(&c->header, ">\n");
+		(c->comments ? author_put_commented : author_put)(&c->header, c->name, c->from);
+		buf_add_octet(&c->header, '\n');
 	}
 	if (!(seen & (SEEN_TO | SEEN_RESENT)))
 		buf_add_string(&c->header, "To: undisclosed-recipients:;\n");
+	if (c->to_list && c->lists.len > 0 && !(seen & SEEN_FOLLOWUP)) {
+		buf_add_string(&c->header, "Mail-Followup-To: ");
+		buf_add(&c->header, buf_bytes(&c->followers));
+		buf_add_octet(&c->header, '\n');
+	}
 }
 
 enum result
@@ -236,6 +295,8 @@ compose_header(struct compose *c, struct bytes header, struct why *why)
 
 	c->header = buf_growing(COMPOSE_HEADER_MAX);
 	c->recipients = buf_growing(COMPOSE_HEADER_MAX);
+	c->sender = buf_growing(2 * ADDRESS_MAX);
+	c->followers = buf_growing(COMPOSE_HEADER_MAX);
 	if (bytes_starts(header, BYTES("From ")) || bytes_starts(header, BYTES(">From ")))
 		(void)next_field(&header);
 	while (header.len > 0) {
@@ -249,7 +310,9 @@ compose_header(struct compose *c, struct bytes header, struct why *why)
 	if (c->header.len > 0 && c->header.at[c->header.len - 1] != '\n')
 		buf_add_octet(&c->header, '\n');
 	add_missing(c, seen);
-	return c->header.failed ? why_set(why, EXHAUSTED, "the header is too large") : OK;
+	return c->header.failed || c->followers.failed || c->sender.failed
+	    ? why_set(why, EXHAUSTED, "the header is too large")
+	    : OK;
 }
 
 void
@@ -257,4 +320,6 @@ compose_free(struct compose *c)
 {
 	buf_free(&c->header);
 	buf_free(&c->recipients);
+	buf_free(&c->sender);
+	buf_free(&c->followers);
 }

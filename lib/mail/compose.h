@@ -17,11 +17,18 @@ struct compose {
 	uint64_t now_s;
 	uint64_t unique;       /* makes the Message-ID, with now_s */
 	bool own_from, own_id; /* a From or Message-ID that is there is replaced */
+	bool comments;         /* From: address (name) */
 	bool take_recipients;  /* from To, Cc, Bcc (of the Resent- fields, if there are any) */
+	bool take_sender;      /* from Return-Path, which is dropped in any case */
+	struct bytes lists;    /* one address a line: where To or Cc has one of them, Mail-Followup-To is added */
 	/* filled by it; to be ended with compose_free */
 	struct buf header;     /* lines ended by LF, without the empty line */
 	struct buf recipients; /* each ended by a zero octet */
 	uint32_t n_recipients;
+	struct buf sender; /* qualified; empty: nobody */
+	bool has_sender;   /* Return-Path was there, could be read, and was to be taken */
+	struct buf followers;
+	bool to_list;
 };
 
 /* header: what stands before the empty line (or all of it); a first line "From … " of an mbox is dropped. MALFORMED: an

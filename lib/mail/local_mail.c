@@ -6,6 +6,7 @@
 #include "config.h"
 #include "control/control.h"
 #include "control/source.h"
+#include "mail/author.h"
 #include "mail/compose.h"
 #include "mail/header.h"
 #include "mail/submit.h"
@@ -13,6 +14,7 @@
 #include "sys/fd.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +22,7 @@
 #include <unistd.h>
 
 #define PIECE 65536
+#define LISTS_MAX (1u << 20)
 
 static enum result
 open_control(struct control *c, int *fd, struct why *why)
@@ -74,7 +77,12 @@ find_caller(struct compose *c, const struct local_mail *m, struct buf *from, str
 	struct bytes user = first_of(users, nitems(users)), host = first_of(hosts, nitems(hosts));
 	struct passwd *pw = getpwuid(getuid());
 
-	buf_add(from, user.len > 0 ? user : pw != NULL ? bytes_of_string(pw->pw_name) : BYTES("anonymous"));
+	if (user.len == 0)
+		user = pw != NULL ? bytes_of_string(pw->pw_name) : BYTES("anonymous");
+	if (host.len == 0 && bytes_find(user, '@') < user.len)
+		buf_add(from, user); /* a whole address */
+	else
+		author_put_local(from, user);
 	if (host.len > 0) {
 		buf_add_octet(from, '@');
 		buf_add(from, host);
@@ -201,20 +209,57 @@ submit(const struct local_mail *m, const struct compose *c, const struct input *
 	return r;
 }
 
-/* whom failures go to, if not to who calls; false: the variables say nothing */
 static bool
-find_sender(struct buf *sender, struct bytes from)
+has_letter(char letter)
+{
+	const char *letters = getenv("QMAILINJECT");
+
+	return letters != NULL && strchr(letters, letter) != NULL;
+}
+
+/* whom failures go to, if neither the command line nor the header says it: who calls, but for the variables */
+static void
+put_sender(const struct compose *c, struct buf *sender)
 {
 	static const char *const users[] = { "QMAILSUSER" }, *const hosts[] = { "QMAILSHOST" };
 	struct bytes user = first_of(users, 1), host = first_of(hosts, 1);
-	size_t at = bytes_find_last(from, '@');
+	size_t at = bytes_find_last(c->from, '@');
 
-	if (user.len == 0 && host.len == 0)
-		return false;
-	buf_add(sender, user.len > 0 ? user : bytes_first(from, at));
+	if (user.len > 0)
+		author_put_local(sender, user);
+	else
+		buf_add(sender, bytes_first(c->from, at));
+	if (has_letter('m')) /* a sender for this message alone */
+		buf_format(sender, "-%llu.%ld.", (unsigned long long)c->now_s, (long)getpid());
 	buf_add_octet(sender, '@');
-	buf_add(sender, host.len > 0 ? host : bytes_skip(from, at + 1));
-	return true;
+	buf_add(sender, host.len > 0 ? host : bytes_skip(c->from, at + 1));
+}
+
+/* without < and >, which many callers put around an address */
+static struct bytes
+bare(const char *text)
+{
+	struct bytes address = bytes_of_string(text);
+
+	if (address.len >= 2 && address.at[0] == '<' && address.at[address.len - 1] == '>')
+		return bytes_first(bytes_skip(address, 1), address.len - 2);
+	return address;
+}
+
+/* the caller's list of mailing lists; one that can't be read is none */
+static void
+read_lists(struct buf *lists)
+{
+	const char *name = getenv("QMAILMFTFILE");
+	int fd = name == NULL ? -1 : open(name, O_RDONLY | O_CLOEXEC);
+	uint8_t *room;
+	ssize_t n;
+
+	while (fd >= 0 && (room = buf_room(lists, 4096)) != NULL && (n = read(fd, room, 4096)) > 0)
+		lists->len += (size_t)n;
+	if (lists->failed)
+		buf_clear(lists);
+	fd_close(&fd);
 }
 
 static struct bytes
@@ -228,46 +273,70 @@ variable_or(const char *name, struct bytes other)
 static void
 find_names(struct compose *c, const struct control *control)
 {
-	struct bytes letters = variable_or("QMAILINJECT", BYTES_NONE);
-
 	c->default_host = variable_or("QMAILDEFAULTHOST", control_text(control, ITEM_DEFAULTHOST));
 	c->default_domain = variable_or("QMAILDEFAULTDOMAIN", control_text(control, ITEM_DEFAULTDOMAIN));
 	c->plus_domain = variable_or("QMAILPLUSDOMAIN", control_text(control, ITEM_PLUSDOMAIN));
 	c->id_host = variable_or("QMAILIDHOST", control_text(control, ITEM_IDHOST));
-	c->own_from = bytes_find(letters, 'f') < letters.len;
-	c->own_id = bytes_find(letters, 'i') < letters.len;
+	c->own_from = has_letter('f');
+	c->own_id = has_letter('i');
+	c->comments = has_letter('c');
+	c->take_sender = !has_letter('s');
+}
+
+/* The first that says it: the command line, the header, the variables, the account. */
+static void
+find_sender(const struct local_mail *m, const struct compose *c, struct buf *sender)
+{
+	if (m->sender != NULL && bare(m->sender).len > 0)
+		compose_qualify(c, bare(m->sender), sender);
+	else if (m->sender == NULL && c->has_sender)
+		buf_add(sender, buf_bytes(&c->sender));
+	else if (m->sender == NULL)
+		put_sender(c, sender);
+}
+
+static enum result
+send_or_print(const struct local_mail *m, const struct compose *c, const struct control *control, struct input *in,
+    struct why *why)
+{
+	uint8_t sender_room[1200];
+	struct buf sender = BUF_OVER(sender_room);
+
+	if (m->print)
+		return give_content(c, in, print, NULL, why);
+	if (c->n_recipients == 0)
+		return why_set(why, REFUSED, "no recipients");
+	find_sender(m, c, &sender);
+	if (sender.failed)
+		return why_set(why, REFUSED, "the sender's address is too long");
+	return submit(m, c, in, buf_bytes(&sender), control_text(control, ITEM_SUBMISSIONSOCKET), why);
 }
 
 static enum result
 complete_and_send(const struct local_mail *m, const struct control *control, struct input *in, struct why *why)
 {
-	uint8_t from_room[512], name_room[256], whole_room[800], sender_room[1200];
+	uint8_t from_room[512], name_room[256], whole_room[800];
 	struct buf from = BUF_OVER(from_room), name = BUF_OVER(name_room), whole = BUF_OVER(whole_room),
-		   sender = BUF_OVER(sender_room);
+		   lists = buf_growing(LISTS_MAX);
 	struct compose c = { .now_s = clock_wall_s(), .take_recipients = m->from_header };
 	enum result r;
 
 	find_names(&c, control);
+	read_lists(&lists);
+	c.lists = buf_bytes(&lists);
 	c.unique = clock_wall_us() % 1000000 << 32 | (uint64_t)getpid();
 	find_caller(&c, m, &from, &name);
 	compose_qualify(&c, buf_bytes(&from), &whole);
 	c.from = buf_bytes(&whole);
-	if (m->sender == NULL && !find_sender(&sender, c.from))
-		buf_add(&sender, c.from);
-	else if (m->sender != NULL && m->sender[0] != '\0')
-		compose_qualify(&c, bytes_of_string(m->sender), &sender);
 	r = compose_header(&c, bytes_first(buf_bytes(&in->head), in->end.header_len), why);
 	for (char *const *one = m->recipients; r == OK && *one != NULL; one++)
-		r = compose_recipient(&c, bytes_of_string(*one), why);
-	if (r == OK && m->print)
-		r = give_content(&c, in, print, NULL, why);
-	else if (r == OK && c.n_recipients == 0)
-		r = why_set(why, REFUSED, "no recipients");
-	else if (r == OK && (from.failed || whole.failed || sender.failed))
+		r = compose_recipient(&c, bare(*one), why);
+	if (r == OK && (from.failed || whole.failed))
 		r = why_set(why, REFUSED, "the sender's address is too long");
-	else if (r == OK)
-		r = submit(m, &c, in, buf_bytes(&sender), control_text(control, ITEM_SUBMISSIONSOCKET), why);
+	if (r == OK)
+		r = send_or_print(m, &c, control, in, why);
 	compose_free(&c);
+	buf_free(&lists);
 	return r;
 }
 

@@ -59,6 +59,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	c.take_recipients = data[0] & 1;
 	c.own_from = data[0] & 2;
 	c.own_id = data[0] & 4;
+	c.take_sender = data[0] & 8;
+	c.lists = data[0] & 16 ? BYTES("list@host.test\na@b.c\n") : BYTES_NONE;
 	whole = find_end(text, text.len + 1);
 	if (size < 2000) {
 		struct header_end pieces = find_end(text, 1 + data[0] % 7);

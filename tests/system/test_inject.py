@@ -1,5 +1,6 @@
 """Local programs: sendmail, postern-inject and qmail-queue against a running instance."""
 import os
+import re
 import subprocess
 import sys
 
@@ -163,6 +164,31 @@ def test_qmail_injects_variables_are_heard(house):
     assert message.startswith(b"Return-Path: <bounces@list.test>\n")
     assert b"other@x.test" not in message and b'\nFrom: "A Name" <u@h.test>\n' in message
     assert b"\nTo: carol@d.test\n" in message and b"@id.test>\n" in message
+
+
+def sender_of(message):
+    return message.split(b"\n", 1)[0]
+
+
+def test_the_sender_is_the_first_that_is_said(house):
+    env = {"QMAILUSER": "joe user", "QMAILHOST": "h.test"}
+    plain, written = b"Subject: x\n\nx\n", b"Return-Path: <r@back.test>\nSubject: x\n\nx\n"
+    for words, message, variables, sender in [
+        (["-f", "<f@opt.test>"], written, {}, b"<f@opt.test>"), (["-f", ""], written, {}, b"<>"), ([], written, {}, b"<r@back.test>"),
+        ([], written, {"QMAILINJECT": "s"}, b'<"joe user"@h.test>'), ([], plain, {"QMAILSUSER": "su"}, b"<su@h.test>"), ([], plain, {}, b'<"joe user"@h.test>'),
+    ]:
+        got = deliver(house, "sendmail", *words, "<alice@example.test>", message=message, env={**env, **variables})
+        assert sender_of(got) == b"Return-Path: " + sender and got.count(b"Return-Path") == 1
+    got = deliver(house, "postern-inject", "alice@example.test", message=plain, env={**env, "QMAILINJECT": "m", "QMAILSUSER": "su"})
+    assert re.fullmatch(rb"Return-Path: <su-\d+\.\d+\.@h\.test>", sender_of(got))
+
+
+def test_a_list_of_lists_makes_a_followup_field(house, tmp_path):
+    lists = tmp_path / "lists"
+    lists.write_text("alice@example.test\n")
+    r = run(house, "postern-inject", "-n", message=b"To: alice@example.test\nCc: x\n\nx\n",
+            env={"QMAILMFTFILE": str(lists), "QMAILDEFAULTHOST": "d.test", "QMAILNAME": "J\u00f6rg"})
+    assert b"\nMail-Followup-To: alice@example.test,\n x@d.test\n" in r.stdout and b"\nFrom: =?utf-8?B?SsO2cmc=?=\n <" in r.stdout
 
 
 @pytest.mark.parametrize("words", [["-V", "x" * 300], ["-V", "a b"], ["-N", "never ORCPT=rfc822;x"], ["-R", "HDRS\r\nRSET"], ["-N", "NEVER" * 30], ["-V", "\xe9"]])

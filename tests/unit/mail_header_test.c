@@ -290,6 +290,62 @@ a_full_name_stays_one_quoted_string(void **state)
 }
 
 static void
+the_sender_may_come_from_return_path(void **state)
+{
+	static const struct {
+		const char *in, *sender; /* null: it does not say one */
+	} cases[] = {
+		{ "Return-Path: <q@r.test>\n", "q@r.test" },
+		{ "RETURN-PATH: q@r\n", "q@r.test" },
+		{ "Return-Path: <>\n", "" },
+		{ "Return-Path: \n", NULL },
+		{ "Return-Path: <q@r\n", NULL },
+		{ "Subject: x\n", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < 2 * nitems(cases); i++) {
+		struct compose c = composer();
+		const char *wanted = i % 2 == 0 ? cases[i / 2].sender : NULL;
+
+		c.take_sender = i % 2 == 0;
+		assert_null(strstr((const char *)composed(&c, cases[i / 2].in).at, "r.test"));
+		assert_int_equal(c.has_sender, wanted != NULL);
+		if (wanted != NULL)
+			assert_true(bytes_equal(buf_bytes(&c.sender), bytes_of_string(wanted)));
+		compose_free(&c);
+	}
+}
+
+static void
+mail_to_a_list_says_where_followups_belong(void **state)
+{
+	static const struct {
+		const char *in, *followup; /* null: nothing is said */
+	} cases[] = {
+		{ "To: a@b.test, LIST@c\nCc: d\nBcc: e@f.test\n",
+		    "\nMail-Followup-To: a@b.test,\n LIST@c.test,\n d@host.test\n" },
+		{ "To: a@b.test\nBcc: list@c.test\n", NULL },
+		{ "To: list@c.test\nMail-Followup-To: x\n", NULL },
+		{ "To: list@c.test, a b <\n", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < nitems(cases); i++) {
+		struct compose c = composer();
+		const char *header;
+
+		c.lists = BYTES("\nother@c.test\n list@c.test\n");
+		header = (const char *)composed(&c, cases[i].in).at;
+		if (cases[i].followup != NULL)
+			assert_non_null(strstr(header, cases[i].followup));
+		else
+			assert_null(strstr(header, "Mail-Followup-To: l"));
+		compose_free(&c);
+	}
+}
+
+static void
 fields_are_replaced_when_asked_for(void **state)
 {
 	struct compose c = composer();
@@ -352,9 +408,10 @@ without_memory_no_header_goes_out_half(void **state)
 		struct compose c = composer();
 		enum result r;
 
-		c.take_recipients = true;
+		c.take_recipients = c.take_sender = true;
+		c.lists = BYTES("a@b.test");
 		fail_allocation(n);
-		r = compose_header(&c, BYTES("To: a@b.test\nBcc: c\nSubject: x\n"), NULL);
+		r = compose_header(&c, BYTES("Return-Path: x@y\nTo: a@b.test\nBcc: c\nSubject: x\n"), NULL);
 		if (!allocation_failed()) {
 			fail_allocation(0);
 			assert_int_equal(r, OK);
@@ -383,6 +440,8 @@ main(void)
 		cmocka_unit_test(headers_are_completed),
 		cmocka_unit_test(a_full_name_stays_one_quoted_string),
 		cmocka_unit_test(fields_are_replaced_when_asked_for),
+		cmocka_unit_test(the_sender_may_come_from_return_path),
+		cmocka_unit_test(mail_to_a_list_says_where_followups_belong),
 		cmocka_unit_test(recipients_come_from_the_header),
 		cmocka_unit_test(more_recipients_than_the_bound_are_too_many),
 		cmocka_unit_test(without_memory_no_header_goes_out_half),
