@@ -308,10 +308,9 @@ signer_warm(struct why *why)
 	memset(text, ' ', 64);
 	memcpy(text + 64, label, sizeof label);
 	if ((r = warm_one(EVP_EC_gen("P-256"), 0x0403, text, why)) != OK ||
-	    (r = warm_one(EVP_EC_gen("P-384"), 0x0503, text, why)) != OK ||
-	    (r = warm_one(EVP_PKEY_Q_keygen(NULL, NULL, "ED25519"), 0x0807, text, why)) != OK)
+	    (r = warm_one(EVP_EC_gen("P-384"), 0x0503, text, why)) != OK)
 		return r;
-	return warm_one(EVP_RSA_gen(2048), 0x0804, text, why);
+	return warm_one(EVP_PKEY_Q_keygen(NULL, NULL, "ED25519"), 0x0807, text, why);
 }
 
 enum result
