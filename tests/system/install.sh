@@ -61,6 +61,7 @@ postern queue list >/dev/null
 mailq >/dev/null && newaliases || fail "mailq or newaliases"
 setpriv --reuid carol --regid carol --clear-groups postern queue list >/dev/null 2>&1 && fail "anybody can list the queue"
 grep -q 'event=accept' /var/log/postern/smtpd/current
+[ "$(stat -c %U /var/log/postern/smtpd/current)" = pn-log ] || fail "the log is not written by its user"
 
 step "other programs"
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$scratch/key.pem" -out "$scratch/cert.pem" -days 2 \
