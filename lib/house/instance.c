@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
@@ -106,7 +107,7 @@ instance_owner(const struct instance *in, const char *user, struct owner *owner,
 	} else {
 		(void)snprintf(name, sizeof name, "%s%s", POSTERN_USER_PREFIX, user);
 		if ((pw = getpwnam(name)) == NULL)
-			return why_set(why, ABSENT, "there is no user %s, and no %s/uids: postern setup makes them",
+			return why_set(why, ABSENT, "there is no user %s, and no %s/uids: postern-setup makes them",
 			    name, in->control);
 		from_passwd(pw, owner);
 		r = OK;
@@ -116,12 +117,27 @@ instance_owner(const struct instance *in, const char *user, struct owner *owner,
 	return r;
 }
 
+/* What is above a directory that configure named: root's, as mkdir -p would make it. */
+static void
+make_parents(const char *path)
+{
+	char above[PATH_MAX];
+
+	for (size_t n = 1; path[n] != '\0' && n < sizeof above; n++)
+		if (path[n] == '/') {
+			memcpy(above, path, n);
+			above[n] = '\0';
+			(void)mkdir(above, 0755); /* what fails here fails again where it counts */
+		}
+}
+
 static enum result
 make_directory(const char *path, mode_t mode, const struct owner *owner, struct why *why)
 {
 	struct stat st;
 
 	/* what is root's is there at once as it shall be: wardens of two services may start together */
+	make_parents(path);
 	if (mkdir(path, owner->uid == 0 ? mode : 0700) == 0) {
 		if (chown(path, owner->uid, owner->gid) != 0 || chmod(path, mode) != 0)
 			return why_errno(why, BROKEN, "giving %s to its owner", path);

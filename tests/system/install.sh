@@ -3,13 +3,17 @@
 # the services under runit with real users, and sends mail to a real one. Prints "all well" at the end.
 set -eu
 B=$1
+configured() { sed -n "s/^.define POSTERN_$1 \"\(.*\)\"/\1/p" "$B/config.h"; }
+bin=$(configured BINDIR) sbin=$(configured SBINDIR) etc=$(configured CONTROLDIR) users=$(configured USER_PREFIX)
+prefix=${bin%/bin}
 scratch=$(mktemp -d /tmp/pn-install.XXXXXX)
 mount -t tmpfs tmpfs "$scratch"
 ip link set lo up
 mkdir "$scratch"/{upper,work}
 mount -t overlay overlay -o "lowerdir=/etc,upperdir=$scratch/upper,workdir=$scratch/work" /etc
-for d in /usr/local /var/spool /var/log /run /home; do mount -t tmpfs tmpfs $d; done
-export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+mkdir -p "$prefix"
+for d in "$prefix" /var/spool /var/log /run /home; do mount -t tmpfs tmpfs $d; done
+export PATH=$sbin:$bin:/usr/sbin:/usr/bin:/sbin:/bin
 step() { echo "== $*"; }
 fail() {
 	echo "failed: $*"
@@ -27,21 +31,21 @@ wait_for() {
 
 step install
 if [ "$B" = build ]; then make -s install >/dev/null; else make -s -f "$B/Makefile" install >/dev/null; fi
-[ -x /usr/local/libexec/postern/warden ] && [ -x /usr/local/sbin/postern ]
+[ -x "$prefix/libexec/postern/warden" ] && [ -x "$sbin/postern" ]
 
 step set up
 postern-setup --host mx.example.test >/dev/null
 postern-setup --host mx.example.test >/dev/null # twice is once
-id pn-queue >/dev/null
+id ${users}queue >/dev/null
 useradd -m -s /bin/sh carol
 mkdir -p /home/carol/Maildir/{tmp,new,cur}
 chown -R carol: /home/carol
 postern check || fail "postern check refuses the samples"
 
 step start
-rm /etc/postern-services/*/down
+rm $etc-services/*/down
 mkdir -p /etc/services-on
-ln -s /etc/postern-services/{send,smtpd,inject} /etc/services-on/
+ln -s $etc-services/{send,smtpd,inject} /etc/services-on/
 runsvdir -P /etc/services-on >/dev/null 2>&1 &
 has_greeting() { swaks --server 127.0.0.1:25 --quit-after BANNER --timeout 2; }
 wait_for has_greeting
@@ -50,7 +54,7 @@ step send
 swaks --server 127.0.0.1:25 --from you@elsewhere.test --to carol@mx.example.test --body one >/dev/null || fail "not accepted"
 mails() { [ "$(find /home/carol/Maildir/new -type f | wc -l)" -ge "$1" ]; }
 wait_for mails 1
-setpriv --reuid carol --regid carol --clear-groups sh -c 'printf "Subject: two\n\nbody\n" | /usr/local/bin/sendmail carol' || fail "sendmail"
+setpriv --reuid carol --regid carol --clear-groups sh -c 'printf "Subject: two\n\nbody\n" | '"$bin"'/sendmail carol' || fail "sendmail"
 wait_for mails 2
 grep -q "uid $(id -u carol)" /home/carol/Maildir/new/* || fail "the trace does not say who submitted"
 [ "$(stat -c %U /home/carol/Maildir/new/* | sort -u)" = carol ]
@@ -61,7 +65,7 @@ postern queue list >/dev/null
 mailq >/dev/null && newaliases || fail "mailq or newaliases"
 setpriv --reuid carol --regid carol --clear-groups postern queue list >/dev/null 2>&1 && fail "anybody can list the queue"
 grep -q 'event=accept' /var/log/postern/smtpd/current
-[ "$(stat -c %U /var/log/postern/smtpd/current)" = pn-log ] || fail "the log is not written by its user"
+[ "$(stat -c %U /var/log/postern/smtpd/current)" = ${users}log ] || fail "the log is not written by its user"
 
 step "other programs"
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$scratch/key.pem" -out "$scratch/cert.pem" -days 2 \
@@ -71,15 +75,15 @@ CERTFILE=$scratch/cert.pem KEYFILE=$scratch/key.pem sslserver -1 -s -lx -u nobod
 served=$!
 reached() { [ "$(sslclient -a "$scratch/cert.pem" 127.0.0.1 "$(cat "$scratch/port")" sh -c 'cat <&6' 2>&1)" = "nobody TLSv1.3" ]; }
 wait_for reached
-pgrep -u pn-ucspitls -x ucspitls >/dev/null || fail "ucspitls does not have its user"
+pgrep -u ${users}ucspitls -x ucspitls >/dev/null || fail "ucspitls does not have its user"
 kill $served && wait $served || fail "sslserver ended with status $?"
 
 step reload
-echo 'carol@mx.example.test' >/etc/postern/smtpd/badrcptto
+echo 'carol@mx.example.test' >$etc/smtpd/badrcptto
 sv hup /etc/services-on/smtpd >/dev/null
 is_refused() { ! swaks --server 127.0.0.1:25 --from you@elsewhere.test --to carol@mx.example.test --quit-after RCPT --timeout 2; }
 wait_for is_refused
-echo 'no such thing' >/etc/postern/smtpd/databytes
+echo 'no such thing' >$etc/smtpd/databytes
 sv hup /etc/services-on/smtpd >/dev/null
 wait_for grep -q 'event=reload-refused' /var/log/postern/smtpd/current
 has_greeting >/dev/null || fail "a bad control item ended what ran"
@@ -90,8 +94,8 @@ pgrep -x warden >/dev/null && fail "a warden runs on"
 
 step daemontools
 pkill -HUP -x runsvdir
-cp -R /etc/postern-services /etc/services-dt
-rm -rf /etc/services-dt/*/supervise /etc/services-dt/*/log/supervise /etc/postern/smtpd/databytes /etc/postern/smtpd/badrcptto
+cp -R $etc-services /etc/services-dt
+rm -rf /etc/services-dt/*/supervise /etc/services-dt/*/log/supervise $etc/smtpd/databytes $etc/smtpd/badrcptto
 svscan /etc/services-dt >/dev/null 2>&1 &
 wait_for has_greeting
 swaks --server 127.0.0.1:25 --from you@elsewhere.test --to carol@mx.example.test --body three >/dev/null || fail "not accepted"
@@ -100,10 +104,11 @@ kill $!
 svc -dx /etc/services-dt/* /etc/services-dt/*/log
 no_warden() { ! pgrep -x warden; }
 wait_for no_warden
-pgrep -u pn-policy >/dev/null && fail "a process runs on"
+pgrep -u ${users}policy >/dev/null && fail "a process runs on"
 postern-setup --undo
-id pn-queue >/dev/null 2>&1 && fail "a user was not removed"
+id ${users}queue >/dev/null 2>&1 && fail "a user was not removed"
 [ "$(find /home/carol/Maildir/new -type f | wc -l)" -ge 2 ] || fail "mail was removed"
 if [ "$B" = build ]; then make -s uninstall; else make -s -f "$B/Makefile" uninstall; fi
-[ -z "$(find /usr/local ! -type d)" ] || fail "uninstall left $(find /usr/local ! -type d)"
+left=$(find "$prefix"/{bin,sbin,libexec,share} ! -type d 2>/dev/null) || :
+[ -z "$left" ] || fail "uninstall left $left"
 echo "all well"
