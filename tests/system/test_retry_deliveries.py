@@ -90,6 +90,22 @@ def test_a_message_that_got_too_old_has_one_last_try_and_is_returned(mx):
     assert mx.mailbox("bob") == []
 
 
+def test_a_delay_is_told_once_to_who_asked(mx):
+    send_one(mx, recipients=("someone@far.test", "other@far.test"), options={"someone@far.test": " NOTIFY=FAILURE,DELAY"})
+    deferred(mx, 2)
+    mx.stop("send")
+    age(mx.queued()[0], 4 * 3600 + 100)
+    mx.start("send")
+    notice = parse(mx.wait_messages(1)[0])
+    assert "delay notice" in notice["Subject"]
+    _, (_, *recipients), _ = parts_of(notice)
+    assert [(r["Final-Recipient"], r["Action"], r["Status"][:2]) for r in recipients] == [("rfc822;someone@far.test", "delayed", "4.")]
+    mx.wardens["send"].send_signal(signal.SIGALRM)
+    deferred(mx, 6)
+    wait_for(lambda: send_one(mx, sender="", recipients=("alice@example.test",)) or True, what="a queue to take mail again")
+    assert sum(b"delay notice" in m for m in mx.wait_messages(2)) == 1 and len(mx.queued()) == 1
+
+
 def test_mail_to_other_hosts_waits_with_its_reason(mx):
     send_one(mx, recipients=("someone@far.test", "bob@example.test"))
     mx.wait_messages(1, "bob")
