@@ -95,10 +95,11 @@ create(struct client *c, uint32_t ref, struct transaction **made, struct why *wh
 	return OK;
 }
 
+/* A disk that must not be written to is one without room, to whoever sends. */
 static enum result
 answer_failure(struct client *c, uint32_t ref, enum result r, const struct why *reason, struct why *why)
 {
-	struct pq_failed failed = { .result = (uint32_t)r };
+	struct pq_failed failed = { .result = (uint32_t)(r == REFUSED ? EXHAUSTED : r) };
 
 	log_why("not-accepted", r, reason);
 	return port_send(

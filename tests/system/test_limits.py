@@ -117,3 +117,27 @@ def test_a_full_disk_is_452_and_over_when_it_is_over(small_disk):
             s.transaction()
             assert s.data(b"Subject: room\r\n\r\nagain\r\n.\r\n")[0] == 250
         assert b"again" in mx.wait_messages(1)[0]
+
+
+def test_a_disk_that_can_not_be_written_is_452_and_over_when_it_is_over(small_disk):
+    def said(mx):
+        with mx.connect() as s:
+            s.ehlo()
+            s.transaction()
+            code, text = s.say("DATA")
+            if code == 354:
+                s.send(b"Subject: x\r\n\r\nx\r\n.\r\n")
+                code, text = s.reply()
+        return code, text
+
+    def mounted(how):
+        return subprocess.run(["mount", "-o", "remount," + how, mx.path("queue")], check=False).returncode == 0
+
+    with small_disk as mx:
+        wait_for(lambda: mounted("ro"), what="a moment at which nothing is written")
+        code, text = said(mx)
+        assert code == 452 and b"4.3.1" in text, text
+        assert "Read-only file system" in mx.log("send")
+        assert mounted("rw")
+        assert said(mx)[0] == 250
+        mx.wait_messages(1)
