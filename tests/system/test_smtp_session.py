@@ -6,6 +6,7 @@ import time
 
 import pytest
 from instance import Instance, wait_for
+from peers_rig import unpack
 
 
 @pytest.fixture(scope="module")
@@ -396,3 +397,19 @@ def test_swaks_delivers(mx):
                        capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL)
     assert r.returncode == 0, r.stdout
     wait_for(lambda: set(mx.mailbox()) - before, what="delivery")
+
+
+def test_smtp_source_delivers(mx, tmp_path):
+    """Postfix's, with ten sessions at a time."""
+    unpack(tmp_path, "postfix")
+    before = set(mx.mailbox())
+    for options in (["-d"], []):  # -d: it stays connected for more than one message
+        r = subprocess.run([tmp_path / "usr/sbin/smtp-source", *options, "-s", "10", "-m", "50", "-l", "4096", "-S", "by smtp-source", "-f", "you@sender.test",
+                            "-t", "alice@example.test", "-M", "client.test", f"inet:127.0.0.1:{mx.port}"], timeout=60, stdin=subprocess.DEVNULL,
+                           env={"LD_LIBRARY_PATH": tmp_path / "usr/lib/postfix"}, capture_output=True)
+        assert r.returncode == 0 and r.stderr == b"", r
+    wait_for(lambda: len(set(mx.mailbox()) - before) == 100, 60, "delivery of all")
+    for name in set(mx.mailbox()) - before:
+        with open(name, "rb") as f:
+            head, body = f.read().split(b"\n\n", 1)
+        assert b"\nSubject: by smtp-source" in head and set(body) == set(b"X\n") and len(body) > 3500
