@@ -2,10 +2,13 @@
  * In a private directory, which is the home; deliver_run runs in a child, as in life. */
 #include "unit.h"
 
+#include "failing.h"
 #include "home.h"
 #include "local/copy.h"
 #include "local/deliver.h"
 
+#include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -160,6 +163,13 @@ struct run {
 	pid_t pid;
 };
 
+static struct {
+	enum failing_call call;
+	unsigned n; /* 0: none fails */
+	int error;
+	bool singly; /* each file is flushed by itself */
+} fault;             /* of the next run */
+
 static struct run
 begin_run(void)
 {
@@ -173,7 +183,8 @@ begin_run(void)
 		enum result result;
 
 		(void)close(fds[0]);
-		result = deliver_run(&send, true, &why);
+		fail_call(fault.call, fault.n, fault.error);
+		result = deliver_run(&send, !fault.singly, &why);
 		_exit(result == OK ? 0 : 1);
 	}
 	(void)close(fds[1]);
@@ -325,6 +336,131 @@ what_fails_leaves_the_others_alone(void **state)
 	assert_int_equal(count_files("others/new"), 1);
 }
 
+#define STORED OUR_FIELDS "A: b\n\nbody\n"
+
+static void
+must_be_whole(const char *maildir)
+{
+	char path[600], octets[600];
+	DIR *d;
+
+	(void)snprintf(path, sizeof path, "%s/new", maildir);
+	if ((d = opendir(path)) == NULL)
+		return;
+	for (struct dirent *e; (e = readdir(d)) != NULL;) {
+		FILE *f;
+
+		if (e->d_name[0] == '.')
+			continue;
+		(void)snprintf(path, sizeof path, "%s/new/%s", maildir, e->d_name);
+		f = fopen(path, "r");
+		assert_non_null(f);
+		assert_int_equal(fread(octets, 1, sizeof octets, f), sizeof STORED - 1);
+		assert_memory_equal(octets, STORED, sizeof STORED - 1);
+		(void)fclose(f);
+	}
+	(void)closedir(d);
+}
+
+static size_t
+files_of(const char *maildir, const char *part)
+{
+	char path[100];
+
+	(void)snprintf(path, sizeof path, "%s/%s", maildir, part);
+	return access(path, F_OK) == 0 ? count_files(path) : 0;
+}
+
+/* Three messages for two Maildirs, of which one is there, while the n-th call fails; how many are said to be delivered. */
+static size_t
+deliver_three(unsigned n)
+{
+	static const char *const to[] = { "faults/there", "faults/made", "faults/there" };
+	size_t said[2] = { files_of(to[0], "new"), files_of(to[1], "new") }, delivered = 0;
+	struct run r;
+	uint32_t ref;
+
+	fault.n = n;
+	r = begin_run();
+	fault.n = 0;
+	for (uint32_t i = 0; i < nitems(to); i++)
+		send_one(&r, i, to[i], "me@host.test");
+	for (uint32_t i = 0; i < nitems(to); i++) {
+		unsigned status = answer_of(&r, &ref);
+
+		assert_true(status == 200 || status / 100 == 4);
+		delivered += status == 200;
+		said[ref % 2] += status == 200;
+	}
+	assert_int_equal(end_run(&r), 0);
+	assert_true(files_of(to[0], "new") >= said[0] && files_of(to[1], "new") >= said[1]);
+	must_be_whole(to[0]);
+	must_be_whole(to[1]);
+	return delivered;
+}
+
+static void
+make_there(void)
+{
+	struct run r = begin_run();
+
+	assert_int_equal(deliver_one(&r, "faults/there"), 200);
+	assert_int_equal(end_run(&r), 0);
+}
+
+/* For every n until none fails: what is said to be there is there, whole; nothing half-made stays; and the next try succeeds. */
+static unsigned
+fail_each(enum failing_call call, int error)
+{
+	fail_calls_of_children();
+	fault.call = call;
+	fault.error = error;
+	for (unsigned n = 1;; n++) {
+		size_t delivered;
+
+		remove_tree("faults");
+		make_there();
+		delivered = deliver_three(n);
+		if (!call_failed()) {
+			assert_int_equal(delivered, 3);
+			return n - 1;
+		}
+		if (call != FAIL_SYNCFS &&
+		    call != FAIL_OPENAT) /* file by file then; or it was only a look for old files */
+			assert_in_range(delivered, 0, 2);
+		assert_int_equal(files_of("faults/there", "tmp") + files_of("faults/made", "tmp"), 0);
+		assert_int_equal(deliver_three(0), 3);
+	}
+}
+
+static void
+whatever_fails_nothing_is_said_to_be_delivered_that_is_not(void **state)
+{
+	static const struct {
+		enum failing_call call;
+		unsigned least;
+		bool singly;
+	} calls[] = {
+		{ FAIL_WRITE, 3, false },
+		{ FAIL_PREAD, 3, false },
+		{ FAIL_OPENAT, 3, false },
+		{ FAIL_MKDIRAT, 4, false },
+		{ FAIL_RENAMEAT2, 3, false },
+		{ FAIL_SYNCFS, 1, false },
+		{ FAIL_FSYNC, 2, false },
+		{ FAIL_FSYNC, 5, true },
+		{ FAIL_SYSCALL, 4, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < nitems(calls); i++) {
+		fault.singly = calls[i].singly;
+		assert_in_range(fail_each(calls[i].call, EIO), calls[i].least, 100);
+		assert_in_range(fail_each(calls[i].call, ENOSPC), calls[i].least, 100);
+	}
+	fault.singly = false;
+}
+
 static void
 nonsense_ends_the_run_with_an_error(void **state)
 {
@@ -352,6 +488,7 @@ main(void)
 		cmocka_unit_test(an_unsafe_home_defers),
 		cmocka_unit_test(a_maildir_that_was_moved_is_found_again),
 		cmocka_unit_test(what_fails_leaves_the_others_alone),
+		cmocka_unit_test(whatever_fails_nothing_is_said_to_be_delivered_that_is_not),
 		cmocka_unit_test(nonsense_ends_the_run_with_an_error),
 	};
 
