@@ -15,7 +15,8 @@ enum result arena_open(size_t size, struct why *why);
  * once instead of page by page. */
 void arena_fresh(size_t n);
 
-/* Gives the kernel the pages of larger blocks that are free: for a process that will be idle. */
+/* Gives the kernel the pages in which nothing is in use, as far as the process has them of its own, and puts free blocks
+ * together: for a process that will be idle. */
 void arena_trim(void);
 
 /* In a child that will hold a key: the same, and keeps the next n octets that will be used, and the stack, out of swap; what is given back is wiped. EXHAUSTED if

@@ -6,6 +6,7 @@
 
 #include "base/secret.h"
 #include "sys/clock.h"
+#include "sys/idle.h"
 
 #include <errno.h>
 #include <openssl/err.h>
@@ -176,6 +177,17 @@ go_on(struct pump *p)
 		pass_ends(p);
 }
 
+static void
+rest(struct pump *p)
+{
+	arena_trim();
+	idle_trim_stack();
+	if (p->in.len == 0)
+		idle_trim(p->in.octets, PIECE);
+	if (p->out.len == 0)
+		idle_trim(p->out.octets, PIECE);
+}
+
 static enum result
 wait_for_more(struct pump *p, unsigned idle_ms)
 {
@@ -189,7 +201,7 @@ wait_for_more(struct pump *p, unsigned idle_ms)
 	int n = poll(f, 2, (int)(idle_ms < QUIET_MS ? idle_ms : QUIET_MS));
 
 	if (n == 0 && idle_ms > QUIET_MS) {
-		arena_trim();
+		rest(p);
 		n = poll(f, 2, (int)(idle_ms - QUIET_MS));
 	}
 
@@ -214,7 +226,8 @@ wait_for_more(struct pump *p, unsigned idle_ms)
 enum result
 tls_pump(struct tls_session *s, int plain_fd, unsigned idle_ms, struct why *why)
 {
-	static uint8_t in[PIECE], out[PIECE]; /* a process has one session; pages that stay unused cost nothing */
+	__attribute__((aligned(4096))) static uint8_t in[PIECE],
+	    out[PIECE]; /* a process has one session; pages that stay unused cost nothing */
 	struct pump p = { .s = s,
 		.plain_fd = plain_fd,
 		.in.octets = in,
