@@ -25,10 +25,22 @@ static struct block {
 
 static uint8_t *first_page;
 
+/* The same numbers at each run. */
+static size_t
+next_number(void)
+{
+	static uint64_t x = 1;
+
+	x ^= x << 13;
+	x ^= x >> 7;
+	x ^= x << 17;
+	return (size_t)(x >> 16);
+}
+
 static size_t
 size_like_openssl(unsigned i)
 {
-	return i % 50 == 0 ? 1 + (size_t)rand() % 40000 : 1 + (size_t)rand() % (i % 3 == 0 ? 2500 : 300);
+	return i % 50 == 0 ? 1 + next_number() % 40000 : 1 + next_number() % (i % 3 == 0 ? 2500 : 300);
 }
 
 static void
@@ -85,7 +97,7 @@ static void
 use(unsigned steps, unsigned trims)
 {
 	for (unsigned i = 0; i < steps; i++) {
-		renew(&blocks[rand() % BLOCKS], i, i % 7 == 0);
+		renew(&blocks[next_number() % BLOCKS], i, i % 7 == 0);
 		if (i % trims == trims - 1)
 			arena_trim();
 	}
@@ -150,7 +162,6 @@ what_is_given_back_twice_ends_the_process(void **state)
 		void *volatile at = OPENSSL_malloc(100);
 
 		(void)signal(SIGILL, SIG_DFL); /* cmocka would take it */
-
 		OPENSSL_free(at);
 		OPENSSL_free(at);
 		_exit(0);
@@ -169,7 +180,6 @@ open_arena(void **state)
 	if (arena_open(SIZE, &why) != OK || (first = OPENSSL_malloc(16)) == NULL)
 		return -1;
 	first_page = (uint8_t *)((uintptr_t)first & ~(uintptr_t)4095);
-	srand(1);
 	return 0;
 }
 
