@@ -122,9 +122,12 @@ channel_receive(struct channel *c, struct wire_buffer *buffer, struct wire_messa
 		wire_close_fds(m);
 		return why_set(why, ABSENT, "%s is gone", c->protocol->sides[sender]);
 	}
-	if (mh.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
+	if (mh.msg_flags & MSG_TRUNC)
 		r = why_set(
 		    why, MALFORMED, "%s: a message too large from %s", c->protocol->name, c->protocol->sides[sender]);
+	else if (mh.msg_flags & MSG_CTRUNC) /* it sent too many, or we have no more of our own */
+		r = why_set(why, MALFORMED, "%s: more descriptors from %s than there is room for", c->protocol->name,
+		    c->protocol->sides[sender]);
 	else if ((r = wire_decode(c->protocol, sender, bytes_of(buffer->octets, (size_t)n), m->n_fds, m, why)) == OK)
 		r = check_once(c, m, why);
 	if (r != OK)

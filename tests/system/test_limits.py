@@ -1,6 +1,8 @@
 """Limits of a service, IPv6, and a disk that is full: clear answers, nothing half taken, and recovery without a restart."""
 import os
+import resource
 import subprocess
+import sys
 import time
 
 import pytest
@@ -134,10 +136,66 @@ def test_a_disk_that_can_not_be_written_is_452_and_over_when_it_is_over(small_di
         return subprocess.run(["mount", "-o", "remount," + how, mx.path("queue")], check=False).returncode == 0
 
     with small_disk as mx:
+        assert said(mx)[0] == 250
+        mx.wait_messages(1)
         wait_for(lambda: mounted("ro"), what="a moment at which nothing is written")
         code, text = said(mx)
         assert code == 452 and b"4.3.1" in text, text
         assert "Read-only file system" in mx.log("send")
         assert mounted("rw")
         assert said(mx)[0] == 250
+        mx.wait_messages(2)
+
+
+def limit(pid, what, value):
+    """As the process's own user, who may; gives back what undoes it."""
+    with open(f"/proc/{pid}/status") as f:
+        status = dict(line.split(":", 1) for line in f if ":" in line)
+    uid, gid = int(status["Uid"].split()[0]), int(status["Gid"].split()[0])
+    number = getattr(resource, "RLIMIT_" + what.upper())
+
+    def be(soft):
+        code = f"import resource; _, hard = resource.prlimit({pid}, {number}); resource.prlimit({pid}, {number}, (hard if {soft} < 0 else {soft}, hard))"
+        subprocess.run([sys.executable, "-c", code], user=uid, group=gid, extra_groups=[], check=True)
+
+    be(value)
+    return lambda: be(-1)
+
+
+def used(pid):
+    with open(f"/proc/{pid}/stat") as f:
+        words = f.read().rsplit(")", 1)[1].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def says(mx):
+    """The reply to a message; 0 if there is no session."""
+    try:
+        with mx.connect(3) as s:
+            if s.reply()[0] != 220:
+                return 0
+            for line in "EHLO a.test", "MAIL FROM:<a@b.test>", "RCPT TO:<alice@example.test>":
+                assert s.say(line)[0] == 250
+            code, _ = s.say("DATA")
+            if code == 354:
+                s.send(b"Subject: x\r\n\r\nx\r\n.\r\n")
+                code, _ = s.reply()
+            return code
+    except (ConnectionError, TimeoutError, socket.timeout):
+        return 0
+
+
+def test_without_descriptors_or_processes_nobody_dies_spins_or_accepts():
+    with Instance() as mx:
+        assert says(mx) == 250
         mx.wait_messages(1)
+        for service, process, what, wanted in [("smtpd", "listen", "nofile", [0]), ("smtpd", "smtpd", "nproc", [0]), ("send", "queue", "nofile", [451, 452])]:
+            pid = mx.pids(service)[process]
+            undo = limit(pid, what, 0)
+            before = used(pid)
+            assert says(mx) in wanted, process
+            time.sleep(0.3)
+            assert used(pid) - before < 0.2, process
+            undo()
+            wait_for(lambda: says(mx) == 250, what="a message as before")
+            assert mx.pids(service)[process] == pid
