@@ -153,6 +153,15 @@ referent(const struct control_schema *schema)
 	return &control_schema[item];
 }
 
+/* A local program can't send a message again to the others, as a mail server does. */
+static const char *
+default_text(const struct control_schema *schema, const char *service)
+{
+	if (schema == &control_schema[ITEM_MAXRCPT] && strcmp(service, "inject") == 0)
+		return "20000";
+	return schema->otherwise;
+}
+
 /* Decodes the text of `schema`'s file, or of what its default names, as d's item. */
 static enum result
 decode_from(struct decoder *d, const struct control_schema *schema, struct why *why)
@@ -168,7 +177,7 @@ decode_from(struct decoder *d, const struct control_schema *schema, struct why *
 	} else if (r == ABSENT && schema->otherwise == NULL)
 		decoder_expected(d, "a file here: %s", schema->meaning);
 	else if (r == ABSENT || r == OK) {
-		d->rest = r == OK ? buf_bytes(&text) : bytes_of_string(schema->otherwise);
+		d->rest = r == OK ? buf_bytes(&text) : bytes_of_string(default_text(schema, d->source->from.service));
 		if (d->rest.at == NULL)
 			d->rest = BYTES("");
 		decode_text(d);

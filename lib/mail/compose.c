@@ -92,7 +92,7 @@ enum result
 compose_recipient(struct compose *c, struct bytes address, struct why *why)
 {
 	if (c->n_recipients == COMPOSE_RECIPIENTS_MAX)
-		return why_set(why, EXHAUSTED, "more than %u recipients", COMPOSE_RECIPIENTS_MAX);
+		return why_set(why, REFUSED, "more than %u recipients", COMPOSE_RECIPIENTS_MAX);
 	compose_qualify(c, address, &c->recipients);
 	buf_add_octet(&c->recipients, '\0');
 	c->n_recipients++;

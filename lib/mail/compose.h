@@ -7,7 +7,7 @@
 #include "base/result.h"
 
 #define COMPOSE_HEADER_MAX (4u << 20)
-#define COMPOSE_RECIPIENTS_MAX 10000u
+#define COMPOSE_RECIPIENTS_MAX 20000u /* what a message in the queue can have */
 
 struct compose {
 	/* to be filled before compose_header */
@@ -38,6 +38,6 @@ enum result compose_header(struct compose *c, struct bytes header, struct why *w
 /* An address as it is used in an envelope: with a domain, a whole one. */
 void compose_qualify(const struct compose *c, struct bytes address, struct buf *into);
 
-/* Adds one recipient (qualified). */
+/* Adds one recipient (qualified). REFUSED: one too many. */
 enum result compose_recipient(struct compose *c, struct bytes address, struct why *why);
 void compose_free(struct compose *c);

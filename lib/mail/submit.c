@@ -149,6 +149,8 @@ submit_envelope(struct submit *s, struct bytes sender, const char *parameters, s
 		if ((r = say(s, '2', why)) != OK) {
 			struct why reply = *why;
 
+			if (strncmp(reply.text, "452 4.5.3", 9) == 0) /* there will never be fewer */
+				r = REFUSED;
 			*why = WHY_NONE;
 			return why_set(why, r, "<%.*s>: %.300s", (int)one.len, (const char *)one.at, reply.text);
 		}

@@ -124,8 +124,8 @@ def qmail_queue(house, envelope, message=b"Subject: q\n\nx\n"):
     os.close(r)
     p.stdin.write(message)
     p.stdin.close()
-    os.write(w, envelope)
-    os.close(w)
+    with os.fdopen(w, "wb") as f:
+        f.write(envelope)
     return p.wait(30)
 
 
@@ -137,6 +137,19 @@ def test_qmail_queue_keeps_its_interface(house):
     assert qmail_queue(house, b"Fa@b.test\0T" + b"x" * 1004 + b"\0\0") == 11
     for bad in (b"", b"Fa@b.test\0\0", b"Tx\0\0", b"Fa@b.test\0Tb@c.test", b"Fa@b.test\0Tb@c.test\0\0x"):
         assert qmail_queue(house, bad) == 91
+
+
+def test_a_message_to_more_than_a_peer_may_name_is_taken_from_a_program():
+    with Instance({"virtualusers": ["alice@example.test:alice/Maildir"], "locals": ["other.test"], "rcpthosts": ["example.test", "far.test"]},
+                  services=("send", "inject")) as house:
+        many = [b"u%d@far.test" % i for i in range(1200)] + [b"alice@example.test"]
+        assert qmail_queue(house, b"Fa@b.test\0" + b"".join(b"T%s\0" % m for m in many) + b"\0") == 0
+        house.wait_messages(1)
+        house.control("inject/maxrcpt", "1000")
+        house.stop("inject")
+        house.start("inject")
+        wait_for(lambda: qmail_queue(house, b"Fa@b.test\0Talice@example.test\0\0") == 0, what="the service again")
+        assert qmail_queue(house, b"Fa@b.test\0" + b"".join(b"T%s\0" % m for m in many) + b"\0") == 31  # for good: there will never be fewer
 
 
 def test_a_message_larger_than_a_pipe_reaches_qmail_queue(house):
