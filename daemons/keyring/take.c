@@ -214,21 +214,22 @@ take_missing(struct taker *t, const struct wire_message *m, struct why *why)
 
 /* ---- files ---- */
 
+/* What is refused leaves no trace: an empty list of revocations would be one that revokes nothing. */
 static enum result
 take_file(struct taker *t, const struct wire_message *m, struct why *why)
 {
-	struct buf *all = value_of(t->files, &t->n_files, FILES_MAX, m->tail, FILE_MAX), text;
+	struct buf *all = NULL, text;
 	struct why fault = WHY_NONE;
 	enum result r = read_whole(m->fds[0], FILE_MAX, &text, &fault);
 
 	(void)why;
 	if (r == OK && memmem(text.at, text.len, "PRIVATE KEY", 11) != NULL)
 		r = why_set(&fault, REFUSED, "it has a private key in it");
-	if (r == OK && all != NULL) {
+	if (r == OK && (all = value_of(t->files, &t->n_files, FILES_MAX, m->tail, FILE_MAX)) != NULL) {
 		buf_add(all, buf_bytes(&text));
 		buf_add_octet(all, '\n');
 	} else
-		log_pair(SEVERITY_ERROR, "ca-file-refused", m->tail, NULL, all == NULL ? "too many files" : fault.text);
+		log_pair(SEVERITY_ERROR, "ca-file-refused", m->tail, NULL, r == OK ? "too many files" : fault.text);
 	forget(&text);
 	return OK;
 }

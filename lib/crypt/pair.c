@@ -180,6 +180,24 @@ read_key(struct bytes pem, struct bytes passphrase)
 	return key;
 }
 
+static bool
+has_text(struct bytes pem, const char *text)
+{
+	return memmem(pem.at, pem.len, text, strlen(text)) != NULL;
+}
+
+/* In words of what is in the file: OpenSSL calls most of it "unsupported". */
+static const char *
+fault_of_key(struct bytes pem, struct bytes passphrase)
+{
+	if (!has_text(pem, "PRIVATE KEY-----"))
+		return "no private key in the file (PEM was expected)";
+	if (has_text(pem, "ENCRYPTED"))
+		return passphrase.at == NULL ? "it is encrypted, and no passphrase is given"
+					     : "it is damaged, or the passphrase is wrong";
+	return "it is damaged, or of an unknown kind";
+}
+
 /* Signs and verifies: a file may claim a public part that its private one does not have. */
 static bool
 belongs(X509 *leaf, EVP_PKEY *key)
@@ -208,11 +226,7 @@ take_key(struct pair *p, X509 *leaf, struct bytes pem, struct bytes passphrase, 
 	enum result r;
 
 	if (key == NULL) {
-		unsigned long e = ERR_peek_last_error();
-
-		r = why_set(why, MALFORMED, "the key can't be read: %s%s",
-		    e == 0 ? "no private key in the file" : ERR_reason_error_string(e),
-		    passphrase.at == NULL ? "" : " (is the passphrase right?)");
+		r = why_set(why, MALFORMED, "the key can't be read: %s", fault_of_key(pem, passphrase));
 		ERR_clear_error();
 		return r;
 	}

@@ -20,6 +20,7 @@
 
 #define DAY 86400
 #define SOON_DAYS 14
+#define CA_FILE_MAX (8u << 20) /* as keyring has it */
 #define SHOW(bytes) (int)(bytes).len, (const char *)(bytes).at
 
 struct look {
@@ -53,9 +54,19 @@ variable(struct bytes data, const char *name, struct bytes *value)
 	return false;
 }
 
+static int
+open_file(const char *path, struct stat *st)
+{
+	int fd = path[0] == '/' ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY) : -1;
+
+	if (fd >= 0 && (fstat(fd, st) != 0 || !S_ISREG(st->st_mode)))
+		fd_close(&fd);
+	return fd;
+}
+
 /* Of a key, too: whether others can read it. */
 static bool
-read_file(const struct look *l, struct bytes name, bool secret, struct buf *text)
+read_file(const struct look *l, struct bytes name, size_t max, bool secret, struct buf *text)
 {
 	char path[1024];
 	struct stat st;
@@ -63,21 +74,22 @@ read_file(const struct look *l, struct bytes name, bool secret, struct buf *text
 	size_t n = 0;
 	int fd;
 
-	*text = buf_growing(PAIR_FILE_MAX);
+	*text = buf_growing(max + 1);
 	(void)snprintf(path, sizeof path, "%.*s", SHOW(name));
-	fd = path[0] == '/' ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-	if (fd < 0 || fstat(fd, &st) != 0 || (room = buf_room(text, PAIR_FILE_MAX)) == NULL ||
-	    fd_pread_all(fd, room, PAIR_FILE_MAX, 0, &n) != OK) {
+	fd = open_file(path, &st);
+	if (fd < 0 || (room = buf_room(text, max + 1)) == NULL || fd_pread_all(fd, room, max + 1, 0, &n) != OK) {
 		tell(l, "%s can't be read%s", path, path[0] == '/' ? "" : ": an absolute path was expected");
 		fd_close(&fd);
 		return false;
 	}
+	fd_close(&fd);
 	text->len = n;
+	if (n > max)
+		tell(l, "%s is larger than %zu octets", path, max);
 	if (secret && (st.st_mode & 077) != 0)
 		tell(l, "%s holds a private key, and others may read it (mode %03o): chmod 600", path,
 		    (unsigned)(st.st_mode & 0777));
-	fd_close(&fd);
-	return true;
+	return n <= max;
 }
 
 static bool
@@ -134,9 +146,9 @@ static void
 look_at_pair(const struct look *l, struct bytes certificate, struct bytes key, struct bytes passphrase, bool named)
 {
 	struct buf texts[2] = { { .failed = true }, { .failed = true } };
-	bool readable = read_file(l, certificate, bytes_equal(certificate, key), &texts[0]);
+	bool readable = read_file(l, certificate, PAIR_FILE_MAX, bytes_equal(certificate, key), &texts[0]);
 
-	readable = read_file(l, key, !bytes_equal(certificate, key), &texts[1]) && readable;
+	readable = read_file(l, key, PAIR_FILE_MAX, !bytes_equal(certificate, key), &texts[1]) && readable;
 	if (readable)
 		look_at_texts(l, certificate, texts, passphrase, named);
 	forget(&texts[0]);
@@ -151,10 +163,21 @@ look_at_pair_of_variables(
 
 	if (passphrase_file.len == 0)
 		look_at_pair(l, certificate, key, BYTES_NONE, named);
-	else if (read_file(l, passphrase_file, true, &passphrase))
+	else if (read_file(l, passphrase_file, PAIR_FILE_MAX, true, &passphrase))
 		look_at_pair(l, certificate, key,
 		    bytes_first(buf_bytes(&passphrase), bytes_find(buf_bytes(&passphrase), '\n')), named);
 	forget(&passphrase);
+}
+
+static void
+look_at_cas(const struct look *l, struct bytes name)
+{
+	static const char begin[] = "-----BEGIN ";
+	struct buf text;
+
+	if (read_file(l, name, CA_FILE_MAX, false, &text) && memmem(text.at, text.len, begin, sizeof begin - 1) == NULL)
+		tell(l, "%.*s has no certificate in PEM form", SHOW(name));
+	buf_free(&text);
 }
 
 static void
@@ -162,7 +185,6 @@ look_at_place(struct look *l, struct bytes data, bool named)
 {
 	static const char *const files[] = { "CAFILE", "CCAFILE", "CRLFILE" };
 	struct bytes certificates, keys, passphrase, certificate, key, value;
-	struct buf text;
 
 	(void)variable(data, "KEYFILE", &keys);
 	(void)variable(data, "KEYPASSFILE", &passphrase);
@@ -176,10 +198,8 @@ look_at_place(struct look *l, struct bytes data, bool named)
 		look_at_pair_of_variables(l, certificate, key, passphrase, named);
 	}
 	for (size_t i = 0; i < nitems(files); i++)
-		if (variable(data, files[i], &value) && value.len > 0 && !bytes_equal(value, BYTES("-"))) {
-			(void)read_file(l, value, false, &text);
-			buf_free(&text);
-		}
+		if (variable(data, files[i], &value) && value.len > 0 && !bytes_equal(value, BYTES("-")))
+			look_at_cas(l, value);
 }
 
 void
@@ -203,17 +223,6 @@ check_pair(struct bytes certificate, struct bytes key, struct bytes passphrase, 
 	struct look l = { .say = say, .ctx = ctx };
 
 	look_at_pair(&l, certificate, key, passphrase, false);
-}
-
-static void
-look_at_cas(const struct look *l, struct bytes name)
-{
-	static const char begin[] = "-----BEGIN ";
-	struct buf text;
-
-	if (read_file(l, name, false, &text) && memmem(text.at, text.len, begin, sizeof begin - 1) == NULL)
-		tell(l, "%.*s has no certificate in PEM form", SHOW(name));
-	buf_free(&text);
 }
 
 static void
