@@ -19,6 +19,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define PIECE 65536
@@ -95,8 +97,34 @@ find_caller(struct compose *c, const struct local_mail *m, struct buf *from, str
 		c->name = buf_bytes(name);
 }
 
+enum result
+local_mail_gather(int *fd, struct why *why)
+{
+	const char *directory = getenv("TMPDIR");
+	static uint8_t piece[PIECE];
+	struct stat st;
+	ssize_t n;
+
+	*fd = STDIN_FILENO;
+	if (fstat(*fd, &st) == 0 && S_ISREG(st.st_mode))
+		return OK;
+	*fd = open(directory != NULL ? directory : "/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (*fd < 0)
+		*fd = memfd_create("message", MFD_CLOEXEC);
+	if (*fd < 0)
+		return why_errno(why, EXHAUSTED, "making a file for the message");
+	while ((n = read(STDIN_FILENO, piece, sizeof piece)) != 0) {
+		if (n < 0 && errno != EINTR)
+			return why_errno(why, BROKEN, "reading the message");
+		if (n > 0 && fd_write_all(*fd, bytes_of(piece, (size_t)n)) != OK)
+			return why_errno(why, EXHAUSTED, "keeping the message");
+	}
+	return lseek(*fd, 0, SEEK_SET) == 0 ? OK : why_errno(why, BROKEN, "reading the message");
+}
+
 struct input {
 	struct buf head; /* the header, and the beginning of the body */
+	int rest_fd;     /* where the rest comes from */
 	struct header_end end;
 	bool ended;
 };
@@ -162,7 +190,7 @@ give_content(const struct compose *c, const struct input *in, give *to, void *ct
 	if (r == OK)
 		r = to(ctx, bytes_skip(buf_bytes(&in->head), in->end.body_at), why);
 	while (r == OK && !ended) {
-		ssize_t n = read(STDIN_FILENO, piece, sizeof piece);
+		ssize_t n = read(in->rest_fd, piece, sizeof piece);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -301,6 +329,7 @@ send_or_print(const struct local_mail *m, const struct compose *c, const struct 
 {
 	uint8_t sender_room[1200];
 	struct buf sender = BUF_OVER(sender_room);
+	enum result r;
 
 	if (m->print)
 		return give_content(c, in, print, NULL, why);
@@ -309,6 +338,8 @@ send_or_print(const struct local_mail *m, const struct compose *c, const struct 
 	find_sender(m, c, &sender);
 	if (sender.failed)
 		return why_set(why, REFUSED, "the sender's address is too long");
+	if (!in->ended && (r = local_mail_gather(&in->rest_fd, why)) != OK)
+		return r;
 	return submit(m, c, in, buf_bytes(&sender), control_text(control, ITEM_SUBMISSIONSOCKET), why);
 }
 
@@ -344,7 +375,7 @@ enum result
 local_mail_submit(const struct local_mail *m, struct why *why)
 {
 	struct control control = CONTROL_NONE;
-	struct input in = { 0 };
+	struct input in = { .rest_fd = STDIN_FILENO };
 	int fd = -1;
 	enum result r = open_control(&control, &fd, why);
 

@@ -19,6 +19,11 @@ struct local_mail {
  * system in any case. */
 enum result local_mail_submit(const struct local_mail *m, struct why *why);
 
+/* Reads standard input to its end, so that nobody waits for a program that is slow: *fd is where the octets can be read, standard
+ * input itself if that is a file, else a file without a name in TMPDIR or /tmp. EXHAUSTED: they can't be kept; BROKEN:
+ * they can't be read. */
+enum result local_mail_gather(int *fd, struct why *why);
+
 /* The socket to submit to; into path. */
 enum result local_mail_socket(char path[108], struct why *why);
 

@@ -3,6 +3,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 
 import pytest
 from instance import BIN, Instance, wait_for
@@ -221,6 +222,19 @@ def test_a_run_of_the_queue_needs_no_message(house):
 def test_a_large_message_needs_little_memory(house):
     message = b"Subject: large\n\n" + (b"0123456789abcdef" * 60 + b"\n") * 20000
     assert len(deliver(house, "sendmail", "bob@example.test", message=message, user="bob")) > 19000000
+
+
+def test_a_program_that_takes_its_time_keeps_no_session_waiting():
+    """As cron does, whose jobs say something now and then."""
+    with Instance({"inject/timeoutsmtpd": "1"}, services=("send", "inject")) as house:
+        p = subprocess.Popen([os.path.join(BIN, "sendmail"), "alice@example.test"], stdin=subprocess.PIPE, env={"POSTERN_CONTROLDIR": house.path("control")})
+        p.stdin.write(b"Subject: slow\n\none\n")
+        p.stdin.flush()
+        time.sleep(1.6)
+        p.stdin.write(b"two\n")
+        p.stdin.close()
+        assert p.wait(30) == 0
+        assert house.wait_messages(1)[0].endswith(b"\n\none\ntwo\n")
 
 
 def test_without_a_service_it_is_a_temporary_failure(house):

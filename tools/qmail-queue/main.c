@@ -10,10 +10,6 @@
 #include "sys/fd.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -33,29 +29,13 @@ enum {
 
 static uint8_t piece[65536];
 
-/* Where the message can be read from in peace: *fd. */
 static int
 read_message(int *fd)
 {
-	const char *directory = getenv("TMPDIR");
-	struct stat st;
-	ssize_t n;
+	struct why why = WHY_NONE;
+	enum result r = local_mail_gather(fd, &why);
 
-	*fd = STDIN_FILENO;
-	if (fstat(*fd, &st) == 0 && S_ISREG(st.st_mode))
-		return 0;
-	*fd = open(directory != NULL ? directory : "/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	if (*fd < 0)
-		*fd = memfd_create("message", MFD_CLOEXEC);
-	if (*fd < 0)
-		return CANT_WRITE;
-	while ((n = read(STDIN_FILENO, piece, sizeof piece)) != 0) {
-		if (n < 0 && errno != EINTR)
-			return CANT_READ;
-		if (n > 0 && fd_write_all(*fd, bytes_of(piece, (size_t)n)) != OK)
-			return CANT_WRITE;
-	}
-	return lseek(*fd, 0, SEEK_SET) == 0 ? 0 : CANT_READ;
+	return r == OK ? 0 : r == EXHAUSTED ? CANT_WRITE : CANT_READ;
 }
 
 static int
