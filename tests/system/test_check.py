@@ -73,6 +73,16 @@ def test_nobody_as_postmaster_is_a_warning(etc):
     assert status == 0 and any("nobody gets the mail of postmaster" in line for line in lines)
 
 
+def test_nobody_as_root_is_a_warning_where_there_are_system_users(etc):
+    def told(**items):
+        status, lines, _ = check(etc(systemusers="yes", locals="localhost.localdomain", **items))
+        assert status == 0
+        return any("nobody gets the mail of root" in line for line in lines)
+
+    assert told()
+    assert not told(users__assign="=root:alice:5001:5001:/home/alice:::\n.")
+
+
 def test_services_can_be_named_and_others_are_told(etc):
     directory = etc(smtpd__maxhops="x")
     assert check(directory, "send")[0] == 0

@@ -109,22 +109,32 @@ check_name(struct check *k, const char *service, const struct control *c)
 		warn(k, service, ITEM_ME, "%s is not a full name: it has no dot", name);
 }
 
-static void
-check_postmaster(struct check *k, const char *service, const struct control *c)
+/* Mail that is sent on to the domain that it came for is this host's again: nobody's. */
+static bool
+is_nobody(const struct control *c, const char *local)
 {
+	struct bytes domain = control_text(c, ITEM_ENVNOATHOST);
 	struct destination d;
 	uint8_t room[300];
 	struct buf address = BUF_OVER(room);
 	enum result r;
 
-	buf_add_string(&address, "postmaster@");
-	buf_add(&address, control_text(c, ITEM_ENVNOATHOST));
+	buf_format(&address, "%s@", local);
+	buf_add(&address, domain);
 	r = users_route(c, buf_bytes(&address), &d);
-	/* sent on to the domain that it came for: that is this host again */
-	if (r == ABSENT ||
-	    (r == OK && d.route == ROUTE_REMOTE && bytes_equal_nocase(d.domain, control_text(c, ITEM_ENVNOATHOST))))
+	return r == ABSENT || (r == OK && d.route == ROUTE_REMOTE && bytes_equal_nocase(d.domain, domain));
+}
+
+static void
+check_postmaster(struct check *k, const char *service, const struct control *c)
+{
+	if (is_nobody(c, "postmaster"))
 		warn(k, service, ITEM_POSTMASTER,
 		    "nobody gets the mail of postmaster, which every host must take: name a user here");
+	if (control_number(c, ITEM_SYSTEMUSERS) != 0 && is_nobody(c, "root"))
+		warn(k, service, ITEM_USERS_ASSIGN,
+		    "nobody gets the mail of root, to whom cron writes: =root:USER:UID:GID:HOME::: here gives it to a "
+		    "user");
 }
 
 static void
