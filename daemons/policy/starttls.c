@@ -98,7 +98,7 @@ starttls_meet(struct policy *p, struct session *s)
 	    variable(s, "CERTFILE").len == 0 || is_set_to(s, "UCSPITLS", "-"))
 		return;
 	s->tls.wish = is_set_to(s, "UCSPITLS", "!") || is_set_to(s, "UCSPITLS", "@") ? TLS_REQUIRED : TLS_OFFERED;
-	if (s->client.peer.local_port == (p->settings.is_pop3 ? POP3S_PORT : SMTPS_PORT) ||
+	if (p->settings.tls_at_once || s->client.peer.local_port == (p->settings.is_pop3 ? POP3S_PORT : SMTPS_PORT) ||
 	    client_variable(&s->client, "TLSATONCE", &ignored)) {
 		s->tls.at_once = true;
 		s->tls.wish = TLS_REQUIRED;

@@ -24,7 +24,7 @@ class Pop3(Instance):
             "pop3/variables": tls,
             "pop3/rules": ['127.0.0.2:allow,AUTHINCLEAR=""', "127.0.0.3:deny", '127.0.0.4:allow,CERTFILE="/nonexistent/x.pem"', ":allow"],
             "pop3s/listen": f"127.0.0.1:{self.pop3s_port}",
-            "pop3s/variables": tls + ["TLSATONCE="],
+            "pop3s/variables": tls,
         }
         for s in "pop3", "pop3s":
             for limit in "address", "network", "incoming":
