@@ -229,7 +229,8 @@ sockets_connect_door(const struct instance *in, const char *socket_name, int *fd
 	if (connect(new, (const struct sockaddr *)&un, sizeof un) != 0) {
 		enum result r = errno == ENOENT || errno == ECONNREFUSED ? ABSENT : BROKEN;
 
-		r = why_errno(why, r, "connecting to the door %s", un.sun_path);
+		r = r == ABSENT ? why_set(why, r, "waiting for the service whose door is %s", un.sun_path)
+				: why_errno(why, r, "connecting to the door %s", un.sun_path);
 		(void)close(new);
 		return r;
 	}

@@ -31,7 +31,7 @@
 struct check {
 	const char *etc;
 	unsigned n_errors, n_warnings;
-	bool name_checked; /* one answer about a name is enough */
+	bool name_checked, postmaster_checked; /* one answer about each is enough */
 };
 
 static const struct {
@@ -72,10 +72,15 @@ print_complaint(void *ctx, const struct control_complaint *c)
 static __attribute__((format(printf, 4, 5))) void
 warn(struct check *k, const char *service, enum control_item item, const char *format, ...)
 {
+	const char *file = control_schema[item].file;
+	char path[PATH_MAX];
+	bool is_own; /* else it is, or would be, one for all services */
 	va_list ap;
 
+	(void)snprintf(path, sizeof path, "%s/%s/%s", k->etc, service, file);
+	is_own = access(path, F_OK) == 0;
 	k->n_warnings++;
-	(void)printf("%s/%s/%s: warning: ", k->etc, service, control_schema[item].file);
+	(void)printf("%s/%s%s%s: warning: ", k->etc, is_own ? service : "", is_own ? "/" : "", file);
 	va_start(ap, format);
 	(void)vprintf(format, ap);
 	va_end(ap);
@@ -128,6 +133,9 @@ is_nobody(const struct control *c, const char *local)
 static void
 check_postmaster(struct check *k, const char *service, const struct control *c)
 {
+	if (k->postmaster_checked || strcmp(service, "resolve") == 0 || strncmp(service, "pop3", 4) == 0)
+		return;
+	k->postmaster_checked = true;
 	if (is_nobody(c, "postmaster"))
 		warn(k, service, ITEM_POSTMASTER,
 		    "nobody gets the mail of postmaster, which every host must take: name a user here");
@@ -192,12 +200,32 @@ warn_of_certificate(void *ctx, const char *text)
 	warn(t->k, t->service, ITEM_VARIABLES, "%s", text);
 }
 
+/* Those that people log in to. */
+static bool
+needs_tls(const char *service)
+{
+	return strncmp(service, "pop3", 4) == 0 || strcmp(service, "submission") == 0 || strcmp(service, "smtps") == 0;
+}
+
+static bool
+names(const struct control_source *s, enum control_item item, const char *variable)
+{
+	struct bytes value = buf_bytes(&s->items[item].value), table = buf_bytes(&s->items[item].table);
+	size_t len = strlen(variable);
+
+	return (value.len > 0 && memmem(value.at, value.len, variable, len) != NULL) ||
+	    (table.len > 0 && memmem(table.at, table.len, variable, len) != NULL);
+}
+
 static void
 check_tls(struct check *k, const struct control_source *s, const struct control *c)
 {
 	struct told t = { k, s->from.service };
 	struct why why = WHY_NONE;
 
+	if (needs_tls(t.service) && !names(s, ITEM_VARIABLES, "CERTFILE") && !names(s, ITEM_VARIABLES, "CERTDIR") &&
+	    !names(s, ITEM_RULES, "CERTFILE") && !names(s, ITEM_RULES, "CERTDIR"))
+		warn(k, t.service, ITEM_VARIABLES, "there is no CERTFILE: without TLS nobody can log in");
 	if (provider_open(&why) == OK)
 		check_certificates(s, control_text(c, ITEM_ME), warn_of_certificate, &t);
 	else
