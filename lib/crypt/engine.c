@@ -224,28 +224,41 @@ usual_ciphers(const struct tls_options *o)
 	return o->verify == TLS_VERIFY_NONE ? WIDEST : WIDE;
 }
 
+/* A list of the administrator's may name both kinds, which OpenSSL takes apart: the suites of TLS 1.3 are those that begin
+ * with TLS_. For a version that is not named the usual ones hold. */
+static bool
+set_named_ciphers(SSL_CTX *c, struct bytes list, const char *usual)
+{
+	uint8_t suites_room[1024], others_room[1024];
+	struct buf suites = BUF_OVER(suites_room), others = BUF_OVER(others_room), *into;
+	struct bytes one;
+
+	while (bytes_split(&list, ':', &one)) {
+		into = bytes_starts(one, BYTES("TLS_")) ? &suites : &others;
+		if (into->len > 0)
+			buf_add_octet(into, ':');
+		buf_add(into, one);
+	}
+	if (others.len == 0)
+		buf_add_string(&others, usual);
+	buf_add_octet(&suites, '\0');
+	buf_add_octet(&others, '\0');
+	return !suites.failed && !others.failed && SSL_CTX_set_cipher_list(c, (const char *)others.at) == 1 &&
+	    (suites.len == 1 || SSL_CTX_set_ciphersuites(c, (const char *)suites.at) == 1);
+}
+
 static enum result
 set_versions(struct tls_engine *e, const struct tls_options *o, struct why *why)
 {
-	struct bytes ciphers = o->ciphers;
-	char text[1024];
-
-	(void)snprintf(text, sizeof text, "%s", usual_ciphers(o));
 	if (o->role == TLS_CLIENT && o->verify != TLS_VERIFY_REQUIRED) {
 		SSL_CTX_set_security_level(e->ctx, 0); /* of keys that nothing is proven with */
 		(void)SSL_CTX_set_options(e->ctx, SSL_OP_LEGACY_SERVER_CONNECT);
 	}
-	if (ciphers.len >= sizeof text)
-		return why_set(why, MALFORMED, "a cipher list of %zu octets", ciphers.len);
-	if (ciphers.len > 0) {
-		memcpy(text, ciphers.at, ciphers.len);
-		text[ciphers.len] = '\0';
-	}
 	if (SSL_CTX_set_min_proto_version(e->ctx, TLS1_2_VERSION) != 1)
 		return why_set(why, BROKEN, "OpenSSL has no TLS 1.2");
-	/* a list that names only TLS 1.3 suites is meant for that version */
-	if (SSL_CTX_set_cipher_list(e->ctx, text) != 1 && SSL_CTX_set_ciphersuites(e->ctx, text) != 1)
-		return why_set(why, MALFORMED, "no cipher in the list %s", text);
+	if (!set_named_ciphers(e->ctx, o->ciphers, usual_ciphers(o)))
+		return why_set(why, MALFORMED, "no cipher in the list %.*s",
+		    (int)(o->ciphers.len < 200 ? o->ciphers.len : 200), (const char *)o->ciphers.at);
 	return OK;
 }
 

@@ -50,6 +50,10 @@ def rules(c):
         f'127.0.0.9:allow,CERTFILE="{c.path("locked.pem")}",KEYFILE="{c.path("locked.key")}",KEYPASSFILE="{c.path("passphrase")}"',
         f'127.0.0.10:allow,CERTFILE="{c.path("p384.pem")}",KEYFILE="{c.path("p384.key")}"',
         f'127.0.0.11:allow,CERTFILE="{c.path("bad.pem")}",KEYFILE="{c.path("other.key")}"',
+        '127.0.0.12:allow,CIPHERS="TLS_CHACHA20_POLY1305_SHA256:ECDHE-RSA-AES256-GCM-SHA384"',
+        '127.0.0.13:allow,CIPHERS="TLS_AES_128_GCM_SHA256"',
+        '127.0.0.14:allow,CIPHERS="NONSENSE"',
+        '127.0.0.15:allow,CIPHERS="TLS_NONSENSE:ECDHE-RSA-AES256-GCM-SHA384"',
         ":allow",
     ]
 
@@ -156,6 +160,30 @@ def test_a_rule_with_what_is_no_pair_refuses_tls_for_that_address_only(mx, certi
 def test_ciphers_of_a_rule(mx, certificates):
     with SecureSession(mx, "127.0.0.7").starttls(context(certificates, ssl.TLSVersion.TLSv1_2)) as s:
         assert s.socket.cipher()[0] == "ECDHE-RSA-AES256-GCM-SHA384"
+
+
+@pytest.mark.parametrize("address, version, cipher", [
+    ("127.0.0.12", ssl.TLSVersion.TLSv1_2, "ECDHE-RSA-AES256-GCM-SHA384"), ("127.0.0.12", ssl.TLSVersion.TLSv1_3, "TLS_CHACHA20_POLY1305_SHA256"),
+    ("127.0.0.13", ssl.TLSVersion.TLSv1_3, "TLS_AES_128_GCM_SHA256")])
+def test_ciphers_of_a_rule_are_for_both_versions(mx, certificates, address, version, cipher):
+    with SecureSession(mx, address).starttls(context(certificates, version)) as s:
+        assert s.socket.cipher()[0] == cipher
+
+
+def test_ciphers_of_tls_13_alone_leave_those_of_12_as_they_are(mx, certificates):
+    how = context(certificates, ssl.TLSVersion.TLSv1_2)
+    with SecureSession(mx, "127.0.0.13").starttls(how) as s:
+        assert "GCM" in s.socket.cipher()[0]
+    how.set_ciphers("ECDHE+AES:RSA+AES:!AESGCM:!AESCCM:@SECLEVEL=0")
+    with pytest.raises(OSError):
+        SecureSession(mx, "127.0.0.13").starttls(how)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.14", "127.0.0.15"])
+def test_a_list_with_what_is_no_cipher_lets_nobody_in(mx, certificates, address):
+    with pytest.raises(OSError):
+        SecureSession(mx, address).starttls(context(certificates))
+    wait_for(lambda: "no cipher in the list" in mx.log("smtpd"), what="the reason")
 
 
 def test_the_server_name_chooses(mx, certificates):

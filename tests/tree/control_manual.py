@@ -52,7 +52,7 @@ def roff(text):
 def default(text):
     if text == "NULL":
         return "must be there"
-    text = text.strip('"')
+    text = text.strip('"').replace("\\n", ", ")  # lines, as C has them
     if text.startswith("="):
         return f"default: what \\fB{text[1:]}\\fR has"
     return f"default: {roff(text)}" if text else "default: empty"
