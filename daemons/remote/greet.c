@@ -191,10 +191,11 @@ shows_enough(const struct session *s, const struct demand *d, struct outcome *o)
 		"%s shows no certificate in TLS, which tlsdestinations demands", s->line.host->name);
 }
 
+/* Not where it is this host that can't: who makes it busy would make its mail readable. */
 static enum greeted
 without_tls(struct session *s, const struct demand *d, struct outcome *o)
 {
-	if (is_demanded(d))
+	if (is_demanded(d) || s->line.found.ours)
 		return NEXT_ADDRESS;
 	(void)snprintf(s->line.how, sizeof s->line.how, "plain, since %.140s", o->text);
 	return WITHOUT_TLS;

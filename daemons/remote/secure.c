@@ -20,8 +20,12 @@ take(struct wire_message *m, int *plain_fd, struct secure_found *f, struct why *
 	const struct rm_secured *secured = m->body;
 	struct bytes fields[RM_SECURED_FIELDS];
 
-	if (m->type == RM_NOT_SECURED)
+	if (m->type == RM_NOT_SECURED) {
+		const struct rm_not_secured *not_secured = m->body;
+
+		f->ours = not_secured->ours != 0;
 		return why_set(why, REFUSED, "%.*s", (int)m->tail.len, (const char *)m->tail.at);
+	}
 	if (m->type != RM_SECURED || !wire_take_all(m->tail, fields, RM_SECURED_FIELDS))
 		return why_set(why, MALFORMED, "send said what it was not asked");
 	f->shown = secured->shown != 0;

@@ -21,6 +21,7 @@ struct secure_found {
 	char protocol[16], cipher[64];
 	char how[16];   /* how the peer was verified: "dane-ee", "dane-ta", "ca", "ca+name", "pin"; "" if it was not */
 	bool shown;     /* it has a certificate */
+	bool ours;      /* there was no handshake, for a reason of this host */
 	char name[256]; /* in its certificate, of those that were asked for; "" if none was */
 };
 

@@ -5,6 +5,7 @@
 
 #include "base/base64.h"
 #include "base/secret.h"
+#include "send/send.h"
 #include "sys/log.h"
 #include "wire/policy_keyload.h"
 
@@ -12,7 +13,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define SIGNERS_WAITING 1000
 #define SIGNER_WAIT_MS 330000 /* a handshake may take five minutes */
 #define LINE_MAX_OCTETS 2048
 #define SALTED_MAX 16
@@ -56,7 +56,7 @@ credentials_open(struct loop *loop, int keyload_fd, struct why *why)
 	if (r != OK || keyload_fd < 0)
 		return r;
 	return port_open(&keyload, loop, channel_of(keyload_fd, &policy_keyload_protocol, PK_POLICY, false),
-	    &keyload_events, SIGNERS_WAITING, why);
+	    &keyload_events, ENGINE_LINE, why);
 }
 
 void

@@ -268,15 +268,16 @@ static const struct port_events bounces_events = { from_intake, bounces_ended };
 static const struct port_events lspawn_events = { from_lspawn, lspawn_ended };
 static const struct port_events remote_events = { from_remote, remote_ended };
 
-/* Half of the descriptors: a message is in hand, and once more on its way to a delivery process. */
+/* Two descriptors of five: for each two messages there may be a local delivery, half a connection with three in its
+ * handshake, and half of what waits for the engine. */
 uint32_t
 send_in_hand_max(void)
 {
 	struct rlimit files;
 	rlim_t n = IN_HAND_MAX;
 
-	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_max < 2 * IN_HAND_MAX + OTHER_FDS)
-		n = files.rlim_max > 2 * OTHER_FDS ? (files.rlim_max - OTHER_FDS) / 2 : OTHER_FDS / 2;
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_max < 5 * IN_HAND_MAX / 2 + OTHER_FDS)
+		n = files.rlim_max > 2 * OTHER_FDS ? (files.rlim_max - OTHER_FDS) / 5 * 2 : OTHER_FDS / 2;
 	return (uint32_t)n;
 }
 

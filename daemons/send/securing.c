@@ -4,6 +4,7 @@
 #include "send/securing.h"
 
 #include "send/credentials.h"
+#include "send/send.h"
 #include "sys/fd.h"
 #include "sys/log.h"
 #include "wire/policy_tls.h"
@@ -15,7 +16,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define HANDSHAKES_WAITING 1000
 #define HANDSHAKE_MS 300000
 
 static struct port tls = { .channel.fd = -1 };
@@ -45,8 +45,8 @@ securing_open(struct loop *loop, int tls_fd, struct why *why)
 	tls.channel.fd = -1;
 	if (tls_fd < 0)
 		return OK;
-	return port_open(&tls, loop, channel_of(tls_fd, &policy_tls_protocol, PT_POLICY, false), &tls_events,
-	    HANDSHAKES_WAITING, why);
+	return port_open(
+	    &tls, loop, channel_of(tls_fd, &policy_tls_protocol, PT_POLICY, false), &tls_events, ENGINE_LINE, why);
 }
 
 void
@@ -175,13 +175,14 @@ hand_over(const struct access *a, const struct found *f, const int fds[4], struc
 /* ---- what came of it ---- */
 
 static void
-refuse(struct securing *s, struct bytes text)
+refuse(struct securing *s, bool ours, struct bytes text)
 {
+	struct rm_not_secured not_secured = { .ours = ours };
 	struct why why = WHY_NONE;
 
 	fd_close(&s->its);
 	fd_close(&s->ours);
-	if (port_send(s->to, RM_NOT_SECURED, s->ref, NULL, bytes_first(text, WHY_MAX), NULL, &why) != OK)
+	if (port_send(s->to, RM_NOT_SECURED, s->ref, &not_secured, bytes_first(text, WHY_MAX), NULL, &why) != OK)
 		log_why("remote", BROKEN, &why); /* the end of that channel is noticed where it ends */
 }
 
@@ -196,7 +197,7 @@ grant(struct securing *s, const struct wire_message *m)
 	struct why why = WHY_NONE;
 
 	if (!wire_take_all(m->tail, f, TF_N_FIELDS)) {
-		refuse(s, BYTES("the TLS engine's word on the peer makes no sense"));
+		refuse(s, true, BYTES("the TLS engine's word on the peer makes no sense"));
 		return;
 	}
 	wire_put(&tail, bytes_first(f[0], 64));
@@ -221,7 +222,7 @@ heard(struct port *p, struct wire_message *m, struct why *why)
 	if (m->type == TF_FACTS)
 		grant(s, m);
 	else
-		refuse(s, m->type == TF_FAILED ? m->tail : BYTES("the TLS engine said what it was not asked"));
+		refuse(s, false, m->type == TF_FAILED ? m->tail : BYTES("the TLS engine said what it was not asked"));
 	port_close(&s->facts);
 	return OK;
 }
@@ -231,7 +232,7 @@ ended(struct port *p, enum result r, struct why *why)
 {
 	(void)r;
 	(void)why;
-	refuse(container_of(p, struct securing, facts), BYTES("the TLS engine ended"));
+	refuse(container_of(p, struct securing, facts), false, BYTES("the TLS engine ended"));
 }
 
 static const struct port_events facts_events = { heard, ended };
@@ -302,7 +303,7 @@ securing_begin(struct securing *s, const struct access *a, struct port *to, stru
 	fd_close(&e.nobody);
 	if (r != OK) {
 		port_close(&s->facts);
-		refuse(s, bytes_of_string(reason.text));
+		refuse(s, true, bytes_of_string(reason.text));
 	}
 	return OK;
 }

@@ -21,6 +21,7 @@
 #define NEIGHBOUR_BUSY 20000   /* results that wait for queue: nothing more is begun */
 #define NEIGHBOUR_LINE 400000  /* more than WEIGHT_MAX of messages can have as results */
 #define LOCALS_MAX 1000        /* delivery processes at a time, whatever concurrencylocal says */
+#define ENGINE_LINE 150        /* handshakes, and signers for them, that wait to be taken: five descriptors each */
 #define REMOTE_SHARE 4         /* connections at a time, whatever concurrencyremote says: one for so many in hand */
 #define REPORTS_MAX 64         /* reports on their way into the queue */
 #define DELAY_NOTICE_S (120u * 120u) /* 4 hours: age at which a sender is told who asked for it (NOTIFY=DELAY) */

@@ -126,6 +126,11 @@ struct rm_secured {
  * where to go on in plain text */
 #define RM_SECURED_FIELDS 4
 
+struct rm_not_secured {
+	uint8_t ours; /* 1: for a reason of this host, which is none to speak plain text to that peer */
+	uint8_t spare[7];
+};
+
 /* send writes the line of each step, with its CRLF, to the descriptor; remote reads the replies. PLAIN: step 0. LOGIN: 0 the
  * command, 1 the name, 2 the password. CRAM-MD5: 0 the command, 1 the answer to the challenge. SCRAM-SHA-256: 0 the command with
  * the client's first message, 1 its final one. */
@@ -151,7 +156,7 @@ struct rm_auth_said {
 	M(RM_MESSAGE, struct rm_message, 6144, 1, RM_SEND, ANY) /* fd: the queue file, read-only */ \
 	M(RM_RECIPIENTS, struct rm_recipients, 7680, 0, RM_SEND, ANY) \
 	M(RM_SECURED, struct rm_secured, 1024, 1, RM_SEND, ANY) \
-	M(RM_NOT_SECURED, struct wire_nothing, WHY_MAX, 0, RM_SEND, ANY) /* tail: why */ \
+	M(RM_NOT_SECURED, struct rm_not_secured, WHY_MAX, 0, RM_SEND, ANY) /* tail: why */ \
 	M(RM_AUTH_SAID, struct rm_auth_said, WHY_MAX, 0, RM_SEND, ANY) \
 	M(RM_RESULT, struct rm_result, WHY_MAX, 0, RM_REMOTE, ANY) /* ref: of the transaction; before its RM_DONE */ \
 	M(RM_DONE, struct rm_done, 4096, 0, RM_REMOTE, ANY) \

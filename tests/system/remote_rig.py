@@ -167,7 +167,7 @@ class Session:
                 self.secure(ref, body, m[3])
             elif kind == SECURE:
                 os.close(m[3][0])
-                self.say(NOT_SECURED, ref, b"there is no engine")
+                self.say(NOT_SECURED, ref, bytes([1]) + bytes(7) + b"there is no engine")
             else:
                 raise AssertionError(f"an unexpected message of type {kind}")
 
@@ -195,7 +195,7 @@ class Session:
                 said = take_raw_fields(packet[8 + 72 :])
                 self.say(SECURED, ref, bytes([packet[8] != 0]) + bytes(7) + fields(said[0], said[1], said[8], said[9]), [ours.fileno()])
             else:
-                self.say(NOT_SECURED, ref, packet[8:] or b"the TLS engine ended")
+                self.say(NOT_SECURED, ref, bytes(8) + (packet[8:] or b"the TLS engine ended"))
 
     def close(self):
         self.channel.close()

@@ -258,6 +258,18 @@ def test_tls_is_demanded_or_not(remote):
         assert one(remote, sink, tls=MANDATORY).outcome == TEMPORARY
 
 
+def test_plain_text_is_not_for_what_this_host_can_not(remote):
+    def begin(connection, _):
+        connection.say(b"220 go on\r\n")
+        connection.socket.recv(5)
+        return CLOSE
+
+    with Sink(on={"STARTTLS": begin, "EHLO": b"250-x\r\n250 STARTTLS\r\n"}) as sink:
+        done = one(remote, sink, tls=OPPORTUNISTIC)
+        assert (done.outcome, done.status) == (TEMPORARY, "4.7.5") and "no engine" in done.text, done.text
+        assert not sink.messages and len(sink.connections) == 1
+
+
 def test_nobody_there(remote):
     done = one(remote, free_port())
     assert (done.outcome, done.status, done.scope) == (TEMPORARY, "4.4.1", OF_PEER) and "refused" in done.text

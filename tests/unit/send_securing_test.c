@@ -6,6 +6,7 @@
 #include "wire/tls_facts.h"
 
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -59,6 +60,8 @@ end_engine(struct session_asked *a)
 		close(a->fds[i]);
 }
 
+static bool was_ours; /* the reason of the last RM_NOT_SECURED */
+
 /* The next thing that the session hears. */
 static uint16_t
 heard(struct bytes *tail, int *fd)
@@ -69,6 +72,8 @@ heard(struct bytes *tail, int *fd)
 
 	assert_int_equal(channel_receive(&c, &rig.buffer, &m, &why), OK);
 	assert_int_equal(m.ref, 9);
+	if (m.type == RM_NOT_SECURED)
+		was_ours = ((const struct rm_not_secured *)m.body)->ours != 0;
 	*tail = m.tail;
 	*fd = m.n_fds > 0 ? m.fds[0] : -1;
 	return m.type;
@@ -189,6 +194,7 @@ a_handshake_that_proves_nothing_gives_no_connection(void **state)
 		assert_int_equal(heard(&text, &fd), RM_NOT_SECURED);
 		assert_true(bytes_equal(text, died ? BYTES("the TLS engine ended") : BYTES("no name")));
 		assert_int_equal(k.securing.ours, -1);
+		assert_false(was_ours);
 	}
 	k.securing.n = RM_HANDSHAKES_MAX;
 	assert_int_equal(secure(&k, &a, false, "relay.test"), MALFORMED);
@@ -223,6 +229,85 @@ a_signer_is_bought_for_the_senders_certificate(void **state)
 	securing_leave(&k.securing);
 }
 
+#define CROWD 700
+
+static bool
+session_hears(void)
+{
+	char octet;
+
+	return recv(rig.remote, &octet, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+static void
+an_engine_that_is_busy_holds_few_descriptors_and_opens_no_way_to_plain_text(void **state)
+{
+	static struct credentials all[CROWD];
+	struct rlimit files;
+	struct access a = crig_access();
+	struct bytes text;
+	size_t n = 0;
+	int fd;
+
+	(void)state;
+	a.certificate = BYTES_NONE;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
+	files.rlim_cur = files.rlim_max < 8192 ? files.rlim_max : 8192;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
+	while (n < CROWD && !session_hears()) {
+		all[n] = (struct credentials)CREDENTIALS_NONE;
+		assert_int_equal(secure(&all[n++], &a, false, "relay.test"), OK);
+	}
+	assert_in_range(n, 2, CROWD - 1);
+	assert_int_equal(heard(&text, &fd), RM_NOT_SECURED);
+	assert_true(was_ours);
+	while (n > 0)
+		securing_leave(&all[--n].securing);
+}
+
+static int
+lowest_free(void)
+{
+	int fd = dup(0);
+
+	assert_true(fd >= 0);
+	close(fd);
+	return fd;
+}
+
+/* With each number of descriptors that is too small. */
+static void
+without_descriptors_a_handshake_is_put_off_and_nothing_stays_open(void **state)
+{
+	struct credentials k = CREDENTIALS_NONE;
+	struct access a = crig_access();
+	int least = lowest_free(), fd;
+	struct rlimit files, few;
+	struct session_asked s;
+	struct bytes text;
+	rlim_t more = 0;
+
+	(void)state;
+	a.certificate = BYTES_NONE;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
+	few = files;
+	for (;; more++) {
+		few.rlim_cur = (rlim_t)least + more;
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+		assert_int_equal(secure(&k, &a, false, "relay.test"), OK);
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
+		if (!session_hears())
+			break;
+		assert_int_equal(heard(&text, &fd), RM_NOT_SECURED);
+		assert_true(was_ours);
+		assert_int_equal(lowest_free(), least);
+	}
+	assert_in_range(more, 3, 6);
+	s = asked_engine();
+	end_engine(&s);
+	securing_leave(&k.securing);
+}
+
 int
 main(void)
 {
@@ -235,6 +320,11 @@ main(void)
 		    a_handshake_that_proves_nothing_gives_no_connection, crig_set_up, crig_tear_down),
 		cmocka_unit_test_setup_teardown(
 		    a_signer_is_bought_for_the_senders_certificate, crig_set_up, crig_tear_down),
+		cmocka_unit_test_setup_teardown(
+		    an_engine_that_is_busy_holds_few_descriptors_and_opens_no_way_to_plain_text, crig_set_up,
+		    crig_tear_down),
+		cmocka_unit_test_setup_teardown(
+		    without_descriptors_a_handshake_is_put_off_and_nothing_stays_open, crig_set_up, crig_tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
