@@ -247,6 +247,22 @@ set_named_ciphers(SSL_CTX *c, struct bytes list, const char *usual)
 	    (suites.len == 1 || SSL_CTX_set_ciphersuites(c, (const char *)suites.at) == 1);
 }
 
+enum result
+engine_check_ciphers(struct bytes list, struct why *why)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_method());
+	enum result r = OK;
+
+	if (ctx == NULL)
+		return why_set(why, EXHAUSTED, "no memory for OpenSSL");
+	if (!set_named_ciphers(ctx, list, CIPHERS))
+		r = why_set(why, MALFORMED, "no cipher in the list %.*s", (int)(list.len < 200 ? list.len : 200),
+		    (const char *)list.at);
+	SSL_CTX_free(ctx);
+	ERR_clear_error();
+	return r;
+}
+
 static enum result
 set_versions(struct tls_engine *e, const struct tls_options *o, struct why *why)
 {

@@ -36,6 +36,9 @@ struct tls_engine;
 /* Once a process, after provider_open: what OpenSSL loads when first used is loaded, by handshakes with itself. */
 enum result engine_warm(struct why *why);
 
+/* Whether a list, in OpenSSL's form, has a cipher in it that OpenSSL has: OK or MALFORMED; EXHAUSTED. After provider_open. */
+enum result engine_check_ciphers(struct bytes list, struct why *why);
+
 /* MALFORMED: an option can't be; ABSENT: a certificate is not on the rack. *e is the caller's. */
 enum result engine_open(struct tls_engine **e, const struct tls_options *o, struct why *why);
 void engine_close(struct tls_engine *e);

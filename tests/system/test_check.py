@@ -138,7 +138,7 @@ def test_tables_for_mail_to_other_hosts_are_looked_at(etc, tmp_path):
         send__qmtproutes="q.test:relay.test\nr.test:",
         send__authsenders="joe@a.test:relay.test;587|joe|pass",
         send__domainips="a.test:127.0.0.1\n*:192.0.2.77",
-        send__tlsdestinations=f"a.test:{made.path('gone.pem')}\n-b.test:{made.path('ca.pem')}\n=c.test:{made.path('text')}\n~d.test:{made.path('empty')}/\ne.test:{made.path('ca.pem')}",
+        send__tlsdestinations=f"a.test:{made.path('gone.pem')}\n-b.test:{made.path('ca.pem')}\n=c.test:{made.path('text')}\n~d.test:{made.path('empty')}/\ne.test:{made.path('ca.pem')}\nf.test:zzz\ng.test:HIGH",
         send__domaincerts=f"a.test:{made.path('fine.pem')}|{made.path('fine.key')}|pass|phrase\nb.test:{made.path('old.pem')}|{made.path('old.key')}\n"
                           f"c.test:{made.path('plain.pem')}|{made.path('old.key')}\nd.test:{made.path('fine.pem')}|{made.path('fine.key')}|wrong",
         send__cafile=made.path("nowhere.pem"))
@@ -150,7 +150,7 @@ def test_tables_for_mail_to_other_hosts_are_looked_at(etc, tmp_path):
         ("smtproutes", "e.test: the password may be sent in plain text"), ("smtproutes", "has a password in it, and others may read it (mode 644)"),
         ("qmtproutes", "q.test: QMTP is not spoken yet"), ("domainips", "*: 192.0.2.77 is no address of this host"),
         ("tlsdestinations", "gone.pem can't be read"), ("tlsdestinations", "-b.test: certificates/ca.pem is not used"), ("tlsdestinations", "text has no certificate"),
-        ("tlsdestinations", "empty/ has no file"), ("tlsdestinations", "mail for destinations that no line fits goes without TLS"), ("cafile", "nowhere.pem can't be read"),
+        ("tlsdestinations", "empty/ has no file"), ("tlsdestinations", "f.test: no cipher in the list zzz"), ("tlsdestinations", "mail for destinations that no line fits goes without TLS"), ("cafile", "nowhere.pem can't be read"),
         ("domaincerts", "old.pem has expired"), ("domaincerts", "plain.pem: "), ("domaincerts", "fine.pem: "), ("domaincerts", "has a password in it"),
     ]
     for item, words in expected:

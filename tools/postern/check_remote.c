@@ -5,6 +5,7 @@
 
 #include "control/route.h"
 #include "control/tls_policy.h"
+#include "crypt/engine.h"
 #include "crypt/provider.h"
 #include "postern/check_certificates.h"
 
@@ -142,6 +143,16 @@ fits_all(struct bytes line)
 	    line.at[line.len - 1] == '*';
 }
 
+/* A word that is no file and no number is taken for ciphers. */
+static void
+check_ciphers(const struct remote_look *l, const struct tls_policy *p)
+{
+	struct why why = WHY_NONE;
+
+	if (p->ciphers.len > 0 && provider_open(&why) == OK && engine_check_ciphers(p->ciphers, &why) != OK)
+		tell(l, "%.*s: %s", SHOW(p->line), why.text);
+}
+
 static void
 check_policies(struct remote_look *l)
 {
@@ -153,6 +164,7 @@ check_policies(struct remote_look *l)
 	l->item = ITEM_TLSDESTINATIONS;
 	while (tls_policy_next(&table, &p)) {
 		for_all |= fits_all(p.line);
+		check_ciphers(l, &p);
 		if (p.ca.len > 0 && (p.mode < TLS_MODE_CA || p.mode == TLS_MODE_PIN))
 			tell(l, "%.*s: %.*s is not used, since no chain is verified there", SHOW(p.line), SHOW(p.ca));
 		else if (p.ca.len > 0 && !bytes_equal(p.ca, last))
