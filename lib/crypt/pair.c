@@ -154,6 +154,51 @@ pair_read_chain(struct pair *p, struct bytes certificates, struct why *why)
 	return r;
 }
 
+static X509 *
+take_certificate(struct bytes *chain)
+{
+	struct bytes der;
+	const unsigned char *at;
+
+	if (!wire_take(chain, &der))
+		return NULL;
+	at = der.at;
+	return d2i_X509(NULL, &at, (long)der.len);
+}
+
+/* Private CAs seldom say so; public ones do, and have an issuer in between that peers need. */
+static bool
+says_where_issuer_is(const X509 *c)
+{
+	AUTHORITY_INFO_ACCESS *all = X509_get_ext_d2i(c, NID_info_access, NULL, NULL);
+	bool found = false;
+
+	for (int i = 0; i < sk_ACCESS_DESCRIPTION_num(all); i++)
+		found |= OBJ_obj2nid(sk_ACCESS_DESCRIPTION_value(all, i)->method) == NID_ad_ca_issuers;
+	AUTHORITY_INFO_ACCESS_free(all);
+	return found;
+}
+
+const char *
+pair_chain_fault(struct bytes chain, int64_t now)
+{
+	X509 *c = take_certificate(&chain), *issuer;
+	const char *fault = NULL;
+
+	if (c != NULL && chain.len == 0 && says_where_issuer_is(c) && X509_check_issued(c, c) != X509_V_OK)
+		fault = "its issuer's certificate does not follow it in the file, and peers need it";
+	while (fault == NULL && c != NULL && (issuer = take_certificate(&chain)) != NULL) {
+		if (X509_check_issued(issuer, c) != X509_V_OK)
+			fault = "the certificates of the file are no chain: one is not followed by its issuer's";
+		else if (seconds_of(X509_get0_notAfter(issuer)) < now)
+			fault = "an issuer's certificate in the file has expired";
+		X509_free(c);
+		c = issuer;
+	}
+	X509_free(c);
+	return fault;
+}
+
 /* ---- the key ---- */
 
 static int

@@ -35,3 +35,7 @@ enum result pair_fingerprint(struct bytes chain, uint8_t fingerprint[FINGERPRINT
 
 /* Whether an OCSP response (DER) says something now: its time has come and is not over. */
 bool pair_staple_is_fresh(struct bytes response);
+
+/* What peers that verify the chain would miss: an issuer that is not the next certificate, one that has expired, or none at
+ * all behind a certificate that says where its issuer's is to be had. Null if there is no such thing. */
+const char *pair_chain_fault(struct bytes chain, int64_t now);

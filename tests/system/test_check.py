@@ -123,6 +123,29 @@ def test_certificates_are_looked_at(etc, tmp_path_factory):
     assert "an absolute path was expected" in "\n".join(check(etc(smtpd__variables="CERTFILE=cert.pem"))[1])
 
 
+def test_chains_and_directories_of_certificates_are_looked_at(etc, tmp_path_factory):
+    c = Certificates(str(tmp_path_factory.mktemp("chains")))
+    os.mkdir(c.path("names"))
+    ca = ("basicConstraints=critical,CA:TRUE",)
+    c.issue("middle", subject="middle", extensions=ca)
+    c.issue("late", subject="late", extensions=ca, days=-1)
+    for name, by in (("leaf", "middle"), ("latter", "late")):
+        c.issue(name, by=by, names="DNS:localhost.localdomain", extensions=("authorityInfoAccess=caIssuers;URI:http://ca.test/",))
+    c.issue("names/old", days=-1)
+
+    def told(*chain, key="leaf", more=""):
+        with open(c.path("chain.pem"), "w") as out:
+            out.writelines(open(c.path(n + ".pem")).read() for n in chain)
+        return "\n".join(check(etc(smtpd__variables=f"CERTFILE={c.path('chain.pem')}\nKEYFILE={c.path(key + '.key')}" + more))[1])
+
+    assert "smtpd/variables" not in told("leaf", "middle") and "smtpd/variables" not in told("leaf", "middle", "ca")
+    assert "its issuer's certificate does not follow" in told("leaf")
+    assert "are no chain" in told("leaf", "ca") and "are no chain" in told("leaf", "ca", "middle")
+    assert "an issuer's certificate in the file has expired" in told("latter", "late", key="latter")
+    assert "names/old.pem has expired" in told("leaf", "middle", more=f"\nCERTDIR={c.path('names')}")
+    assert "names/none can't be read" in told("leaf", "middle", more=f"\nCERTDIR={c.path('names/none')}")
+
+
 def test_tables_for_mail_to_other_hosts_are_looked_at(etc, tmp_path):
     made = Certificates(str(tmp_path / "certificates"))
     made.issue("fine", passphrase="pass|phrase")

@@ -108,7 +108,10 @@ static void
 judge(const struct look *l, struct bytes file, const struct pair *p, bool named)
 {
 	int64_t now = (int64_t)clock_wall_s();
+	const char *fault = pair_chain_fault(buf_bytes(&p->chain), now);
 
+	if (fault != NULL)
+		tell(l, "%.*s: %s", SHOW(file), fault);
 	if (p->not_after < now)
 		tell(l, "%.*s has expired, %lld days ago", SHOW(file), (long long)((now - p->not_after) / DAY));
 	else if (p->not_after < now + SOON_DAYS * DAY)
@@ -180,6 +183,40 @@ look_at_cas(const struct look *l, struct bytes name)
 	buf_free(&text);
 }
 
+static bool
+ends(const char *name, const char *suffix)
+{
+	size_t a = strlen(name), b = strlen(suffix);
+
+	return a > b && strcmp(name + a - b, suffix) == 0;
+}
+
+/* As warden takes them: NAME.pem or NAME.crt, with the key in NAME.key or with it. */
+static void
+look_at_pairs_in(const struct look *l, struct bytes dir)
+{
+	char path[1024], key[1024];
+	struct dirent *e;
+	struct stat st;
+	DIR *d;
+
+	(void)snprintf(path, sizeof path, "%.*s", SHOW(dir));
+	if ((d = opendir(path)) == NULL) {
+		tell(l, "%s can't be read", path);
+		return;
+	}
+	while ((e = readdir(d)) != NULL) {
+		int n = snprintf(path, sizeof path, "%.*s/%s", SHOW(dir), e->d_name);
+
+		if (n >= (int)sizeof path || e->d_name[0] == '.' || (!ends(path, ".pem") && !ends(path, ".crt")))
+			continue;
+		(void)snprintf(key, sizeof key, "%.*s.key", n - 4, path);
+		look_at_pair(
+		    l, bytes_of_string(path), bytes_of_string(stat(key, &st) == 0 ? key : path), BYTES_NONE, false);
+	}
+	(void)closedir(d);
+}
+
 static void
 look_at_place(struct look *l, struct bytes data, bool named)
 {
@@ -197,6 +234,8 @@ look_at_place(struct look *l, struct bytes data, bool named)
 		(void)snprintf(l->last, sizeof l->last, "%.*s", SHOW(certificate));
 		look_at_pair_of_variables(l, certificate, key, passphrase, named);
 	}
+	if (variable(data, "CERTDIR", &value) && value.len > 0)
+		look_at_pairs_in(l, value);
 	for (size_t i = 0; i < nitems(files); i++)
 		if (variable(data, files[i], &value) && value.len > 0 && !bytes_equal(value, BYTES("-")))
 			look_at_cas(l, value);
