@@ -177,6 +177,14 @@ is_literal(struct host *h)
 	return true;
 }
 
+static bool
+is_failed(const struct answer *a)
+{
+	return a->head.outcome == RS_FAILED || a->head.outcome == RS_BOGUS;
+}
+
+/* One kind of address that can't be had takes nothing from the other: who keeps an answer back, or spoils it, must not be
+ * rid of DANE by that. */
 bool
 host_look_up(struct questions *q, const struct hosts_wish *w, struct host *h)
 {
@@ -193,12 +201,11 @@ host_look_up(struct questions *q, const struct hosts_wish *w, struct host *h)
 		return h->n > 0;
 	}
 	questions_ask(q, h->name, types, answers, nitems(types));
-	h->failed = six.head.outcome == RS_FAILED || six.head.outcome == RS_BOGUS || four.head.outcome == RS_FAILED ||
-	    four.head.outcome == RS_BOGUS;
-	h->secure = six.head.secure && four.head.secure && !h->failed;
+	h->failed = is_failed(&six) || is_failed(&four);
 	add_addresses(w, h, &six, 16, HOST_ADDRESSES / 2);
 	n_v6 = h->n;
 	add_addresses(w, h, &four, 4, HOST_ADDRESSES);
+	h->secure = h->n > 0 && (six.head.secure || is_failed(&six)) && (four.head.secure || is_failed(&four));
 	set_base(h, four.head.outcome == RS_FOUND ? &four : &six);
 	if (n_v6 > 0 && n_v6 < h->n)
 		mix_families(h, n_v6);

@@ -59,6 +59,7 @@ def zones(c):
     return {
         "d.pn": {"signed": True, "records": lines},
         "spoilt.pn": {"signed": True, "records": spoilt, "spoil": (data, record(c, 3, 1, 1, "good").split()[-1].lower())},
+        "halved.pn": {"signed": True, "records": ["@ MX 10 @", f"@ A {ADDRESS['good']}", "@ AAAA fd53::77", f"_25._tcp {wrong}"], "spoil": ("fd53::77", "fd53::78")},
         "island.pn": {"signed": True, "ds": None, "records": [f"@ MX 10 @", f"@ A {ADDRESS['good']}", f"_25._tcp {wrong}"]},
         "open.pn": {"records": ["@ MX 10 mismatch.d.pn."]},  # nothing vouches for the host that is named
     }
@@ -117,6 +118,7 @@ def test_what_else_is_delivered(place, name, how):
 @pytest.mark.parametrize("name, words", [
     ("d.mismatch.d.pn", "TLSA"), ("d.ta-too-old.d.pn", "expired"), ("d.elsewhere.d.pn", "is for mx.elsewhere.test, not for elsewhere.d.pn"),
     ("d.no-tls.d.pn", "which its DANE record demands"), ("d.unusable-plain.d.pn", "which its DANE record demands"),
+    ("halved.pn", "TLSA"),  # its AAAA record is forged
     ("d.largest.d.pn", "can't be verified (DANE)"), ("d.host.spoilt.pn", "can't be verified (DANE)")])
 def test_what_is_not(place, name, words):
     n = {k: len(s.messages) for k, s in place[1].items()}
