@@ -4,7 +4,7 @@
 set -eu
 B=$1
 configured() { sed -n "s/^.define POSTERN_$1 \"\(.*\)\"/\1/p" "$B/config.h"; }
-bin=$(configured BINDIR) sbin=$(configured SBINDIR) etc=$(configured CONTROLDIR) users=$(configured USER_PREFIX)
+bin=$(configured BINDIR) sbin=$(configured SBINDIR) etc=$(configured CONTROLDIR) run=$(configured RUNDIR) users=$(configured USER_PREFIX)
 prefix=${bin%/bin}
 scratch=$(mktemp -d /tmp/pn-install.XXXXXX)
 mount -t tmpfs tmpfs "$scratch"
@@ -107,6 +107,7 @@ wait_for no_warden
 pgrep -u ${users}policy >/dev/null && fail "a process runs on"
 postern-setup --undo
 id ${users}queue >/dev/null 2>&1 && fail "a user was not removed"
+[ ! -e $run ] || fail "keys and sockets were not removed"
 [ "$(find /home/carol/Maildir/new -type f | wc -l)" -ge 2 ] || fail "mail was removed"
 if [ "$B" = build ]; then make -s uninstall; else make -s -f "$B/Makefile" uninstall; fi
 left=$(find "$prefix"/{bin,sbin,libexec,share} ! -type d 2>/dev/null) || :
