@@ -183,6 +183,28 @@ is_failed(const struct answer *a)
 	return a->head.outcome == RS_FAILED || a->head.outcome == RS_BOGUS;
 }
 
+/* An alias that leads out of what DNSSEC vouches for is itself vouched for: TLSA records at its own name count (RFC 7672
+ * 2.2.2), and no other name does. */
+static void
+vouch_for_alias(struct questions *q, struct host *h)
+{
+	static const enum rs_type types[] = { RS_CNAME };
+	static struct answer alias;
+	struct answer *answers[] = { &alias };
+
+	if (h->n == 0 || h->secure || !h->vouched || strcmp(h->base, h->name) == 0)
+		return;
+	questions_ask(q, h->name, types, answers, 1);
+	if (is_failed(&alias)) {
+		h->failed = true;
+		h->n = 0;
+	}
+	if (alias.head.outcome != RS_FOUND || !alias.head.secure)
+		return;
+	h->secure = true;
+	set_base(h, NULL);
+}
+
 /* One kind of address that can't be had takes nothing from the other: who keeps an answer back, or spoils it, must not be
  * rid of DANE by that. */
 bool
@@ -207,6 +229,7 @@ host_look_up(struct questions *q, const struct hosts_wish *w, struct host *h)
 	add_addresses(w, h, &four, 4, HOST_ADDRESSES);
 	h->secure = h->n > 0 && (six.head.secure || is_failed(&six)) && (four.head.secure || is_failed(&four));
 	set_base(h, four.head.outcome == RS_FOUND ? &four : &six);
+	vouch_for_alias(q, h);
 	if (n_v6 > 0 && n_v6 < h->n)
 		mix_families(h, n_v6);
 	return h->n > 0;

@@ -21,7 +21,7 @@ struct host {
 	char base[MX_NAME_MAX + 1]; /* of its TLSA records: the name, or what its CNAMEs lead to */
 	uint16_t preference;        /* of its MX record, if there is one */
 	bool vouched;               /* DNSSEC or a route says that this host is meant */
-	bool secure;                /* so are its addresses */
+	bool secure;                /* so are its addresses, or the alias that leads to them */
 	bool looked_up, failed;
 	unsigned n;
 	unsigned n_unfit; /* addresses that it has besides, where no mail for others can be */

@@ -54,6 +54,8 @@ def zones(c):
     host("nexthop", "nexthop", record(c, 2, 0, 1, "ca"))  # the certificate is for the domain, not for the host
     lines += ["alias CNAME k311", "d.alias MX 10 alias", f"own A {ADDRESS['good']}", f"_25._tcp.own {record(c, 3, 1, 1, 'good')}",
               f"_2525._tcp.own {wrong}"]
+    for name, tlsa in (("way-out", record(c, 3, 1, 1, "good")), ("wrong-way-out", wrong)):
+        lines += [f"{name} CNAME host.open.pn.", f"d.{name} MX 10 {name}", f"_25._tcp.{name} {tlsa}"]
     spoilt = [f"host A {ADDRESS['good']}", f"_25._tcp.host {wrong}", "d.host MX 10 host"]
     data = wrong.split()[-1].lower()
     return {
@@ -61,7 +63,7 @@ def zones(c):
         "spoilt.pn": {"signed": True, "records": spoilt, "spoil": (data, record(c, 3, 1, 1, "good").split()[-1].lower())},
         "halved.pn": {"signed": True, "records": ["@ MX 10 @", f"@ A {ADDRESS['good']}", "@ AAAA fd53::77", f"_25._tcp {wrong}"], "spoil": ("fd53::77", "fd53::78")},
         "island.pn": {"signed": True, "ds": None, "records": [f"@ MX 10 @", f"@ A {ADDRESS['good']}", f"_25._tcp {wrong}"]},
-        "open.pn": {"records": ["@ MX 10 mismatch.d.pn."]},  # nothing vouches for the host that is named
+        "open.pn": {"records": ["@ MX 10 mismatch.d.pn.", f"host A {ADDRESS['good']}"]},  # nothing vouches for the host that is named
     }
 
 
@@ -107,7 +109,7 @@ def test_a_record_that_matches_proves_the_host(place, usage, selector, matching)
 
 
 @pytest.mark.parametrize("name, how", [
-    ("d.one-of-two.d.pn", "dane-ee"), ("d.large.d.pn", "dane-ee"), ("d.larger.d.pn", "dane-ee"), ("d.too-old.d.pn", "dane-ee"), ("d.alias.d.pn", "dane-ee"), ("own.d.pn", "dane-ee"), ("d.nexthop.d.pn", "dane-ta"),
+    ("d.one-of-two.d.pn", "dane-ee"), ("d.large.d.pn", "dane-ee"), ("d.larger.d.pn", "dane-ee"), ("d.too-old.d.pn", "dane-ee"), ("d.alias.d.pn", "dane-ee"), ("d.way-out.d.pn", "dane-ee"), ("own.d.pn", "dane-ee"), ("d.nexthop.d.pn", "dane-ta"),
     ("d.unusable.d.pn", "mandatory (unusable TLSA records)"), ("d.without.d.pn", "opportunistic"), ("island.pn", "opportunistic"),
     ("open.pn", "opportunistic")])
 def test_what_else_is_delivered(place, name, how):
@@ -118,7 +120,7 @@ def test_what_else_is_delivered(place, name, how):
 @pytest.mark.parametrize("name, words", [
     ("d.mismatch.d.pn", "TLSA"), ("d.ta-too-old.d.pn", "expired"), ("d.elsewhere.d.pn", "is for mx.elsewhere.test, not for elsewhere.d.pn"),
     ("d.no-tls.d.pn", "which its DANE record demands"), ("d.unusable-plain.d.pn", "which its DANE record demands"),
-    ("halved.pn", "TLSA"),  # its AAAA record is forged
+    ("d.wrong-way-out.d.pn", "TLSA"), ("halved.pn", "TLSA"),  # its AAAA record is forged
     ("d.largest.d.pn", "can't be verified (DANE)"), ("d.host.spoilt.pn", "can't be verified (DANE)")])
 def test_what_is_not(place, name, words):
     n = {k: len(s.messages) for k, s in place[1].items()}
