@@ -14,11 +14,9 @@ enum { NOTIFY_SUCCESS = 2 };
 static void
 log_milliseconds(struct log_line *l, const struct delivery_facts *f)
 {
-	if (f->connect_ms > 0 || f->dns_ms > 0 || f->tls_ms > 0) {
-		log_number(l, "dns_ms", f->dns_ms);
-		log_number(l, "connect_ms", f->connect_ms);
-		log_number(l, "tls_ms", f->tls_ms);
-	}
+	log_number(l, "dns_ms", f->dns_ms);
+	log_number(l, "connect_ms", f->connect_ms);
+	log_number(l, "tls_ms", f->tls_ms);
 	log_number(l, "transfer_ms", f->transfer_ms);
 }
 

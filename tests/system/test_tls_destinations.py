@@ -92,6 +92,8 @@ def test_a_destination_that_proves_what_is_demanded(place, domain, words):
     line = place.send(domain + ".x.pn")
     assert "result=delivered" in line and " tls=TLSv1.3" in line, line
     assert words in line.split(), line
+    said = {word.partition("=")[0] for word in line.split()}
+    assert {"msg", "rcpt", "host", "address", "cipher", "reply", "dns_ms", "connect_ms", "tls_ms", "transfer_ms"} <= said, line
     assert place.sinks[MX.get(domain, "good")].messages[-1].tls == "TLSv1.3"
 
 
