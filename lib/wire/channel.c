@@ -106,12 +106,16 @@ channel_receive(struct channel *c, struct wire_buffer *buffer, struct wire_messa
 		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control
 	};
 	enum result r;
+	bool reset = false;
 	ssize_t n;
 
 	m->n_fds = 0;
-	while ((n = recvmsg(c->fd, &mh, MSG_CMSG_CLOEXEC | (c->waits ? 0 : MSG_DONTWAIT))) < 0)
-		if (errno != EINTR)
+	/* a sender that closed without reading all is told of first, and once; what it had sent comes after that */
+	while ((n = recvmsg(c->fd, &mh, MSG_CMSG_CLOEXEC | (c->waits ? 0 : MSG_DONTWAIT))) < 0) {
+		if (errno != EINTR && (errno != ECONNRESET || reset))
 			break;
+		reset |= errno == ECONNRESET;
+	}
 	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 		return AGAIN;
 	if (n < 0 && errno != ECONNRESET)

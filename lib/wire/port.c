@@ -100,14 +100,16 @@ ready(struct loop *loop, struct source *s, uint32_t events)
 	struct why why = WHY_NONE;
 	WIRE_UNCLEARED struct wire_buffer buffer;
 	struct wire_message m;
-	bool gone = false, secret = p->secret;
+	bool gone = false, secret = p->secret, deaf;
 	enum result r = OK;
 
 	(void)loop;
-	if ((events & EPOLLOUT) && (r = drain(p, &why)) != OK) {
+	if ((events & EPOLLOUT) && (r = drain(p, &why)) != OK && r != ABSENT) {
 		end(p, r, &why);
 		return;
 	}
+	deaf = r == ABSENT; /* but it may have said something before */
+	r = OK;
 	p->gone = &gone;
 	for (int i = 0; i < (p->in_turns ? 1 : MESSAGES_A_TURN) && r == OK; i++) {
 		r = channel_receive(&p->channel, &buffer, &m, &why);
@@ -121,6 +123,8 @@ ready(struct loop *loop, struct source *s, uint32_t events)
 			return;
 	}
 	p->gone = NULL;
+	if (r == AGAIN && deaf)
+		r = why_set(&why, ABSENT, "%s reads no more", p->channel.protocol->name);
 	if (r != OK && r != AGAIN)
 		end(p, r, &why);
 }

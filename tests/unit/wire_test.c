@@ -308,6 +308,38 @@ a_line_that_is_full_is_an_answer_not_a_growth(void **state)
 	loop_close(&loop);
 }
 
+/* The kernel tells of the sender's end first if it left something unread: what it had said must not be lost with that. */
+static void
+what_was_said_before_the_end_is_heard(void **state)
+{
+	struct sp_answer answer = { .code = 250 };
+	struct sp_commit commit = { .octets = 1 };
+	struct talk a;
+	struct loop loop;
+	struct why why = WHY_NONE;
+	struct channel b;
+	int pair[2];
+
+	(void)state;
+	for (unsigned line = 1; line <= 100000; line += 99999) {
+		assert_int_equal(loop_open(&loop, &why), OK);
+		assert_int_equal(channel_pair(pair, &why), OK);
+		open_talk(&a, &loop, pair[0], SP_POLICY, 10);
+		b = channel_of(pair[1], &smtpd_policy_protocol, SP_SMTPD, false);
+		for (unsigned n = 0; n < line && a.port.n_waiting < 10;
+		     n++) /* one message, or all that there is room for */
+			assert_int_equal(port_send(&a.port, SP_ANSWER, 0, &answer, BYTES_NONE, NULL, &why), OK);
+		assert_int_equal(channel_send(&b, SP_COMMIT, 0, &commit, BYTES_NONE, NULL, &why), OK);
+		assert_int_equal(channel_send(&b, SP_COMMIT, 0, &commit, BYTES_NONE, NULL, &why), OK);
+		channel_close(&b);
+		assert_int_equal(loop_run(&loop, &why), OK);
+		assert_int_equal(a.n, 2);
+		assert_int_equal(a.ended, 1);
+		assert_int_equal(a.r, ABSENT);
+		loop_close(&loop);
+	}
+}
+
 static void
 a_port_may_be_closed_by_its_own_message(void **state)
 {
@@ -396,6 +428,7 @@ main(void)
 		cmocka_unit_test(fields_of_a_tail_come_back_as_they_were_put),
 		cmocka_unit_test(a_slow_reader_gets_everything_in_the_end),
 		cmocka_unit_test(a_line_that_is_full_is_an_answer_not_a_growth),
+		cmocka_unit_test(what_was_said_before_the_end_is_heard),
 		cmocka_unit_test(a_port_may_be_closed_by_its_own_message),
 		cmocka_unit_test(garbage_ends_the_conversation_and_only_it),
 		cmocka_unit_test(only_a_channel_passes_a_door),
