@@ -231,10 +231,12 @@ def test_what_was_not_begun_is_untried(remote):
 
 
 def test_421_ends_the_connection(remote):
-    with Sink(on={"RCPT": b"421 4.3.2 going down\r\n"}) as sink:
+    both = threading.Event()
+    with Sink(on={"RCPT": lambda *_: both.wait(10) and b"421 4.3.2 going down\r\n"}) as sink:
         s = remote.session().peer(sink.port)
         s.message()
         s.message()
+        both.set()
         first, second = s.done(), s.done()
         assert first.results[0][0] == TEMPORARY and first.closing
         assert second.outcome == UNTRIED and s.done() is None
