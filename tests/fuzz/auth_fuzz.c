@@ -32,8 +32,7 @@ static const char authuser[] = "dora:%9dd4e461268c8034f5c8564e155c67a6\nerin:=xy
 static struct control control = CONTROL_NONE;
 static struct auth auth;
 static struct job *done;
-static uint8_t mechanisms[SESSIONS]; /* of what was begun last */
-static bool begun[SESSIONS];
+static bool by_password[SESSIONS], by_certificate[SESSIONS]; /* what was begun: answers come after all is said */
 
 static void
 must(bool fine)
@@ -182,8 +181,7 @@ begin(struct channel *c, uint32_t session, struct bytes text, bool as_it_is)
 	wire_put(&tail, text);
 	if (encoded.failed || tail.failed)
 		return;
-	mechanisms[session] = begin.mechanism;
-	begun[session] = true;
+	*(begin.mechanism == SP_EXTERNAL ? &by_certificate[session] : &by_password[session]) = true;
 	(void)!(channel_send(c, PA_BEGIN, session, &begin, buf_bytes(&tail), NULL, &why) == OK);
 }
 
@@ -249,9 +247,9 @@ look_at(const struct wire_message *m)
 	must(m->type == PA_RESULT && wire_take_all(m->tail, fields, 2) && fields[1].len > 0);
 	must(result->code == 235 || result->code == 454 || result->code == 501 || result->code == 535);
 	must((result->code == 235) == (fields[0].len > 0));
-	if (result->code != 235 || m->ref >= SESSIONS || !begun[m->ref])
+	if (result->code != 235 || m->ref >= SESSIONS || by_certificate[m->ref])
 		return;
-	must(mechanisms[m->ref] == SP_EXTERNAL || may_log_in(fields[0]));
+	must(!by_password[m->ref] || may_log_in(fields[0]));
 }
 
 /* ---- one run of it ---- */
@@ -301,7 +299,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	if (size > 20000)
 		return 0;
-	memset(begun, 0, sizeof begun);
+	memset(by_password, 0, sizeof by_password);
+	memset(by_certificate, 0, sizeof by_certificate);
 	must(fcntl(AUTH_POLICY_FD, F_GETFD) >= 0 || dup2(AUTH_LSPAWN_FD, AUTH_POLICY_FD) >= 0);
 	must(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
 	must(dup2(pair[1], AUTH_POLICY_FD) == AUTH_POLICY_FD);
