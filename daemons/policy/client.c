@@ -11,14 +11,7 @@
 bool
 client_variable(const struct client *c, const char *name, struct bytes *value)
 {
-	const struct bytes sources[] = { c->rule, c->settings->variables };
-	struct bytes wanted = bytes_of_string(name), at, found;
-
-	for (size_t i = 0; i < nitems(sources); i++)
-		for (at = sources[i]; rules_next_variable(&at, &found, value);)
-			if (bytes_equal(found, wanted))
-				return true;
-	return false;
+	return rules_variable(c->rule, name, value) || rules_variable(c->settings->variables, name, value);
 }
 
 static void

@@ -94,5 +94,5 @@ struct client {
 /* Finds the client's rule and what it grants; host: its confirmed name, at null if there is none. OK; REFUSED: the rules deny the connection; BROKEN: they can't be read. */
 enum result client_meet(struct client *c, const struct settings *s, const struct lp_peer *peer, struct bytes host);
 
-/* A variable of the client's rule or else of the item `variables`; false if it has none of that name. */
+/* A variable of the client's rule or else of the item `variables`; false, with the empty view in *value, if it has none of that name. */
 bool client_variable(const struct client *c, const char *name, struct bytes *value);

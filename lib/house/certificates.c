@@ -42,21 +42,9 @@ struct place {
 };
 
 static bool
-variable_in(struct bytes data, const char *name, struct bytes *value)
-{
-	struct bytes found;
-
-	while (rules_next_variable(&data, &found, value))
-		if (bytes_equal(found, bytes_of_string(name)))
-			return true;
-	*value = BYTES_NONE;
-	return false;
-}
-
-static bool
 variable(const struct place *p, const char *name, struct bytes *value)
 {
-	return variable_in(p->rule, name, value) || variable_in(p->variables, name, value);
+	return rules_variable(p->rule, name, value) || rules_variable(p->variables, name, value);
 }
 
 static bool
@@ -127,13 +115,13 @@ pairs(struct gatherer *g, const struct place *p)
 {
 	struct bytes from = p->rule, certificates, keys = BYTES_NONE, passphrase = BYTES_NONE, certificate, key;
 
-	if (!variable_in(from, "CERTFILE", &certificates)) {
+	if (!rules_variable(from, "CERTFILE", &certificates)) {
 		from = p->variables;
-		if (!variable_in(from, "CERTFILE", &certificates))
+		if (!rules_variable(from, "CERTFILE", &certificates))
 			return;
 	}
-	(void)variable_in(from, "KEYFILE", &keys); /* of the same place: a pair is named together */
-	(void)variable_in(from, "KEYPASSFILE", &passphrase);
+	(void)rules_variable(from, "KEYFILE", &keys); /* of the same place: a pair is named together */
+	(void)rules_variable(from, "KEYPASSFILE", &passphrase);
 	while (bytes_split(&certificates, ':', &certificate)) {
 		if (keys.at == NULL || !bytes_split(&keys, ':', &key) || key.len == 0)
 			key = certificate;

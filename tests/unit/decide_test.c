@@ -95,6 +95,31 @@ a_helo_name_is_compared_with_the_peer_s(void **state)
 	assert_int_equal(rcpt("joe@mx.example.org").answer.code, 550);
 }
 
+/* Of the variables only that which is meant for it: others name files. */
+static void
+a_refusal_says_the_words_of_its_variable_or_none(void **state)
+{
+	static const struct {
+		struct bytes rule;
+		const char *words;
+	} cases[] = {
+		{ BYTES("+KEYFILE=/key\0"), "" },
+		{ BYTES("+REPLY_NOGATEWAYS=x\0+KEYFILE=/key\0"), "" },
+		{ BYTES("+REPLY_NOGATEWAY=ask us\0+KEYFILE=/key\0"), "ask us" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < nitems(cases); i++) {
+		struct reply r;
+
+		client.rule = cases[i].rule;
+		(void)mail("h.example", "a@b.example", false);
+		r = rcpt("somebody@elsewhere.example");
+		assert_int_equal(r.answer.code, 553);
+		assert_true(bytes_equal(r.custom, bytes_of_string(cases[i].words)));
+	}
+}
+
 static void
 tables_that_cannot_be_read_are_a_temporary_trouble(void **state)
 {
@@ -201,6 +226,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_refusal_says_the_words_of_its_variable_or_none, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(tables_that_cannot_be_read_are_a_temporary_trouble, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_helo_name_is_compared_with_the_peer_s, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(without_memory_a_recipient_is_told_to_come_again, set_up, tear_down),

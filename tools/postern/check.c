@@ -150,14 +150,10 @@ check_open_relay(struct check *k, const char *service, const struct control *c)
 {
 	static const uint8_t anybody[4] = { 192, 0, 2, 1 }; /* nobody's: RFC 5737 */
 	struct rules_query q = { .address = anybody, .address_len = sizeof anybody };
-	struct bytes data, name, value;
+	struct bytes data, suffix;
 
-	if (rules_find_in(c, &q, &data) != OK || rules_denies(data))
-		return;
-	while (rules_next_variable(&data, &name, &value))
-		if (bytes_equal(name, BYTES("RELAYCLIENT")))
-			warn(k, service, ITEM_RULES,
-			    "RELAYCLIENT is given to everybody: this host would be an open relay");
+	if (rules_find_in(c, &q, &data) == OK && !rules_denies(data) && rules_variable(data, "RELAYCLIENT", &suffix))
+		warn(k, service, ITEM_RULES, "RELAYCLIENT is given to everybody: this host would be an open relay");
 }
 
 static void

@@ -42,18 +42,6 @@ tell(const struct look *l, const char *format, ...)
 	l->say(l->ctx, text);
 }
 
-static bool
-variable(struct bytes data, const char *name, struct bytes *value)
-{
-	struct bytes found;
-
-	while (rules_next_variable(&data, &found, value))
-		if (bytes_equal(found, bytes_of_string(name)))
-			return true;
-	*value = BYTES_NONE;
-	return false;
-}
-
 static int
 open_file(const char *path, struct stat *st)
 {
@@ -223,9 +211,9 @@ look_at_place(struct look *l, struct bytes data, bool named)
 	static const char *const files[] = { "CAFILE", "CCAFILE", "CRLFILE" };
 	struct bytes certificates, keys, passphrase, certificate, key, value;
 
-	(void)variable(data, "KEYFILE", &keys);
-	(void)variable(data, "KEYPASSFILE", &passphrase);
-	for (bool more = variable(data, "CERTFILE", &certificates);
+	(void)rules_variable(data, "KEYFILE", &keys);
+	(void)rules_variable(data, "KEYPASSFILE", &passphrase);
+	for (bool more = rules_variable(data, "CERTFILE", &certificates);
 	     more && bytes_split(&certificates, ':', &certificate);) {
 		if (keys.at == NULL || !bytes_split(&keys, ':', &key) || key.len == 0)
 			key = certificate;
@@ -234,10 +222,10 @@ look_at_place(struct look *l, struct bytes data, bool named)
 		(void)snprintf(l->last, sizeof l->last, "%.*s", SHOW(certificate));
 		look_at_pair_of_variables(l, certificate, key, passphrase, named);
 	}
-	if (variable(data, "CERTDIR", &value) && value.len > 0)
+	if (rules_variable(data, "CERTDIR", &value) && value.len > 0)
 		look_at_pairs_in(l, value);
 	for (size_t i = 0; i < nitems(files); i++)
-		if (variable(data, files[i], &value) && value.len > 0 && !bytes_equal(value, BYTES("-")))
+		if (rules_variable(data, files[i], &value) && value.len > 0 && !bytes_equal(value, BYTES("-")))
 			look_at_cas(l, value);
 }
 
