@@ -1,5 +1,6 @@
 """A private instance of Postern for a test: its own directory, port, uids and control items; started without a supervisor,
 ended by pid. Needs root."""
+import atexit
 import os
 import shutil
 import signal
@@ -9,7 +10,20 @@ import tempfile
 import time
 
 TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BIN = os.environ.get("POSTERN_BIN", os.path.join(TREE, os.environ.get("B", "build"), "bin"))
+BUILD = os.path.join(TREE, os.environ.get("B", "build"))
+
+
+def for_others(programs):
+    """The directory of programs, or a copy of it if only root may come there: tests run some of them as other users."""
+    if subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "test", "-x", f"{programs}/sendmail"]).returncode == 0:
+        return programs
+    place = tempfile.mkdtemp(prefix="pn.bin.")
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    os.chmod(place, 0o755)
+    return shutil.copytree(programs, f"{place}/bin")
+
+
+BIN = for_others(f"{BUILD}/bin")
 PROCESSES = "listen smtpd policy queue send tls key auth resolve remote pop3d ucspitls authrun".split()
 FIRST_UID = 3000000
 _next = [0]

@@ -4,9 +4,10 @@ import re
 import subprocess
 
 import pytest
-from instance import BIN, TREE
+import instance
+from instance import TREE
 
-BUILD = os.path.relpath(os.path.dirname(BIN), TREE)
+BUILD = os.path.relpath(instance.BUILD, TREE)
 MAKE = ["make", "-s"] + ([] if BUILD == "build" else ["-f", BUILD + "/Makefile"])
 
 # Compiles as gcc does, but not what has $LACKS in it or among its options.

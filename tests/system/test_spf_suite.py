@@ -1,13 +1,12 @@
 """SPF against the test suite of RFC 7208 that Debian's python3-spf brings along."""
 import gzip
 import ipaddress
-import os
 import struct
 import subprocess
 
 import pytest
 import yaml
-from instance import BIN
+from instance import BUILD
 from peers_rig import unpack
 
 TYPES = {"A": 1, "MX": 15, "TXT": 16, "AAAA": 28}
@@ -81,7 +80,7 @@ def test_every_result_is_one_that_the_suite_wants(suite):
         zone = Zone(part.get("zonedata") or {})
         asked = list(part["tests"].items())
         text = "\n".join([*zone.lines(), *(question(zone, t) for _, t in asked)]) + "\n"
-        done = subprocess.run([os.path.join(os.path.dirname(BIN), "system/spf_answers")], input=text, capture_output=True, text=True, timeout=60)
+        done = subprocess.run([f"{BUILD}/system/spf_answers"], input=text, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr
         for (name, t), got in zip(asked, done.stdout.split(), strict=True):
             n += 1
