@@ -4,6 +4,7 @@
 #	w3tls     as w3, to a sink that offers STARTTLS
 #	w3many    N3 messages to 1,000 domains behind 100 addresses
 #	w3dead    100 messages to a live destination, with none and with DEAD=50000 waiting for one that refuses connections
+#	w1waiting w1 three times beside WAITING=100000 messages for a host that refuses connections, three times before and after that with none
 
 # the benchmark's sink, for every address of the loopback interface
 sink_for_many() {
@@ -77,4 +78,24 @@ w3dead() {
 	rec w3dead "PSS MiB, $dead waiting" "$(calc "$(pss_kib)/1024" 1)"
 	down
 	queue_forget # or what waits goes out in the next workload
+}
+waiting_rounds() { # label
+	inbound w1warm "$N1" "$SESSIONS" $FAST
+	for _ in 1 2 3; do inbound "$1" "$N1" "$SESSIONS" $FAST; done
+}
+w1waiting() {
+	local waiting=${WAITING:-100000} i
+	for i in 1 2; do # before, and after: the machine's own drift is in both
+		up || return
+		waiting_rounds w1waiting
+		down
+		[ $i = 2 ] && return
+		routes_use <<<"dead.test 127.0.0.99 $((SINK_PORT + 1))"
+		up || return
+		load "$OUT/$MTA.waiting.$ROUND" "$waiting" 'u%@dead.test' -m 100
+		waiting_rounds "w1waiting-$waiting"
+		rec "w1waiting-$waiting" "PSS MiB" "$(calc "$(pss_kib)/1024" 1)"
+		down
+		queue_forget
+	done
 }
