@@ -165,6 +165,7 @@ fill(struct send *s, const struct message *m, struct report *r, struct buf *from
 		.envid = m->store.envid,
 		.arrived_s = m->store.received_us / 1000000,
 		.now_s = clock_wall_s(),
+		.until_s = m->store.received_us / 1000000 + s->lifetime_s,
 		.utf8 = (m->store.flags & STORE_SMTPUTF8) != 0,
 		.eight_bit = (m->store.flags & STORE_8BITMIME) != 0,
 		.double_bounce = message_is_report(m),

@@ -86,6 +86,29 @@ put_status(struct buf *b, const struct report *r, const struct report_recipient 
 		put_clean(b, who->text);
 		buf_add_string(b, "\r\n");
 	}
+	if (who->action == REPORT_DELAYED) {
+		buf_add_string(b, "Will-Retry-Until: ");
+		date_put(b, r->until_s);
+		buf_add_string(b, "\r\n");
+	}
+}
+
+static void
+put_words(struct buf *b, const struct report *r, const struct report_recipient *who)
+{
+	buf_add_string(b, "<");
+	buf_add(b, who->address);
+	buf_add_string(b, ">:\r\n");
+	if (who->from_peer && who->host.len > 0) {
+		put_clean(b, who->host);
+		buf_add_string(b, " said: ");
+	}
+	put_clean(b, who->text);
+	if (who->action == REPORT_DELAYED) {
+		buf_add_string(b, "\r\nThere is no need to send it again: it is tried until ");
+		date_put(b, r->until_s);
+	}
+	buf_add_string(b, "\r\n\r\n");
 }
 
 void
@@ -93,11 +116,7 @@ report_add(struct report_writer *w, const struct report *r, const struct report_
 {
 	size_t text_len = w->text.len, status_len = w->status.len;
 
-	buf_add_string(&w->text, "<");
-	buf_add(&w->text, who->address);
-	buf_add_string(&w->text, ">:\r\n");
-	put_clean(&w->text, who->text);
-	buf_add_string(&w->text, "\r\n\r\n");
+	put_words(&w->text, r, who);
 	put_status(&w->status, r, who);
 	if (!w->text.failed && !w->status.failed)
 		return;

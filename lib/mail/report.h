@@ -24,6 +24,7 @@ struct report {
 	struct bytes id;    /* of the message reported on */
 	struct bytes envid; /* as said, xtext; empty: none */
 	uint64_t arrived_s, now_s;
+	uint64_t until_s;   /* how long what is delayed is tried */
 	bool utf8;          /* addresses may be UTF-8 */
 	bool eight_bit;     /* the message may have octets beyond ASCII */
 	bool double_bounce; /* the message itself was a report */

@@ -100,6 +100,7 @@ def test_a_delay_is_told_once_to_who_asked(mx):
     assert "delay notice" in notice["Subject"]
     _, (_, *recipients), _ = parts_of(notice)
     assert [(r["Final-Recipient"], r["Action"], r["Status"][:2]) for r in recipients] == [("rfc822;someone@far.test", "delayed", "4.")]
+    assert recipients[0]["Will-Retry-Until"], notice.as_string()
     mx.wardens["send"].send_signal(signal.SIGALRM)
     deferred(mx, 6)
     wait_for(lambda: send_one(mx, sender="", recipients=("alice@example.test",)) or True, what="a queue to take mail again")

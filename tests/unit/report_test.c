@@ -117,6 +117,28 @@ texts_of_others_stay_in_their_field(void **state)
 }
 
 static void
+people_are_told_who_said_it_and_how_long_it_is_tried(void **state)
+{
+	struct report r = report_of("\r\n");
+	struct report_recipient who = nobody;
+	char *text;
+
+	(void)state;
+	who.from_peer = true;
+	who.host = BYTES("mx.y.test");
+	who.text = BYTES("550 not here");
+	text = simple(&r, &who);
+	assert_non_null(strstr(text, "\r\n<me@y.test>:\r\nmx.y.test said: 550 not here\r\n\r\n"));
+	assert_null(strstr(text, "Will-Retry-Until"));
+	who.action = REPORT_DELAYED;
+	r.until_s = UINT64_C(15) * 86400;
+	text = simple(&r, &who);
+	assert_non_null(strstr(
+	    text, "\r\nThere is no need to send it again: it is tried until Fri, 16 Jan 1970 00:00:00 +0000\r\n"));
+	assert_non_null(strstr(text, "\r\nWill-Retry-Until: Fri, 16 Jan 1970 00:00:00 +0000\r\n"));
+}
+
+static void
 no_line_is_longer_than_a_line_may_be(void **state)
 {
 	static uint8_t long_text[5000];
@@ -280,6 +302,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_report_has_its_three_parts),
 		cmocka_unit_test(texts_of_others_stay_in_their_field),
+		cmocka_unit_test(people_are_told_who_said_it_and_how_long_it_is_tried),
 		cmocka_unit_test(no_line_is_longer_than_a_line_may_be),
 		cmocka_unit_test(what_is_too_large_comes_back_as_its_header),
 		cmocka_unit_test(a_header_cut_within_a_line_end_leaves_no_lone_cr),
