@@ -169,8 +169,8 @@ hand_out(struct acceptor *a, int connection, const struct lp_peer *peer, bool *t
 static void
 neighbour_failed(struct acceptor *a, enum result r, const struct why *why)
 {
-	log_why("neighbour", r, why);
 	a->end = r;
+	a->why = *why;
 	a->loop.stop = true;
 }
 
@@ -307,5 +307,6 @@ acceptor_run(struct acceptor *a, const struct control *control, size_t n_sockets
 	watch_sockets(a, true);
 	if ((r = loop_run(&a->loop, why)) != OK)
 		return r;
+	*why = a->why;
 	return a->end;
 }

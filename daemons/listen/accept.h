@@ -19,6 +19,7 @@ struct acceptor {
 	uint64_t last_id;
 	uint64_t refused, last_refusal_logged; /* refusals since, and when (clock_ms), the last one was logged */
 	enum result end;                       /* why the loop stopped */
+	struct why why;
 };
 
 /* Runs until a neighbour is gone. Returns why. */

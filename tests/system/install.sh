@@ -22,7 +22,7 @@ fail() {
 }
 wait_for() {
 	local i
-	for i in $(seq 100); do
+	for i in $(seq 400); do
 		"$@" >/dev/null 2>&1 && return 0
 		sleep 0.1
 	done
