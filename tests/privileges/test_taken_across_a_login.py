@@ -59,11 +59,16 @@ def children(pid):
         return {int(p) for p in f.read().split()}
 
 
+def in_proc(address):
+    host, port = address
+    return f"{int.from_bytes(socket.inet_aton(host), sys.byteorder):08X}:{port:04X}"
+
+
 def server_of(house, service, client):
     """The process that has the other end of the client's connection, and nobody else."""
-    port = struct.pack(">H", client.socket.getsockname()[1]).hex().upper()
+    ends = [in_proc(client.socket.getpeername()), in_proc(client.socket.getsockname())]
     with open("/proc/net/tcp") as f:
-        inode = next(w[9] for w in map(str.split, f) if w[2].endswith(":" + port))
+        inode = next((w[9] for w in map(str.split, f) if w[1:3] == ends), None)
     found = []
     for pid in family([house.wardens[service].pid]):
         with contextlib.suppress(OSError):

@@ -11,6 +11,7 @@ mount -t tmpfs tmpfs "$scratch"
 ip link set lo up
 mkdir "$scratch"/{upper,work}
 mount -t overlay overlay -o "lowerdir=/etc,upperdir=$scratch/upper,workdir=$scratch/work" /etc
+[ ! -d "$etc" ] || mount -t tmpfs tmpfs "$etc" # what this machine has there is not what is installed here
 mkdir -p "$prefix"
 for d in "$prefix" /var/spool /var/log /run /home; do mount -t tmpfs tmpfs $d; done
 export PATH=$sbin:$bin:/usr/sbin:/usr/bin:/sbin:/bin

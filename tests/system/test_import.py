@@ -38,12 +38,11 @@ def old(tmp_path):
         file.chmod(0o660 if name == "users/authuser" else 0o644)
     table = tmp_path / "qmail/users/recipients.cdb"
     subprocess.run([f"{BIN}/postern", "recipients", str(table)], input="ann@backup.test\n", text=True, check=True)
-    (tmp_path / "etc").mkdir()
     return tmp_path
 
 
 def run(old, *options):
-    r = subprocess.run([f"{BIN}/postern", "import", *options, str(old / "qmail"), str(old / "etc")], capture_output=True, text=True)
+    r = subprocess.run([f"{BIN}/postern", "import", *options, str(old / "qmail"), str(old / "usr/etc")], capture_output=True, text=True)
     assert r.stderr == ""
     return r.returncode, dict(line.split(": ", 1) for line in r.stdout.splitlines())
 
@@ -72,46 +71,47 @@ def test_each_file_has_a_word_and_most_a_place(old):
     assert said["alias/.qmail-postmaster"] == "to postmaster"
     for name in ("control/badmimetypes", "control/unheardof", "alias/.qmail-sales", "queue"):
         assert said[name].startswith("NOT TAKEN OVER: "), name
-    new = files(old / "etc")
+    new = files(old / "usr/etc")
     assert new["postmaster"] == b"joe@old.test\n"
     assert new["smtpd/rcpthosts"] == new["submission/rcpthosts"] == QMAIL["control/rcpthosts"].encode()
     assert new["users/recipients.cdb"] == before["users/recipients.cdb"]
-    assert stat.S_IMODE((old / "etc/users/authuser").stat().st_mode) == 0o640
-    assert stat.S_IMODE((old / "etc/users/assign").stat().st_mode) == 0o644
+    assert stat.S_IMODE((old / "usr/etc/users/authuser").stat().st_mode) == 0o640
+    assert stat.S_IMODE((old / "usr/etc/users/assign").stat().st_mode) == 0o644
     assert files(old / "qmail") == before
     assert not [n for n in new if n.endswith(".tmp")]
 
 
 def test_a_start_would_take_what_was_imported(old):
     run(old)
-    (old / "etc/smtpd/listen").write_text("127.0.0.1:2525\n")
-    r = subprocess.run([f"{BIN}/postern", "check", str(old / "etc"), "smtpd", "send"], capture_output=True, text=True)
+    (old / "usr/etc/smtpd/listen").write_text("127.0.0.1:2525\n")
+    r = subprocess.run([f"{BIN}/postern", "check", str(old / "usr/etc"), "smtpd", "send"], capture_output=True, text=True)
     assert r.returncode == 0, r.stdout
 
 
 def test_what_is_there_stays_unless_it_is_to_be_replaced(old):
-    (old / "etc/me").write_text("mx.new.test\n")
+    (old / "usr/etc").mkdir(parents=True)
+    (old / "usr/etc/me").write_text("mx.new.test\n")
     status, said = run(old)
     assert status == 1 and said["control/me"].startswith("NOT TAKEN OVER: me is there and differs")
-    assert (old / "etc/me").read_text() == "mx.new.test\n"
+    assert (old / "usr/etc/me").read_text() == "mx.new.test\n"
     assert run(old)[1]["control/locals"] == "is in locals already"
     assert run(old, "-f")[1]["control/me"] == "to me"
-    assert (old / "etc/me").read_text() == "mx.old.test\n"
-    assert (old / "etc/.me.before").read_text() == "mx.new.test\n"
+    assert (old / "usr/etc/me").read_text() == "mx.old.test\n"
+    assert (old / "usr/etc/.me.before").read_text() == "mx.new.test\n"
 
 
 def test_nothing_is_written_to_look(old):
     status, said = run(old, "-n")
     assert status == 1 and said["control/me"] == "to me"
-    assert files(old / "etc") == {}
+    assert files(old / "usr/etc") == {}
 
 
 def test_what_is_no_file_is_told_and_nothing_else_is_lost(old):
     os.mkfifo(old / "qmail/control/badhelo")
-    r = subprocess.run([f"{BIN}/postern", "import", str(old / "qmail"), str(old / "etc")], capture_output=True, text=True, timeout=20)
+    r = subprocess.run([f"{BIN}/postern", "import", str(old / "qmail"), str(old / "usr/etc")], capture_output=True, text=True, timeout=20)
     assert r.returncode == 111 and "badhelo" in r.stderr
-    assert (old / "etc/me").exists() and not (old / "etc/smtpd/badhelo").exists()
-    assert stat.S_IMODE((old / "etc/me").stat().st_mode) == 0o644
+    assert (old / "usr/etc/me").exists() and not (old / "usr/etc/smtpd/badhelo").exists()
+    assert stat.S_IMODE((old / "usr/etc/me").stat().st_mode) == 0o644
 
 
 def test_another_directory_is_refused(tmp_path):

@@ -76,19 +76,19 @@ read_whole(const char *path, struct buf *content, mode_t *mode)
 	return r;
 }
 
-/* Makes the directory of a path below the control directory, one level. */
+/* Makes the directories above path that are missing. */
 static bool
-make_directory(const char *path)
+make_directories(const char *path)
 {
 	char directory[PATH_ROOM];
-	char *slash;
 
 	(void)snprintf(directory, sizeof directory, "%s", path);
-	slash = strrchr(directory, '/');
-	if (slash == NULL)
-		return true;
-	*slash = '\0';
-	return mkdir(directory, 0755) == 0 || errno == EEXIST;
+	for (char *slash = directory; (slash = strchr(slash + 1, '/')) != NULL; *slash = '/') {
+		*slash = '\0';
+		if (mkdir(directory, 0755) != 0 && errno != EEXIST)
+			return false;
+	}
+	return true;
 }
 
 static bool
@@ -141,7 +141,7 @@ put(struct import *im, const char *file, const char *to, struct bytes content, m
 	} else {
 		(void)snprintf(what, sizeof what, "to %s", to);
 		if (!im->only_says &&
-		    (!make_directory(path) || (r == OK && !put_aside(path)) || !write_whole(path, content, mode)))
+		    (!make_directories(path) || (r == OK && !put_aside(path)) || !write_whole(path, content, mode)))
 			has_failed(im, "writing", path);
 	}
 	buf_free(&there);
