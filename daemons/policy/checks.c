@@ -30,8 +30,7 @@ is_clean(struct bytes field, size_t max)
 static bool
 rcpt_is_sound(const struct sp_rcpt *rcpt, const struct bytes fields[2])
 {
-	return is_clean(fields[0], SP_PATH_MAX) && is_clean(fields[1], SP_ORCPT_MAX) && rcpt->notify <= 15 &&
-	    (!(rcpt->notify & SP_NOTIFY_NEVER) || rcpt->notify == SP_NOTIFY_NEVER);
+	return is_clean(fields[0], SP_PATH_MAX) && is_clean(fields[1], SP_ORCPT_MAX) && notify_is_valid(rcpt->notify);
 }
 
 /* ---- the decision ---- */

@@ -74,21 +74,12 @@ say_mail(struct session *s, struct transaction *t)
 static void
 add_notify(struct buf *b, uint8_t notify)
 {
-	static const struct {
-		uint8_t bit;
-		const char *word;
-	} words[] = {
-		{ SMTP_NOTIFY_NEVER, "NEVER" },
-		{ SMTP_NOTIFY_SUCCESS, "SUCCESS" },
-		{ SMTP_NOTIFY_FAILURE, "FAILURE" },
-		{ SMTP_NOTIFY_DELAY, "DELAY" },
-	};
 	const char *before = " NOTIFY=";
 
-	for (size_t i = 0; i < nitems(words); i++)
-		if ((notify & words[i].bit) != 0) {
+	for (size_t i = 0; i < NOTIFY_N_WORDS; i++)
+		if ((notify & notify_words[i].bit) != 0) {
 			buf_add_string(b, before);
-			buf_add_string(b, words[i].word);
+			buf_add_string(b, notify_words[i].text);
 			before = ",";
 		}
 }

@@ -7,8 +7,6 @@
 
 #include <stdlib.h>
 
-enum { NOTIFY_SUCCESS = 2, NOTIFY_FAILURE = 4, NOTIFY_DELAY = 8 };
-
 /* ---- texts of earlier attempts ---- */
 
 struct texts {

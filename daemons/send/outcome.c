@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NOTIFY_SUCCESS = 2 };
-
 static void
 log_milliseconds(struct log_line *l, const struct delivery_facts *f)
 {

@@ -240,24 +240,16 @@ smtp_mail_parse(struct bytes argument, bool extended, struct smtp_mail *m, struc
 static bool
 take_notify(struct bytes value, unsigned *notify, struct smtp_fault *fault)
 {
-	static const struct {
-		const char *name;
-		unsigned bit;
-	} words[] = { { "NEVER", SMTP_NOTIFY_NEVER }, { "SUCCESS", SMTP_NOTIFY_SUCCESS },
-		{ "FAILURE", SMTP_NOTIFY_FAILURE }, { "DELAY", SMTP_NOTIFY_DELAY } };
 	struct bytes word;
 
 	while (bytes_split(&value, ',', &word)) {
-		unsigned bit = 0;
+		unsigned bit = notify_of_word(word);
 
-		for (size_t i = 0; i < nitems(words); i++)
-			if (bytes_equal_nocase(word, bytes_of_string(words[i].name)))
-				bit = words[i].bit;
 		if (bit == 0 || (*notify & bit))
 			return wrong(fault, 501, 5, 4, "NOTIFY= expects NEVER, or some of SUCCESS,FAILURE,DELAY");
 		*notify |= bit;
 	}
-	if ((*notify & SMTP_NOTIFY_NEVER) && *notify != SMTP_NOTIFY_NEVER)
+	if (!notify_is_valid(*notify))
 		return wrong(fault, 501, 5, 4, "NOTIFY=NEVER stands alone");
 	return true;
 }

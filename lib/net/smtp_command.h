@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/bytes.h"
+#include "base/notify.h"
 #include "base/result.h"
 
 enum smtp_verb {
@@ -55,12 +56,10 @@ struct smtp_mail {
 	unsigned flags;     /* enum smtp_mail_flag */
 };
 
-enum smtp_notify { SMTP_NOTIFY_NEVER = 1, SMTP_NOTIFY_SUCCESS = 2, SMTP_NOTIFY_FAILURE = 4, SMTP_NOTIFY_DELAY = 8 };
-
 struct smtp_rcpt {
 	struct bytes path;
 	struct bytes orcpt; /* type;xtext as written; empty: none */
-	unsigned notify;    /* enum smtp_notify; 0: not given */
+	unsigned notify;    /* enum notify; 0: not given */
 };
 
 struct smtp_bdat {

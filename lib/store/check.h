@@ -6,5 +6,3 @@
 bool field_is_path(struct bytes f);  /* at most STORE_PATH_MAX octets, no control octets */
 bool field_is_word(struct bytes f);  /* at most STORE_WORD_MAX, no control octets */
 bool field_is_trace(struct bytes f); /* at most STORE_TRACE_MAX, lines that end in CRLF, no other CR, LF or NUL */
-
-#define STORE_NOTIFY_ALL 15u

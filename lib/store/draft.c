@@ -106,7 +106,7 @@ store_draft_add(struct store_draft *d, const struct store_recipient *r, struct w
 	if (d->n_here >= d->n_recipients)
 		return why_set(why, MALFORMED, "more recipients than the %u that were announced", d->n_recipients);
 	if (r->forward.len == 0 || !field_is_path(r->forward) || !field_is_path(r->orcpt) ||
-	    r->notify > STORE_NOTIFY_ALL)
+	    !notify_is_valid(r->notify))
 		return why_set(why, MALFORMED, "a recipient that is empty, too long or has control octets");
 	put_field(&d->octets, r->forward);
 	put_field(&d->octets, r->orcpt);

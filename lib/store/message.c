@@ -78,7 +78,7 @@ check_recipients(const struct store_message *m, struct why *why)
 
 	for (uint32_t i = 0; i < m->n_recipients; i++)
 		if (!take_recipient(&rest, &r) || r.forward.len == 0 || !field_is_path(r.forward) ||
-		    !field_is_path(r.orcpt) || r.notify > STORE_NOTIFY_ALL)
+		    !field_is_path(r.orcpt) || !notify_is_valid(r.notify))
 			return why_set(why, MALFORMED, "recipient %u of its envelope is none", i);
 	if (rest.len != 0)
 		return why_set(why, MALFORMED, "more in its envelope than its recipients");

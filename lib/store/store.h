@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "base/bytes.h"
 #include "base/id.h"
+#include "base/notify.h"
 #include "base/result.h"
 
 #define STORE_RECIPIENTS_MAX 20000u
@@ -38,7 +39,7 @@ bool store_status_is_valid(uint8_t status);
 struct store_recipient {
 	struct bytes forward; /* normalised, without brackets */
 	struct bytes orcpt;   /* as said, type;xtext; empty if not */
-	uint8_t notify;       /* RFC 3461 4.1: 0 default, 1 NEVER, 2 SUCCESS, 4 FAILURE, 8 DELAY, or-ed */
+	uint8_t notify;       /* enum notify, or-ed */
 };
 
 /* ---- making one ---- */

@@ -35,7 +35,7 @@ struct pq_open {
 	uint16_t spare[3];
 };
 /* tail: reverse-path; ENVID; trace text (whole header fields, lines ended by CRLF); service; connection id ("" if
- * none); then n_here recipients, three fields each: forward-path; ORCPT; notify (one octet, enum sp_notify) */
+ * none); then n_here recipients, three fields each: forward-path; ORCPT; notify (one octet, enum notify) */
 
 struct pq_more {
 	uint32_t flags; /* PQ_COMPLETE or 0 */

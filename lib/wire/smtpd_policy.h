@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/id.h"
+#include "base/notify.h"
 #include "wire/wire.h"
 
 #define SP_SMTPD WIRE_FIRST
@@ -68,13 +69,6 @@ struct sp_box {
 enum sp_helo { SP_NO_HELO, SP_HELO, SP_EHLO };
 enum sp_body { SP_BODY_7BIT, SP_BODY_8BITMIME };
 enum sp_ret { SP_RET_NONE, SP_RET_FULL, SP_RET_HDRS };
-enum sp_notify {
-	SP_NOTIFY_DEFAULT = 0,
-	SP_NOTIFY_NEVER = 1,
-	SP_NOTIFY_SUCCESS = 2,
-	SP_NOTIFY_FAILURE = 4,
-	SP_NOTIFY_DELAY = 8
-};
 
 struct sp_mail {          /* the reverse-path is one that lib/net can parse */
 	uint64_t octets;  /* SIZE=, 0 if not said */
@@ -86,7 +80,7 @@ struct sp_mail {          /* the reverse-path is one that lib/net can parse */
 };
 
 struct sp_rcpt {
-	uint8_t notify; /* enum sp_notify, or-ed */
+	uint8_t notify; /* enum notify, or-ed */
 	uint8_t spare[7];
 }; /* tail: forward-path without brackets; ORCPT as said (type;xtext), "" if not */
 

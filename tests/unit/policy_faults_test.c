@@ -128,7 +128,7 @@ a_front_end_out_of_its_mind_loses_its_own_session_only(void **state)
 {
 	struct sp_begin begin = { .mail = { .helo = SP_EHLO } };
 	struct sp_commit commit = { 5 };
-	struct sp_rcpt bad_notify = { .notify = SP_NOTIFY_NEVER | SP_NOTIFY_DELAY };
+	struct sp_rcpt bad_notify = { .notify = NOTIFY_NEVER | NOTIFY_DELAY };
 	const struct {
 		bool after_mail;
 		uint16_t type;

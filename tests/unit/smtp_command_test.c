@@ -148,9 +148,9 @@ static const struct {
 } rcpt_cases[] = {
 	{ "TO:<a@b>", 0, "a@b", "", 0 },
 	{ "to: <postmaster>", 0, "postmaster", "", 0 },
-	{ "TO:<a@b> NOTIFY=NEVER", 0, "a@b", "", SMTP_NOTIFY_NEVER },
+	{ "TO:<a@b> NOTIFY=NEVER", 0, "a@b", "", NOTIFY_NEVER },
 	{ "TO:<a@b> notify=success,FAILURE,delay orcpt=rfc822;c+2Bd@e", 0, "a@b", "rfc822;c+2Bd@e",
-	    SMTP_NOTIFY_SUCCESS | SMTP_NOTIFY_FAILURE | SMTP_NOTIFY_DELAY },
+	    NOTIFY_SUCCESS | NOTIFY_FAILURE | NOTIFY_DELAY },
 	{ "TO:<a@b> ORCPT=utf-8;\xc3\xa4@b", 0, "a@b", "utf-8;\xc3\xa4@b", 0 },
 	{ "TO:<a@b> ORCPT=utf-8;\\x{e4}@b", 0, "a@b", "utf-8;\\x{e4}@b", 0 },
 	{ "TO:<>", 501, NULL, NULL, 0 },
