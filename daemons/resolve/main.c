@@ -128,7 +128,7 @@ begin(struct errand *e, const struct wire_message *m)
 	e->type = ask->type;
 	if (!is_type(ask->type) || !wire_take_all(m->tail, &name, 1))
 		return MALFORMED;
-	return resolver_ask(self_state.resolver, ask->type, name, came, e, NULL);
+	return resolver_ask(self_state.resolver, ask->type, name, came, e);
 }
 
 static enum result

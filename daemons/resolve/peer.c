@@ -64,7 +64,7 @@ ask_next(struct peer *p)
 	while (p->at < p->n_names) {
 		struct bytes name = { p->names[p->at], p->lens[p->at] };
 
-		if (resolver_ask(p->resolver, p->asked.family == 4 ? RS_A : RS_AAAA, name, forward, p, NULL) == OK)
+		if (resolver_ask(p->resolver, p->asked.family == 4 ? RS_A : RS_AAAA, name, forward, p) == OK)
 			return;
 		p->at++;
 	}
@@ -116,7 +116,7 @@ peer_ask(struct resolver *r, const struct rs_peer *asked, resolver_answer *answe
 		return EXHAUSTED;
 	*p = (struct peer){ .resolver = r, .asked = *asked, .answer = answer, .ctx = ctx };
 	put_reverse(asked, &name);
-	result = resolver_ask(r, RS_PTR, buf_bytes(&name), reversed, p, NULL);
+	result = resolver_ask(r, RS_PTR, buf_bytes(&name), reversed, p);
 	if (result != OK)
 		free(p);
 	return result;

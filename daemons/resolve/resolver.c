@@ -19,18 +19,15 @@
 #define CLASS_IN 1
 
 struct question {
-	struct question *next, *previous;
 	struct resolver *resolver;
 	resolver_answer *answer;
 	void *ctx;
 	uint16_t type;
-	int id;
 };
 
 struct resolver {
 	struct ub_ctx *ub;
-	struct question *all;
-	unsigned n;
+	unsigned n; /* questions that wait */
 };
 
 /* a name in wire form to text, lower case; false if it is malformed or compressed */
@@ -212,18 +209,6 @@ outcome_of(int error, const struct ub_result *result)
 }
 
 static void
-unlink_question(struct question *q)
-{
-	if (q->previous != NULL)
-		q->previous->next = q->next;
-	else
-		q->resolver->all = q->next;
-	if (q->next != NULL)
-		q->next->previous = q->previous;
-	q->resolver->n--;
-}
-
-static void
 answered(void *data, int error, struct ub_result *result)
 {
 	struct question *q = data;
@@ -245,14 +230,13 @@ answered(void *data, int error, struct ub_result *result)
 	} else
 		wire_put(&tail, BYTES_NONE);
 	ub_resolve_free(result);
-	unlink_question(q);
+	q->resolver->n--;
 	q->answer(q->ctx, &a, buf_bytes(&tail));
 	free(q);
 }
 
 enum result
-resolver_ask(
-    struct resolver *r, uint16_t type, struct bytes name, resolver_answer *answer, void *ctx, struct question **asked)
+resolver_ask(struct resolver *r, uint16_t type, struct bytes name, resolver_answer *answer, void *ctx)
 {
 	char text[NAME_MAX_OCTETS + 2];
 	struct question *q;
@@ -266,34 +250,14 @@ resolver_ask(
 		return EXHAUSTED;
 	memcpy(text, name.at, name.len);
 	text[name.len] = '\0';
-	*q = (struct question){ .next = r->all, .resolver = r, .answer = answer, .ctx = ctx, .type = type };
-	if (r->all != NULL)
-		r->all->previous = q;
-	r->all = q;
+	*q = (struct question){ .resolver = r, .answer = answer, .ctx = ctx, .type = type };
 	r->n++;
-	if (ub_resolve_async(r->ub, text, type, CLASS_IN, q, answered, &q->id) != 0) {
-		unlink_question(q);
+	if (ub_resolve_async(r->ub, text, type, CLASS_IN, q, answered, NULL) != 0) {
+		r->n--;
 		free(q);
 		return MALFORMED;
 	}
-	if (asked != NULL)
-		*asked = q;
 	return OK;
-}
-
-static void
-nobody(void *ctx, const struct rs_answer *a, struct bytes tail)
-{
-	(void)ctx;
-	(void)a;
-	(void)tail;
-}
-
-void
-resolver_forget(struct resolver *r, struct question *q)
-{
-	(void)r;
-	q->answer = nobody; /* the answer is remembered for who asks next */
 }
 
 int

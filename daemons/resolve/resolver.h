@@ -6,7 +6,6 @@
 #include "wire/client_resolve.h"
 
 struct resolver;
-struct question;
 
 /* Called once for each question, from resolver_ready() or resolver_ask() itself. The answer is the callee's to read until
  * it returns. */
@@ -17,8 +16,6 @@ enum result resolver_open(struct resolver **r, const struct control *c, struct w
 int resolver_fd(const struct resolver *r); /* readable when answers wait */
 void resolver_ready(struct resolver *r);
 
-/* Asks. name: at most 255 octets, A-labels. EXHAUSTED: too many questions wait; MALFORMED: no name. If not OK, nothing
- * will be called. *q, if not null, is for resolver_forget. */
-enum result resolver_ask(
-    struct resolver *r, uint16_t type, struct bytes name, resolver_answer *answer, void *ctx, struct question **q);
-void resolver_forget(struct resolver *r, struct question *q); /* its answer is not wanted any more */
+/* Asks for records of this type (enum rs_type). name: as text, 1 to 253 octets, A-labels. EXHAUSTED: RS_IN_FLIGHT questions
+ * wait already, or no memory; MALFORMED: no name. If not OK, nothing will be called. */
+enum result resolver_ask(struct resolver *r, uint16_t type, struct bytes name, resolver_answer *answer, void *ctx);

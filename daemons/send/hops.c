@@ -109,7 +109,7 @@ forgotten(struct loop *loop, struct timer *t)
 	free_hop(container_of(t, struct next_hop, timer));
 }
 
-void
+static void
 hop_forget(struct next_hop *h)
 {
 	struct loop *loop = &h->send->loop;

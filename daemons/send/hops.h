@@ -83,7 +83,6 @@ struct access hop_access(const struct next_hop *h);
 struct bytes hop_name(const struct next_hop *h);
 uint64_t hop_not_before_s(const struct next_hop *h); /* it is left alone until then; 0: not */
 void hop_is_due(struct next_hop *h);                 /* something changed: it is looked at before the loop waits */
-void hop_forget(struct next_hop *h);                 /* if nothing is left of it */
 
 /* A message passed, or failed for a reason of its own. */
 void hop_succeeded(struct next_hop *h);

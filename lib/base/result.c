@@ -9,13 +9,13 @@
 #include <string.h>
 
 static const struct result_meaning meanings[] = {
-	[OK] = { "ok", 2, 0, SEVERITY_INFO },
-	[AGAIN] = { "again", 4, 111, SEVERITY_WARNING },
-	[ABSENT] = { "absent", 5, 100, SEVERITY_WARNING },
-	[REFUSED] = { "refused", 5, 100, SEVERITY_WARNING },
-	[MALFORMED] = { "malformed", 5, 100, SEVERITY_WARNING },
-	[EXHAUSTED] = { "exhausted", 4, 111, SEVERITY_ERROR },
-	[BROKEN] = { "broken", 4, 111, SEVERITY_ERROR },
+	[OK] = { "ok", 0, SEVERITY_INFO },
+	[AGAIN] = { "again", 111, SEVERITY_WARNING },
+	[ABSENT] = { "absent", 100, SEVERITY_WARNING },
+	[REFUSED] = { "refused", 100, SEVERITY_WARNING },
+	[MALFORMED] = { "malformed", 100, SEVERITY_WARNING },
+	[EXHAUSTED] = { "exhausted", 111, SEVERITY_ERROR },
+	[BROKEN] = { "broken", 111, SEVERITY_ERROR },
 };
 
 const struct result_meaning *

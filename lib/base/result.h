@@ -19,7 +19,6 @@ enum severity { SEVERITY_INFO, SEVERITY_WARNING, SEVERITY_ERROR };
 /* How a result looks to a peer, to a shell, and in the log: the only such table. */
 struct result_meaning {
 	const char *name;
-	unsigned smtp;   /* class of the reply: 2, 4 or 5 */
 	int exit_status; /* qmail's: 0 fine, 100 permanent, 111 temporary */
 	enum severity severity;
 };

@@ -144,16 +144,6 @@ read_chain(struct pair *p, struct bytes pem, X509 **leaf, struct why *why)
 	return r;
 }
 
-enum result
-pair_read_chain(struct pair *p, struct bytes certificates, struct why *why)
-{
-	X509 *leaf;
-	enum result r = read_chain(p, certificates, &leaf, why);
-
-	X509_free(leaf);
-	return r;
-}
-
 static X509 *
 take_certificate(struct bytes *chain)
 {

@@ -17,11 +17,9 @@ struct pair {
 	struct buf key;                /* in the form of signer_encode; to be wiped */
 };
 
-/* Checks a certificate file (PEM; leaf first, then its issuers) without a key. */
-enum result pair_read_chain(struct pair *p, struct bytes certificates, struct why *why);
-
-/* The same with its key (PEM; encrypted if passphrase.at is not null): MALFORMED; REFUSED: they do not belong together,
- * or the key is of a kind or size that is not served. In either case *p must be closed. */
+/* Checks a certificate file (PEM; leaf first, then its issuers) with its key (PEM; encrypted if passphrase.at is not null):
+ * MALFORMED; REFUSED: they do not belong together, or the key is of a kind or size that is not served. In either case *p
+ * must be closed. */
 enum result pair_read(
     struct pair *p, struct bytes certificates, struct bytes key, struct bytes passphrase, struct why *why);
 

@@ -3,8 +3,6 @@
 
 #include "crypt/session.h"
 
-#define TLS_VARIABLES_MAX (64u << 10) /* octets of all of them */
-
 /* Adds NAME=value, each with a zero octet behind it: SSL_PROTOCOL, SSL_SESSION_ID, SSL_CIPHER first, then those of mod_ssl for
  * cipher, library, own certificate and the peer's (SSL_SERVER_…, SSL_CLIENT_…). Line ends are in the PEM of …CERT and
  * …CERT_CHAIN_n alone. Of a peer's certificate that did not verify there is …VERIFY only. `out` fails if it is too small. */

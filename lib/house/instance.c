@@ -153,8 +153,9 @@ make_directory(const char *path, mode_t mode, const struct owner *owner, struct 
 	return OK;
 }
 
-const char *
-instance_given_root(const struct instance *in, const struct privileges *p)
+/* the directory that a process of GIVEN_ROOT is for: the queue, or the service's keys */
+static const char *
+given_root(const struct instance *in, const struct privileges *p)
 {
 	return strcmp(p->user, "key") == 0 ? in->keys : in->queue;
 }
@@ -162,7 +163,7 @@ instance_given_root(const struct instance *in, const struct privileges *p)
 const char *
 instance_root(const struct instance *in, const struct privileges *p)
 {
-	return p->root == EMPTY_ROOT ? in->empty : p->root == GIVEN_ROOT ? instance_given_root(in, p) : NULL;
+	return p->root == EMPTY_ROOT ? in->empty : p->root == GIVEN_ROOT ? given_root(in, p) : NULL;
 }
 
 enum result
@@ -183,7 +184,7 @@ instance_prepare(const struct instance *in, struct why *why)
 		if (p->root != GIVEN_ROOT || strcmp(p->user, "recipient") == 0)
 			continue;
 		if ((r = instance_owner(in, p->user, &owner, why)) != OK ||
-		    (r = make_directory(instance_given_root(in, p), 0700, &owner, why)) != OK)
+		    (r = make_directory(given_root(in, p), 0700, &owner, why)) != OK)
 			return r;
 	}
 	return OK;

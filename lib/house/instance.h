@@ -40,8 +40,5 @@ bool owner_list_groups(const struct owner *owner, char *text, size_t size);
  * there; refuses those that are there with others. */
 enum result instance_prepare(const struct instance *in, struct why *why);
 
-/* The directory that a process of GIVEN_ROOT is for: the queue, or the service's keys. */
-const char *instance_given_root(const struct instance *in, const struct privileges *p);
-
 /* The root directory of a process; null if that is the host's. */
 const char *instance_root(const struct instance *in, const struct privileges *p);

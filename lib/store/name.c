@@ -1,22 +1,9 @@
-/* Names of queue files.
+/* The directory of a queue file, from its id.
  * Trusts that an id is valid: that is what its type says.
  * Never makes a name of anything but an id. */
 #include "store/store.h"
 
-#include <string.h>
-
 #define SPLIT_AT 5 /* the sixth digit: changes every 32^5 microseconds, 33 seconds */
-
-struct store_name
-store_name_of(const struct id *id)
-{
-	struct store_name name;
-
-	name.text[0] = id->text[SPLIT_AT];
-	name.text[1] = '/';
-	memcpy(name.text + 2, id->text, ID_LEN + 1);
-	return name;
-}
 
 unsigned
 store_split_of(const struct id *id)

@@ -144,11 +144,6 @@ enum result store_put_note(int fd, uint64_t *end, uint32_t recipient, struct byt
 
 #define STORE_N_SPLITS 32u
 #define STORE_DAMAGED "damaged"
-#define STORE_NAME_LEN (2 + ID_LEN)
-
-struct store_name {
-	char text[STORE_NAME_LEN + 1]; /* "s/IIIIIsIIIII" */
-};
-struct store_name store_name_of(const struct id *id);
+/* A message's file lies in the directory of its id's sixth digit: "s/IIIIIsIIIII". */
 unsigned store_split_of(const struct id *id); /* below STORE_N_SPLITS */
 char store_split_digit(unsigned split);       /* name of the directory */

@@ -73,25 +73,6 @@ fd_pread_all(int fd, void *into, size_t max, off_t at, size_t *n)
 	return OK;
 }
 
-enum result
-fd_sealed(const char *name, struct bytes content, int *fd, struct why *why)
-{
-	int new = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	enum result r;
-
-	if (new < 0)
-		return why_errno(why, EXHAUSTED, "making the memory file %s", name);
-	if ((r = fd_write_all(new, content)) != OK)
-		r = why_errno(why, r, "filling the memory file %s", name);
-	else
-		r = fd_seal(new, why);
-	if (r != OK)
-		(void)close(new);
-	else
-		*fd = new;
-	return r;
-}
-
 #define SEALS (F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL)
 
 enum result

@@ -15,9 +15,6 @@ enum result fd_pwrite_all(int fd, struct bytes what, off_t at);
 /* Reads up to max octets from offset `at` or until the end; *n is what came. */
 enum result fd_pread_all(int fd, void *into, size_t max, off_t at, size_t *n);
 
-/* A sealed, read-only memory file with this content: nobody who gets it can change it. *fd is the caller's. */
-enum result fd_sealed(const char *name, struct bytes content, int *fd, struct why *why);
-
 /* Seals a memory file that was written in place (content no longer changes, no size change). */
 enum result fd_seal(int fd, struct why *why);
 bool fd_is_sealed(int fd);

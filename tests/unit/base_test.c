@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/bytes.h"
 #include "base/id.h"
+#include "base/notify.h"
 #include "base/secret.h"
 
 #include <string.h>
@@ -164,19 +165,29 @@ a_why_is_filled_once(void **state)
 }
 
 static void
-a_secret_is_gone_when_it_is_closed(void **state)
+a_secret_is_gone_when_it_is_wiped(void **state)
 {
-	struct secret s;
+	static uint8_t secret[3000] = "secret";
 	struct why why = WHY_NONE;
 
 	(void)state;
-	assert_int_equal(secret_open(&s, 10, &why), OK);
-	assert_true(s.size >= 10);
-	memcpy(s.at, "secret", 6);
-	secret_close(&s);
-	assert_null(s.at);
-	secret_close(&s);
-	assert_int_equal(secret_open(&s, SIZE_MAX, &why), EXHAUSTED);
+	assert_int_equal(secret_lock(secret, sizeof secret, &why), OK);
+	assert_memory_equal(secret, "secret", 6);
+	secret_wipe(secret, 6);
+	assert_memory_equal(secret, "\0\0\0\0\0\0", 6);
+	secret_wipe(NULL, 0);
+}
+
+static void
+notify_is_never_alone_or_some_of_the_others(void **state)
+{
+	(void)state;
+	for (unsigned bits = 0; bits < 64; bits++)
+		assert_int_equal(
+		    notify_is_valid(bits), bits < 16 && ((bits & NOTIFY_NEVER) == 0 || bits == NOTIFY_NEVER));
+	assert_int_equal(notify_of_word(BYTES("delay")), NOTIFY_DELAY);
+	assert_int_equal(notify_of_word(BYTES("DELAYED")), 0);
+	assert_int_equal(notify_of_word(BYTES_NONE), 0);
 }
 
 int
@@ -191,7 +202,8 @@ main(void)
 		cmocka_unit_test(formats_and_numbers_are_exact),
 		cmocka_unit_test(ids_sort_by_age_and_never_repeat),
 		cmocka_unit_test(a_why_is_filled_once),
-		cmocka_unit_test(a_secret_is_gone_when_it_is_closed),
+		cmocka_unit_test(a_secret_is_gone_when_it_is_wiped),
+		cmocka_unit_test(notify_is_never_alone_or_some_of_the_others),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

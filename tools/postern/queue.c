@@ -198,7 +198,7 @@ static int
 complain(enum result r, const struct why *why)
 {
 	(void)fprintf(stderr, "postern queue: %s\n", why->text[0] != '\0' ? why->text : result_meaning(r)->name);
-	return r == ABSENT || r == MALFORMED || r == REFUSED ? 100 : 111;
+	return result_meaning(r)->exit_status;
 }
 
 static bool
