@@ -14,7 +14,6 @@ const struct privileges keyring_privileges = {
 	.fds = {
 		{ KEYRING_WARDEN_FD, "warden", FD_CHANNEL, 0, false },
 	},
-	.syscalls = MAY_COMPUTE | MAY_WAIT | MAY_TALK | MAY_READ_AT | MAY_WRITE_AT | MAY_OPEN_BELOW | MAY_CHANGE_NAMES |
-	    MAY_MEMORY_FILES | MAY_LOCK_MEMORY,
+	.syscalls = MAY_COMPUTE | MAY_WAIT | MAY_TALK | MAY_READ_AT | MAY_OPEN_BELOW | MAY_CHANGE_NAMES | MAY_SEAL,
 	.limits = { { RLIMIT_NOFILE, 64 }, { RLIMIT_NPROC, 0 }, { RLIMIT_AS, 512 << 20 } },
 };

@@ -38,32 +38,30 @@ struct fd_slot {
 
 /* Sets of system calls; lib/sys/syscalls.c says what is in each, with reasons. */
 enum syscall_set {
-	MAY_COMPUTE = 1 << 0,       /* memory, time, randomness, ending */
-	MAY_WAIT = 1 << 1,          /* poll, epoll, sleep */
-	MAY_TALK = 1 << 2,          /* read, write, send, receive on what is open; close */
-	MAY_PAIR = 1 << 3,          /* make socket pairs (AF_UNIX) */
-	MAY_ACCEPT = 1 << 4,        /* accept connections, ask for addresses and credentials */
-	MAY_CONNECT_INET = 1 << 5,  /* make IPv4/IPv6 sockets and connect them */
-	MAY_READ_AT = 1 << 6,       /* pread, fstat, lseek on what is open */
-	MAY_WRITE_AT = 1 << 7,      /* pwrite, ftruncate, flush */
-	MAY_OPEN_BELOW = 1 << 8,    /* openat and looking, as root directory, landlock and uid allow */
-	MAY_CHANGE_NAMES = 1 << 9,  /* linkat, renameat, unlinkat, mkdirat */
-	MAY_LEASE = 1 << 10,        /* file leases: prove that nobody else has it open */
-	MAY_FORK = 1 << 11,         /* fork without exec, wait for children */
-	MAY_EXEC = 1 << 12,         /* execute another program */
-	MAY_BECOME = 1 << 13,       /* take another's uid and confine itself anew (for a child that will be somebody) */
-	MAY_THREAD = 1 << 14,       /* make threads of its own */
-	MAY_SIGNAL = 1 << 15,       /* kill its children */
-	MAY_LOCK_MEMORY = 1 << 16,  /* mlock, madvise for secrets */
-	MAY_BIND = 1 << 17,         /* make, bind and listen on sockets */
-	MAY_MEMORY_FILES = 1 << 18, /* memfd_create and seals */
-	MAY_DATAGRAM_INET = 1 << 19, /* UDP and TCP to name servers */
-	MAY_NARROW = 1 << 20,        /* give up what is left of its system calls (sys/narrow.h) */
-	MAY_LIMIT = 1 << 21,         /* lower its own limits (sys/zygote.h) */
-	MAY_SET_WAITING = 1 << 22,   /* say of an open descriptor whether it waits: of the log too, which all share */
-	MAY_SEE_SPACE = 1 << 23,     /* of the filesystem of what is open */
-	MAY_RUN_PROGRAMS = 1 << 24,  /* what other people's programs need: everything but what no such program does */
-	MAY_SHUT = 1 << 25,          /* end one direction of a stream; of a socket that others share, for them too */
+	MAY_COMPUTE = 1 << 0,      /* memory, time, randomness, ending */
+	MAY_WAIT = 1 << 1,         /* poll, epoll, sleep */
+	MAY_TALK = 1 << 2,         /* read, write, send, receive on what is open; close */
+	MAY_PAIR = 1 << 3,         /* make socket pairs (AF_UNIX) */
+	MAY_ACCEPT = 1 << 4,       /* accept connections, ask for addresses and credentials */
+	MAY_CONNECT_INET = 1 << 5, /* make IPv4/IPv6 sockets and connect them */
+	MAY_READ_AT = 1 << 6,      /* pread, fstat, lseek on what is open */
+	MAY_WRITE_AT = 1 << 7,     /* pwrite, ftruncate, flush */
+	MAY_OPEN_BELOW = 1 << 8,   /* openat and looking, as root directory, landlock and uid allow */
+	MAY_CHANGE_NAMES = 1 << 9, /* linkat, renameat, unlinkat, mkdirat */
+	MAY_LEASE = 1 << 10,       /* file leases: prove that nobody else has it open */
+	MAY_FORK = 1 << 11,        /* fork without exec, wait for children */
+	MAY_EXEC = 1 << 12,        /* execute another program */
+	MAY_BECOME = 1 << 13,      /* take another's uid and confine itself anew (for a child that will be somebody) */
+	MAY_THREAD = 1 << 14,      /* make threads of its own */
+	MAY_LOCK_MEMORY = 1 << 15, /* keep secrets out of swap */
+	MAY_SEAL = 1 << 16,        /* seal a memory file that it was given */
+	MAY_DATAGRAM_INET = 1 << 17, /* UDP and TCP to name servers */
+	MAY_NARROW = 1 << 18,        /* give up what is left of its system calls (sys/narrow.h) */
+	MAY_LIMIT = 1 << 19,         /* lower its own limits (sys/zygote.h) */
+	MAY_SET_WAITING = 1 << 20,   /* say of an open descriptor whether it waits: of the log too, which all share */
+	MAY_SEE_SPACE = 1 << 21,     /* of the filesystem of what is open */
+	MAY_RUN_PROGRAMS = 1 << 22,  /* what other people's programs need: everything but what no such program does */
+	MAY_SHUT = 1 << 23,          /* end one direction of a stream; of a socket that others share, for them too */
 };
 
 struct limit {

@@ -23,9 +23,9 @@ CALLS = {  # those that a message's life has in each; what does not happen is sk
     ("send", "queue"): COMMON + "openat fcntl newfstatat lseek pwrite64 linkat renameat renameat2 unlinkat syncfs write read futex",
     ("send", "send"): COMMON + "pread64 newfstatat socketpair",
     # and local from its beginning
-    ("send", "lspawn"): COMMON + "ppoll clone execve chroot setresuid seccomp openat newfstatat write writev sendfile fsync syncfs "
+    ("send", "lspawn"): COMMON + "ppoll clone execve chroot setresuid seccomp openat newfstatat write fsync syncfs "
     "renameat renameat2",
-    ("send", "local"): COMMON + "ppoll openat newfstatat pread64 write writev pwritev sendfile fsync syncfs renameat renameat2 futex",
+    ("send", "local"): COMMON + "ppoll openat newfstatat pread64 write fsync syncfs renameat renameat2 futex",
     ("smtpd", "smtpd"): COMMON + "ppoll clone recvfrom read sendto write shutdown exit_group",
     ("smtpd", "policy"): COMMON + "socketpair",
     ("smtpd", "listen"): COMMON + "accept4 socketpair",
