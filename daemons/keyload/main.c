@@ -8,56 +8,23 @@
 #include "sys/code.h"
 #include "sys/log.h"
 #include "sys/process.h"
-#include "sys/zygote.h"
-#include "wire/channel.h"
+#include "wire/sessions.h"
 
 #include <signal.h>
 #include <string.h>
-#include <unistd.h>
 
 #define SIGNERS_MAX 4096
 #define ARENA_SIZE (4u << 20)
 
-__attribute__((noreturn)) static void
-serve(const struct wire_message *m)
+static void
+serve(const struct wire_message *m, void *ctx)
 {
 	struct pk_signer who;
 
-	(void)close(KEYLOAD_DOOR_FD);
+	(void)ctx;
 	memcpy(&who, m->body, sizeof who);
 	who.conn[ID_LEN] = '\0';
 	signing_run(m->fds[0], &who, m->tail);
-}
-
-static enum result
-serve_all(struct channel *door, struct why *why)
-{
-	static struct wire_buffer buffer;
-	struct wire_message m;
-	struct zygote z;
-	enum result r = zygote_open(&z, door->fd, SIGNERS_MAX, why);
-	bool child = false;
-
-	while (r == OK) {
-		if ((r = zygote_wait(&z, why)) != OK)
-			break;
-		r = channel_receive(door, &buffer, &m, why);
-		if (r == AGAIN) {
-			r = OK;
-			continue;
-		}
-		if (r == ABSENT)
-			return OK; /* nobody is left who could ask */
-		if (r != OK)
-			break;
-		if (zygote_fork(&z, &child, why) != OK) {
-			log_why("signer", EXHAUSTED, why);
-			*why = WHY_NONE;
-		} else if (child)
-			serve(&m);
-		wire_close_fds(&m);
-	}
-	return r;
 }
 
 int
@@ -74,7 +41,7 @@ main(int argc, char *argv[])
 	    (r = process_confine(&self, &why)) != OK || (r = signer_warm(&why)) != OK)
 		return process_refuse(&self, r, &why);
 	arena_trim();
-	r = serve_all(&door, &why);
+	r = sessions_serve(&door, SIGNERS_MAX, serve, NULL, &why);
 	if (r != OK)
 		log_why("ending", r, &why);
 	return PROCESS_SPENT;

@@ -5,55 +5,24 @@
 #include "pop3d/session.h"
 #include "sys/log.h"
 #include "sys/process.h"
-#include "sys/zygote.h"
 #include "wire/listen_smtpd.h"
+#include "wire/sessions.h"
 
 #include <string.h>
-#include <unistd.h>
 
 #define SESSIONS_MAX 100000 /* listen counts them; this only bounds what a listen gone mad could start */
 
-__attribute__((noreturn)) static void
-serve(const struct wire_message *m)
+static void
+serve(const struct wire_message *m, void *ctx)
 {
 	static struct session s;
 	const struct ls_session *session = m->body;
 	char conn[ID_LEN + 1];
 
-	(void)close(POP3D_DOOR_FD);
+	(void)ctx;
 	memcpy(conn, session->conn, sizeof conn);
 	conn[ID_LEN] = '\0';
 	session_run(&s, m->fds[0], m->fds[1], conn);
-	_exit(0);
-}
-
-static enum result
-serve_all(struct channel *door, struct why *why)
-{
-	static struct wire_buffer buffer;
-	struct wire_message m;
-	struct zygote z;
-	enum result r = zygote_open(&z, door->fd, SESSIONS_MAX, why);
-	bool child = false;
-
-	while (r == OK) {
-		if ((r = zygote_wait(&z, why)) != OK)
-			break;
-		r = channel_receive(door, &buffer, &m, why);
-		if (r == AGAIN) {
-			r = OK;
-			continue;
-		}
-		if (r != OK)
-			break;
-		if (zygote_fork(&z, &child, why) != OK) {
-			log_why("session", EXHAUSTED, why);
-			*why = WHY_NONE;
-		} else if (child)
-			serve(&m);
-		wire_close_fds(&m);
-	}
-	return r;
 }
 
 int
@@ -66,7 +35,8 @@ main(int argc, char *argv[])
 
 	if ((r = process_inherit(&self, &why)) != OK || (r = process_confine(&self, &why)) != OK)
 		return process_refuse(&self, r, &why);
-	r = serve_all(&door, &why);
-	log_why("ending", r, &why);
+	r = sessions_serve(&door, SESSIONS_MAX, serve, NULL, &why);
+	if (r != OK)
+		log_why("ending", r, &why);
 	return PROCESS_SPENT;
 }

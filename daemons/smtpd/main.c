@@ -6,8 +6,8 @@
 #include "sys/fd.h"
 #include "sys/log.h"
 #include "sys/process.h"
-#include "sys/zygote.h"
 #include "wire/listen_smtpd.h"
+#include "wire/sessions.h"
 
 #include <signal.h>
 #include <string.h>
@@ -15,48 +15,18 @@
 
 #define SESSIONS_MAX 100000 /* listen counts them; this only bounds what a listen gone mad could start */
 
-__attribute__((noreturn)) static void
-serve(const struct wire_message *m, bool bounds_files)
+static void
+serve(const struct wire_message *m, void *ctx)
 {
 	static struct session s;
 	const struct ls_session *session = m->body;
+	const bool *bounds_files = ctx;
 	char conn[ID_LEN + 1];
 
-	(void)close(SMTPD_DOOR_FD);
-	s.bounds_files = bounds_files;
+	s.bounds_files = *bounds_files;
 	memcpy(conn, session->conn, sizeof conn);
 	conn[ID_LEN] = '\0';
 	session_run(&s, m->fds[0], m->fds[1], conn);
-	_exit(0);
-}
-
-static enum result
-serve_all(struct channel *door, bool bounds_files, struct why *why)
-{
-	static struct wire_buffer buffer;
-	struct wire_message m;
-	struct zygote z;
-	enum result r = zygote_open(&z, door->fd, SESSIONS_MAX, why);
-	bool child = false;
-
-	while (r == OK) {
-		if ((r = zygote_wait(&z, why)) != OK)
-			break;
-		r = channel_receive(door, &buffer, &m, why);
-		if (r == AGAIN) {
-			r = OK;
-			continue;
-		}
-		if (r != OK)
-			break;
-		if (zygote_fork(&z, &child, why) != OK) {
-			log_why("session", EXHAUSTED, why);
-			*why = WHY_NONE;
-		} else if (child)
-			serve(&m, bounds_files);
-		wire_close_fds(&m);
-	}
-	return r;
 }
 
 int
@@ -71,7 +41,8 @@ main(int argc, char *argv[])
 	(void)signal(SIGXFSZ, SIG_IGN);
 	if ((r = process_inherit(&self, &why)) != OK || (r = process_confine(&self, &why)) != OK)
 		return process_refuse(&self, r, &why);
-	r = serve_all(&door, bounds_files, &why);
-	log_why("ending", r, &why);
+	r = sessions_serve(&door, SESSIONS_MAX, serve, &bounds_files, &why);
+	if (r != OK)
+		log_why("ending", r, &why);
 	return PROCESS_SPENT;
 }
