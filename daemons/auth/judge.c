@@ -14,15 +14,6 @@
 
 /* ---- the log: a line a failure, with the address ---- */
 
-static const char *
-mechanism_name(const struct exchange *e)
-{
-	static const char *const names[SP_N_MECHANISMS] = { "PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-256",
-		"SCRAM-SHA-256-PLUS", "EXTERNAL", "APOP" };
-
-	return names[e->mechanism];
-}
-
 static struct bytes
 address_of(const struct exchange *e)
 {
@@ -40,7 +31,7 @@ log_outcome(const struct exchange *e, const char *event, const char *why)
 	log_begin(&l, SEVERITY_INFO, event);
 	log_text(&l, "conn", e->conn);
 	log_text(&l, "peer", peer);
-	log_text(&l, "mechanism", mechanism_name(e));
+	log_text(&l, "mechanism", sp_mechanism_names[e->mechanism]);
 	log_text(&l, "tls", e->secure ? "yes" : "no");
 	log_bytes(&l, "user", exchange_name(e));
 	log_text(&l, "why", why);

@@ -10,14 +10,12 @@
 static uint16_t
 mechanisms_of(struct bytes words)
 {
-	static const char *const names[SP_N_MECHANISMS] = { "PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-256",
-		"SCRAM-SHA-256-PLUS", "EXTERNAL", "APOP" };
 	uint16_t set = 0;
 	struct bytes word;
 
 	while (bytes_split(&words, ' ', &word))
-		for (unsigned i = 0; i < nitems(names); i++)
-			if (bytes_equal_nocase(word, bytes_of_string(names[i])))
+		for (unsigned i = 0; i < SP_N_MECHANISMS; i++)
+			if (bytes_equal_nocase(word, bytes_of_string(sp_mechanism_names[i])))
 				set |= (uint16_t)(1u << i);
 	return set;
 }

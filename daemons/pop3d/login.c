@@ -9,26 +9,17 @@
 
 #include <string.h>
 
-static const char *const names[SP_N_MECHANISMS] = {
-	[SP_PLAIN] = "PLAIN",
-	[SP_LOGIN] = "LOGIN",
-	[SP_CRAM_MD5] = "CRAM-MD5",
-	[SP_SCRAM_SHA_256] = "SCRAM-SHA-256",
-	[SP_SCRAM_SHA_256_PLUS] = "SCRAM-SHA-256-PLUS",
-	[SP_EXTERNAL] = "EXTERNAL",
-};
-
 void
 pop3d_add_mechanisms(struct session *s, const char *title, const char *before, const char *end)
 {
 	bool any = false;
 
-	for (int m = 0; m < SP_N_MECHANISMS; m++)
-		if (names[m] != NULL && pop3d_offers(s, (enum sp_mechanism)m)) {
+	for (unsigned m = 0; m < SP_APOP; m++)
+		if (pop3d_offers(s, (enum sp_mechanism)m)) {
 			if (!any)
 				pop3_io_add(&s->io, "%s", title);
 			any = true;
-			pop3_io_add(&s->io, "%s%s", before, names[m]);
+			pop3_io_add(&s->io, "%s%s", before, sp_mechanism_names[m]);
 		}
 	if (any)
 		pop3_io_add(&s->io, "%s", end);
@@ -210,18 +201,6 @@ pop3d_apop(struct session *s, struct bytes argument)
 		exchange_encoded(s, SP_APOP, bytes_trim(argument));
 }
 
-static bool
-find_mechanism(const struct session *s, struct bytes name, enum sp_mechanism *found)
-{
-	for (int m = 0; m < SP_N_MECHANISMS; m++)
-		if (names[m] != NULL && pop3d_offers(s, (enum sp_mechanism)m) &&
-		    bytes_equal_nocase(name, bytes_of_string(names[m]))) {
-			*found = (enum sp_mechanism)m;
-			return true;
-		}
-	return false;
-}
-
 void
 pop3d_auth(struct session *s, struct bytes argument)
 {
@@ -232,7 +211,7 @@ pop3d_auth(struct session *s, struct bytes argument)
 		pop3_io_add(&s->io, "+OK");
 		pop3d_add_mechanisms(s, "", "\r\n", "");
 		pop3_io_add(&s->io, "\r\n.\r\n");
-	} else if (!find_mechanism(s, name, &mechanism))
+	} else if (!sp_mechanism_of_word(name, &mechanism) || !pop3d_offers(s, mechanism))
 		pop3d_refuse(s,
 		    s->secure || s->may.mechanisms != 0 ? "that mechanism is not offered: see CAPA"
 							: "not without TLS: say STLS first");

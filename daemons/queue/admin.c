@@ -14,14 +14,6 @@
 
 #define WAITING_MAX 1024
 
-static const char *const act_names[QC_N_ACTS] = {
-	[QC_HOLD] = "hold",
-	[QC_RELEASE] = "release",
-	[QC_RETRY] = "retry",
-	[QC_BOUNCE] = "bounce",
-	[QC_DELETE] = "delete",
-};
-
 static enum result
 say_end(struct visitor *v, uint32_t ref, enum result r, uint32_t n, const struct why *reason, struct why *why)
 {
@@ -269,11 +261,15 @@ release(struct admin *a, const struct id *id, struct why *why)
 	return r;
 }
 
-static enum result delete (struct admin *a, const struct id *id, struct why *why) {
-	int fd = shelf_take(a->shelf, id); enum result r = place_remove(a->place, id, why);
+static enum result
+remove_message(struct admin *a, const struct id *id, struct why *why)
+{
+	int fd = shelf_take(a->shelf, id);
+	enum result r = place_remove(a->place, id, why);
 
 	fd_close(&fd);
-	if (r == OK) feed_forget(a->feed, id);
+	if (r == OK)
+		feed_forget(a->feed, id);
 	return r;
 }
 
@@ -299,7 +295,7 @@ act_on_one(struct admin *a, enum qc_what what, const struct id *id, struct why *
 			feed_bounce(a->feed, id);
 		break;
 	case QC_DELETE:
-		r = delete (a, id, why);
+		r = remove_message(a, id, why);
 		break;
 	case QC_N_ACTS:
 		break;
@@ -313,7 +309,7 @@ log_act(const struct visitor *v, enum qc_what what, const char *id, struct bytes
 {
 	struct log_line l;
 
-	log_begin(&l, r == OK ? SEVERITY_INFO : SEVERITY_WARNING, act_names[what]);
+	log_begin(&l, r == OK ? SEVERITY_INFO : SEVERITY_WARNING, qc_act_names[what]);
 	log_text(&l, "msg", id[0] == '\0' ? "all" : id);
 	if (domain.len > 0)
 		log_bytes(&l, "domain", domain);

@@ -6,15 +6,6 @@
 
 #include "base/secret.h"
 
-static const char *const names[SP_N_MECHANISMS] = {
-	[SP_PLAIN] = "PLAIN",
-	[SP_LOGIN] = "LOGIN",
-	[SP_CRAM_MD5] = "CRAM-MD5",
-	[SP_SCRAM_SHA_256] = "SCRAM-SHA-256",
-	[SP_SCRAM_SHA_256_PLUS] = "SCRAM-SHA-256-PLUS",
-	[SP_EXTERNAL] = "EXTERNAL",
-};
-
 static unsigned
 offered(const struct session *s)
 {
@@ -27,9 +18,9 @@ session_offer_auth(struct session *s)
 	unsigned set = offered(s);
 	bool any = false;
 
-	for (size_t m = 0; m < nitems(names) && !s->authenticated; m++)
-		if (names[m] != NULL && (set & 1u << m)) {
-			session_add(s, any ? " %s" : "250-AUTH %s", names[m]);
+	for (unsigned m = 0; m < SP_APOP && !s->authenticated; m++)
+		if ((set & 1u << m) != 0) {
+			session_add(s, any ? " %s" : "250-AUTH %s", sp_mechanism_names[m]);
 			any = true;
 		}
 	if (any)
@@ -84,22 +75,11 @@ converse(struct session *s, enum sp_mechanism mechanism, const struct bytes *ini
 	wipe_input(s);
 }
 
-static bool
-find_mechanism(struct bytes name, enum sp_mechanism *found)
-{
-	for (size_t m = 0; m < nitems(names); m++)
-		if (names[m] != NULL && bytes_equal_nocase(name, bytes_of_string(names[m]))) {
-			*found = (enum sp_mechanism)m;
-			return true;
-		}
-	return false;
-}
-
 /* True if it may begin; else the reply was given. */
 static bool
 may_begin(struct session *s, struct bytes name, enum sp_mechanism *mechanism)
 {
-	bool known = find_mechanism(name, mechanism);
+	bool known = sp_mechanism_of_word(name, mechanism);
 
 	if (known && (offered(s) & 1u << *mechanism))
 		return true;

@@ -1,5 +1,5 @@
 /* The protocols of all edges, made from the lists in their headers.
- * Data only; side names are those of the census.
+ * Data, and the words of what is said to people; side names are those of the census.
  * Trusts the headers alone; no protocol is put together at run time. */
 #include "wire/auth_authrun.h"
 #include "wire/auth_lspawn.h"
@@ -48,3 +48,34 @@ WIRE_DEFINE(policy_tls, POLICY_TLS, "policy", "tls")
 WIRE_DEFINE(tls_facts, TLS_FACTS, "tls", "policy")
 WIRE_DEFINE(tls_keyload, TLS_KEYLOAD, "tls", "keyload")
 WIRE_DEFINE(warden_keyring, WARDEN_KEYRING, "warden", "keyring")
+
+/* ---- words of enumerations ---- */
+
+const char *const qc_act_names[QC_N_ACTS] = {
+	[QC_HOLD] = "hold",
+	[QC_RELEASE] = "release",
+	[QC_RETRY] = "retry",
+	[QC_BOUNCE] = "bounce",
+	[QC_DELETE] = "delete",
+};
+
+const char *const sp_mechanism_names[SP_N_MECHANISMS] = {
+	[SP_PLAIN] = "PLAIN",
+	[SP_LOGIN] = "LOGIN",
+	[SP_CRAM_MD5] = "CRAM-MD5",
+	[SP_SCRAM_SHA_256] = "SCRAM-SHA-256",
+	[SP_SCRAM_SHA_256_PLUS] = "SCRAM-SHA-256-PLUS",
+	[SP_EXTERNAL] = "EXTERNAL",
+	[SP_APOP] = "APOP",
+};
+
+bool
+sp_mechanism_of_word(struct bytes word, enum sp_mechanism *found)
+{
+	for (unsigned m = 0; m < SP_APOP; m++)
+		if (bytes_equal_nocase(word, bytes_of_string(sp_mechanism_names[m]))) {
+			*found = (enum sp_mechanism)m;
+			return true;
+		}
+	return false;
+}

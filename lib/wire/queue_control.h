@@ -9,6 +9,7 @@
 #define QC_QUEUE WIRE_SECOND
 
 enum qc_what { QC_HOLD, QC_RELEASE, QC_RETRY, QC_BOUNCE, QC_DELETE, QC_N_ACTS };
+extern const char *const qc_act_names[QC_N_ACTS]; /* of the command, and in the log */
 
 struct qc_list {
 	uint32_t n; /* so many rows may come; then QC_MORE asks for as many again */

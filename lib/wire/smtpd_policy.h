@@ -51,6 +51,11 @@ enum sp_mechanism {
 	SP_APOP, /* RFC 1939 7: its one response is the name, a blank and the digest; the challenge is in the greeting */
 	SP_N_MECHANISMS
 };
+extern const char *const sp_mechanism_names[SP_N_MECHANISMS];
+
+/* The mechanism that this word of AUTH means, whatever its case: never SP_APOP, which is a command of its own. False if there
+ * is none. */
+bool sp_mechanism_of_word(struct bytes word, enum sp_mechanism *found);
 
 #define SP_SASL_MAX 3000 /* octets of a line of an exchange, in base64, without its end */
 #define SP_AHEAD_MAX 4096

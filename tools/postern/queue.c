@@ -152,14 +152,6 @@ show(const struct request *q, struct channel *c, const char *name, struct why *w
 
 /* ---- acts ---- */
 
-static const char *const acts[QC_N_ACTS] = {
-	[QC_HOLD] = "hold",
-	[QC_RELEASE] = "release",
-	[QC_RETRY] = "retry",
-	[QC_BOUNCE] = "bounce",
-	[QC_DELETE] = "delete",
-};
-
 static enum result
 act(struct channel *c, enum qc_what what, const char *name, struct why *why)
 {
@@ -189,7 +181,7 @@ do_one(const struct request *q, struct channel *c, const char *name, struct why 
 	if (strcmp(q->verb, "show") == 0)
 		return show(q, c, name, why);
 	for (unsigned i = 0; i < QC_N_ACTS; i++)
-		if (strcmp(q->verb, acts[i]) == 0)
+		if (strcmp(q->verb, qc_act_names[i]) == 0)
 			return act(c, (enum qc_what)i, name, why);
 	return BROKEN;
 }
@@ -209,7 +201,7 @@ verb_is_known(const struct request *q)
 	if (strcmp(q->verb, "list") == 0)
 		return q->n_names == 0 && !q->content;
 	for (unsigned i = 0; i < QC_N_ACTS; i++)
-		known |= strcmp(q->verb, acts[i]) == 0;
+		known |= strcmp(q->verb, qc_act_names[i]) == 0;
 	return known && q->n_names > 0 && !q->held_only && (strcmp(q->verb, "show") == 0 || (!q->json && !q->content));
 }
 
