@@ -41,19 +41,24 @@ send_error(const struct channel *c, const struct wire_row *row, struct why *why)
 }
 
 enum result
-channel_send(struct channel *c, uint16_t type, uint32_t ref, const void *body, struct bytes tail, const int *fds,
-    struct why *why)
+channel_may_send(const struct channel *c, uint16_t type, struct bytes tail, struct why *why)
 {
-	const struct wire_row *row = &c->protocol->rows[type];
-	struct wire_head head = { type, (uint16_t)(row->body_len + tail.len), ref };
-	struct iovec iov[3] = { { &head, sizeof head }, { (void *)(uintptr_t)body, row->body_len },
+	const struct wire_protocol *p = c->protocol;
+
+	if (type < p->n_rows && p->rows[type].sender == c->me && tail.len <= p->rows[type].tail_max)
+		return OK;
+	return why_set(why, BROKEN, "%s: type %u with a tail of %zu is not ours to send", p->name, type, tail.len);
+}
+
+static enum result
+send_row(struct channel *c, const struct wire_row *row, const struct wire_head *head, const void *body,
+    struct bytes tail, const int *fds, struct why *why)
+{
+	struct iovec iov[3] = { { (void *)(uintptr_t)head, sizeof *head }, { (void *)(uintptr_t)body, row->body_len },
 		{ (void *)(uintptr_t)tail.at, tail.len } };
 	struct msghdr mh = { .msg_iov = iov, .msg_iovlen = nitems(iov) };
 	union control control;
 
-	if (type >= c->protocol->n_rows || row->sender != c->me || tail.len > row->tail_max)
-		return why_set(why, BROKEN, "%s: type %u with a tail of %zu is not ours to send", c->protocol->name,
-		    type, tail.len);
 	if (row->n_fds > 0) {
 		memset(&control, 0, sizeof control);
 		mh.msg_control = &control;
@@ -67,6 +72,21 @@ channel_send(struct channel *c, uint16_t type, uint32_t ref, const void *body, s
 		if (errno != EINTR)
 			return send_error(c, row, why);
 	return OK;
+}
+
+enum result
+channel_send(struct channel *c, uint16_t type, uint32_t ref, const void *body, struct bytes tail, const int *fds,
+    struct why *why)
+{
+	enum result r = channel_may_send(c, type, tail, why);
+	const struct wire_row *row;
+	struct wire_head head;
+
+	if (r != OK)
+		return r;
+	row = &c->protocol->rows[type];
+	head = (struct wire_head){ type, (uint16_t)(row->body_len + tail.len), ref };
+	return send_row(c, row, &head, body, tail, fds, why);
 }
 
 static void

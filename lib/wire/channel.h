@@ -21,6 +21,9 @@ enum result channel_pair(int fds[2], struct why *why);
 enum result channel_send(struct channel *c, uint16_t type, uint32_t ref, const void *body, struct bytes tail,
     const int *fds, struct why *why);
 
+/* Whether this side may send a message of that type with such a tail: OK or BROKEN. channel_send asks it itself. */
+enum result channel_may_send(const struct channel *c, uint16_t type, struct bytes tail, struct why *why);
+
 /* Receives and checks one message into *buffer. OK; AGAIN (nothing there, or the receive timeout of the socket);
  * ABSENT (the other end is closed); MALFORMED (the conversation must end); BROKEN. Descriptors are received
  * close-on-exec; those of a malformed message are closed. */

@@ -189,7 +189,8 @@ port_send(
 		r = channel_send(&p->channel, type, ref, body, tail, fds, why);
 		if (r != AGAIN)
 			return r;
-	}
+	} else if ((r = channel_may_send(&p->channel, type, tail, why)) != OK)
+		return r;
 	if (p->n_waiting >= p->max_waiting)
 		return why_set(why, EXHAUSTED, "%s: %zu messages wait and nobody takes them", p->channel.protocol->name,
 		    p->n_waiting);

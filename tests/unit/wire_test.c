@@ -308,6 +308,32 @@ a_line_that_is_full_is_an_answer_not_a_growth(void **state)
 	loop_close(&loop);
 }
 
+/* It would have been cut to what 16 bits hold of its length, or have ended the conversation when its turn came. */
+static void
+what_may_not_be_sent_does_not_wait_either(void **state)
+{
+	static uint8_t text[65536 + 10];
+	struct sp_answer answer = { .code = 250 };
+	struct talk a;
+	struct loop loop;
+	struct why why = WHY_NONE;
+	int pair[2];
+
+	(void)state;
+	assert_int_equal(loop_open(&loop, &why), OK);
+	assert_int_equal(channel_pair(pair, &why), OK);
+	open_talk(&a, &loop, pair[0], SP_POLICY, 10);
+	while (a.port.n_waiting == 0)
+		assert_int_equal(port_send(&a.port, SP_ANSWER, 0, &answer, BYTES_NONE, NULL, &why), OK);
+	assert_int_equal(port_send(&a.port, SP_ANSWER, 0, &answer, bytes_of(text, sizeof text), NULL, &why), BROKEN);
+	assert_int_equal(port_send(&a.port, SP_COMMIT, 0, &answer, BYTES_NONE, NULL, &why), BROKEN);
+	assert_int_equal(port_send(&a.port, 999, 0, &answer, BYTES_NONE, NULL, &why), BROKEN);
+	assert_int_equal(a.port.n_waiting, 1);
+	port_close(&a.port);
+	(void)close(pair[1]);
+	loop_close(&loop);
+}
+
 /* The kernel tells of the sender's end first if it left something unread: what it had said must not be lost with that. */
 static void
 what_was_said_before_the_end_is_heard(void **state)
@@ -428,6 +454,7 @@ main(void)
 		cmocka_unit_test(fields_of_a_tail_come_back_as_they_were_put),
 		cmocka_unit_test(a_slow_reader_gets_everything_in_the_end),
 		cmocka_unit_test(a_line_that_is_full_is_an_answer_not_a_growth),
+		cmocka_unit_test(what_may_not_be_sent_does_not_wait_either),
 		cmocka_unit_test(what_was_said_before_the_end_is_heard),
 		cmocka_unit_test(a_port_may_be_closed_by_its_own_message),
 		cmocka_unit_test(garbage_ends_the_conversation_and_only_it),
