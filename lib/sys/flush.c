@@ -210,22 +210,24 @@ work(void *argument)
 	return NULL;
 }
 
-static bool
+/* At least one, else the error. */
+static int
 start_threads(struct flush *f, unsigned n)
 {
 	pthread_attr_t attr;
 	sigset_t all, old;
+	int error = pthread_attr_init(&attr);
 
-	if (pthread_attr_init(&attr) != 0)
-		return false;
+	if (error != 0)
+		return error;
 	(void)pthread_attr_setstacksize(&attr, STACK);
 	(void)sigfillset(&all);
 	(void)pthread_sigmask(SIG_SETMASK, &all, &old); /* the threads inherit it */
-	while (f->n_threads < n && pthread_create(&f->threads[f->n_threads], &attr, work, f) == 0)
+	while (f->n_threads < n && (error = pthread_create(&f->threads[f->n_threads], &attr, work, f)) == 0)
 		f->n_threads++;
 	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
 	(void)pthread_attr_destroy(&attr);
-	return f->n_threads > 0;
+	return f->n_threads > 0 ? 0 : error;
 }
 
 enum result
@@ -237,10 +239,12 @@ flush_open(struct flush *f, unsigned n, int group_fd, struct why *why)
 		return why_errno(why, EXHAUSTED, "making an event descriptor");
 	(void)pthread_mutex_init(&f->lock, NULL);
 	(void)pthread_cond_init(&f->work, NULL);
-	if (!start_threads(f, n > FLUSH_THREADS_MAX ? FLUSH_THREADS_MAX : n)) {
+	errno = start_threads(f, n > FLUSH_THREADS_MAX ? FLUSH_THREADS_MAX : n);
+	if (errno != 0) {
+		(void)why_errno(why, EXHAUSTED, "starting the threads that flush");
 		(void)close(f->event_fd);
 		f->event_fd = -1;
-		return why_errno(why, EXHAUSTED, "starting the threads that flush");
+		return EXHAUSTED;
 	}
 	return OK;
 }
