@@ -189,8 +189,10 @@ class Instance:
         return out
 
     def pids(self, service):
-        out = {}
-        with open(self.path(f"run/{service}.pids")) as f:
+        """A service may serve a moment before warden has noted its processes."""
+        out, path = {}, self.path(f"run/{service}.pids")
+        wait_for(lambda: os.path.exists(path), 20, f"the processes of {service}")
+        with open(path) as f:
             for line in f:
                 words = line.split()
                 out[words[0]] = int(words[1])

@@ -60,7 +60,7 @@ def test_a_confirmed_name_is_in_the_trace_and_chooses_the_rule():
         message = mx.wait_messages(1)[0]
         assert b"(good.example.net [127.0.0.1])" in message
         if "asan" not in BIN:  # the sanitizer lifts the limit of the address space
-            assert mx.postern("plan", "--live", "-R", mx.path("run")).returncode == 0
+            wait_for(lambda: mx.postern("plan", "--live", "-R", mx.path("run")).returncode == 0, 20, "the plan")
     server.close()
 
 
