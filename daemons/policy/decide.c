@@ -3,6 +3,7 @@
  * Never says "no such user" of a table that it could not read, never relays for anybody whom no rule names. */
 #include "policy/decide.h"
 
+#include "base/utf8.h"
 #include "control/patterns.h"
 #include "control/recipients.h"
 #include "control/rules.h"
@@ -10,7 +11,6 @@
 #include "control/users.h"
 #include "net/domain.h"
 #include "net/mailbox.h"
-#include "net/utf8.h"
 
 #include <string.h>
 

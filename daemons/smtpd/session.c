@@ -3,8 +3,8 @@
  * Never relays, accepts a recipient or lets in a sender by itself: it asks, and repeats the answer. */
 #include "smtpd/session.h"
 
+#include "base/utf8.h"
 #include "net/mailbox.h"
-#include "net/utf8.h"
 #include "store/store.h"
 #include "sys/clock.h"
 #include "sys/log.h"

@@ -4,7 +4,7 @@
 #include "mail/author.h"
 
 #include "base/base64.h"
-#include "net/utf8.h"
+#include "base/utf8.h"
 
 #include <string.h>
 

@@ -3,7 +3,7 @@
  * Never passes on an octet that means something in a path, a log line or a file name. */
 #include "net/domain.h"
 
-#include "net/utf8.h"
+#include "base/utf8.h"
 
 #include <arpa/inet.h>
 #include <string.h>

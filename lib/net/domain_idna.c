@@ -3,7 +3,7 @@
  * Never yields two forms of one domain, nor an octet that is in no domain. */
 #include "net/domain.h"
 
-#include "net/utf8.h"
+#include "base/utf8.h"
 
 #include <idn2.h>
 #include <string.h>

@@ -3,8 +3,8 @@
  * Never lets a control octet, a line end or a zero through, quoted or not; never reads a local part in two ways. */
 #include "net/mailbox.h"
 
+#include "base/utf8.h"
 #include "net/domain.h"
-#include "net/utf8.h"
 
 #include <assert.h>
 #include <string.h>

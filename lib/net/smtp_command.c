@@ -3,7 +3,7 @@
  * Never allocates, never converts: what it finds are views, what it refuses has a reply. */
 #include "net/smtp_command.h"
 
-#include "net/utf8.h"
+#include "base/utf8.h"
 
 #include <string.h>
 

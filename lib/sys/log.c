@@ -3,6 +3,8 @@
  * Never writes an octet of a value that is not printable, never more than one line an event, never waits for memory. */
 #include "sys/log.h"
 
+#include "base/utf8.h"
+
 #include <string.h>
 #include <unistd.h>
 
@@ -45,22 +47,14 @@ is_plain(uint8_t c)
 	return c > ' ' && c < 0x7f && c != '"' && c != '\\' && c != '=';
 }
 
-/* length of the valid UTF-8 sequence of two or more octets at the front; 0 if there is none */
+/* octets at the front that stay as they are: one that is printable, or a sequence of UTF-8 other than the controls of C1 */
 static size_t
-utf8_sequence(struct bytes v)
+legible(struct bytes v)
 {
 	uint8_t c = v.at[0];
-	size_t n = c >= 0xc2 && c <= 0xdf ? 2 : c >= 0xe0 && c <= 0xef ? 3 : c >= 0xf0 && c <= 0xf4 ? 4 : 0;
+	size_t n = utf8_sequence(v);
 
-	if (n == 0 || v.len < n)
-		return 0;
-	for (size_t i = 1; i < n; i++)
-		if ((v.at[i] & 0xc0) != 0x80)
-			return 0;
-	if ((c == 0xe0 && v.at[1] < 0xa0) || (c == 0xed && v.at[1] > 0x9f) || (c == 0xf0 && v.at[1] < 0x90) ||
-	    (c == 0xf4 && v.at[1] > 0x8f))
-		return 0;
-	return c == 0xc2 && v.at[1] < 0xa0 ? 0 : n; /* C1 controls are escaped */
+	return n == 1 ? c >= ' ' && c < 0x7f : c == 0xc2 && v.len > 1 && v.at[1] < 0xa0 ? 0 : n;
 }
 
 static void
@@ -70,7 +64,7 @@ add_escaped(struct buf *b, struct bytes v)
 
 	while (v.len > 0) {
 		uint8_t c = v.at[0];
-		size_t n = c >= 0x80 ? utf8_sequence(v) : (c >= ' ' && c < 0x7f);
+		size_t n = legible(v);
 		uint8_t escape[4] = { '\\', 'x', (uint8_t)hex[c >> 4], (uint8_t)hex[c & 15] };
 
 		if (c == '"' || c == '\\')

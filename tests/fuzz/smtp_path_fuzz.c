@@ -3,7 +3,7 @@
  * Input: the path, without brackets. */
 #include "net/domain.h"
 #include "net/mailbox.h"
-#include "net/utf8.h"
+#include "base/utf8.h"
 
 #include <stdlib.h>
 

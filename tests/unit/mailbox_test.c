@@ -5,7 +5,7 @@
 
 #include "net/domain.h"
 #include "net/mailbox.h"
-#include "net/utf8.h"
+#include "base/utf8.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* UTF-8.
  * Trusts nothing.
  * Never accepts an overlong form, a surrogate or a cut sequence: two spellings of one name are two chances. */
-#include "net/utf8.h"
+#include "base/utf8.h"
 
 size_t
 utf8_sequence(struct bytes v)
