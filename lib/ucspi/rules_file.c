@@ -10,8 +10,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-static enum result
-get(const void *ctx, struct bytes key, struct bytes *data)
+enum result
+rules_of_cdb(const void *ctx, struct bytes key, struct bytes *data)
 {
 	struct cdb db = *(const struct cdb *)ctx;
 	int found = cdb_find(&db, key.at == NULL ? (const uint8_t *)"" : key.at, (unsigned)key.len);
@@ -50,7 +50,7 @@ rules_file_find(const char *path, bool absent_is_fine, const struct rules_query 
 		return absent_is_fine ? ABSENT : why_set(why, BROKEN, "%s is not there", path);
 	if (r != OK)
 		return r;
-	r = rules_find(get, &db, q, &data, NULL);
+	r = rules_find(rules_of_cdb, &db, q, &data, NULL);
 	if (r == OK)
 		buf_add(room, data);
 	cdb_free(&db);

@@ -3,6 +3,9 @@
 
 #include "control/rules.h"
 
+/* A rules_get: ctx is a struct cdb. BROKEN: a record that no compiler makes. */
+enum result rules_of_cdb(const void *ctx, struct bytes key, struct bytes *data);
+
 /* What it says of a peer. ABSENT: no rule; *data is in *room. absent_is_fine: a file that is not there is one without rules.
  * BROKEN, REFUSED: it can't be read. */
 enum result rules_file_find(

@@ -57,6 +57,22 @@ def test_a_bad_line_is_named_and_the_old_table_stays(d):
     assert (d / "r.cdb").read_bytes() == before and not (d / "r.tmp").exists()
 
 
+WITHOUT_ROOM = ["sh", "-c", "trap '' XFSZ; ulimit -f 0; exec \"$@\"", "sh"]  # no file may have an octet
+
+
+@pytest.mark.parametrize("command,said", [
+    ([f"{BIN}/tcprules", "r.cdb", "r.tmp"], "192.0.2.1:allow\n"),
+    ([f"{BIN}/postern", "recipients", "r.cdb"], "joe@example.test\n"),
+    ([f"{BIN}/postern", "passwd", "-f", "r.cdb", "set", "joe@example.test"], "a password\n"),
+])
+def test_without_room_the_old_table_stays_and_nothing_is_left_behind(d, command, said):
+    before = (d / "r.cdb").read_bytes() if "passwd" not in command else b"ann@example.test:$y$j9T$x$y\n"
+    (d / "r.cdb").write_bytes(before)
+    r = subprocess.run(WITHOUT_ROOM + command, input=said, cwd=d, capture_output=True, text=True)
+    assert r.returncode == 111 and "File too large" in r.stderr, r.stderr
+    assert (d / "r.cdb").read_bytes() == before and os.listdir(d) == ["r.cdb"]
+
+
 def test_trouble_is_111_and_misuse_100(d):
     assert subprocess.run([f"{BIN}/tcprules", "r.cdb"], capture_output=True).returncode == 100
     assert subprocess.run([f"{BIN}/tcprules", "no/r.cdb", "no/r.tmp"], cwd=d, input=b"", capture_output=True).returncode == 111

@@ -91,14 +91,21 @@ lock(struct job *j)
 static int
 write_new(struct job *j)
 {
-	int fd = open(j->new_file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	bool good = fd >= 0 && !j->new.failed &&fchmod(fd, 0600) == 0 &&
-	    fd_write_all(fd, buf_bytes(&j->new)) == OK &&fsync(fd) == 0;
+	int fd = open(j->new_file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600), error;
 
+	if (fd < 0)
+		return complain(EXIT_TROUBLE, "%s: %s", j->new_file, strerrordesc_np(errno));
+	error = j->new.failed ? ENOMEM : 0;
+	if (error == 0 &&
+	    (fchmod(fd, 0600) != 0 || fd_write_all(fd, buf_bytes(&j->new)) != OK || fsync(fd) != 0 ||
+		rename(j->new_file, j->file) != 0))
+		error = errno;
 	fd_close(&fd);
-	if (good && rename(j->new_file, j->file) == 0 && fsync(j->lock_fd) == 0)
-		return 0;
-	return complain(EXIT_TROUBLE, "%s: %s", j->new_file, strerrordesc_np(errno));
+	if (error != 0)
+		(void)unlink(j->new_file); /* there are hashes in it */
+	else if (fsync(j->lock_fd) != 0)
+		error = errno;
+	return error == 0 ? 0 : complain(EXIT_TROUBLE, "%s: %s", j->new_file, strerrordesc_np(error));
 }
 
 static struct bytes

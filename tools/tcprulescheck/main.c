@@ -1,8 +1,8 @@
 /* tcprulescheck: says what a compiled set of rules does with a connection.
  * Trusts whoever runs it; not the cdb, whose records are checked.
  * Never changes anything. */
-#include "control/rules.h"
 #include "sys/fd.h"
+#include "ucspi/rules_file.h"
 
 #include <arpa/inet.h>
 #include <cdb.h>
@@ -14,21 +14,6 @@
 
 #define EXIT_USAGE 100
 #define EXIT_TROUBLE 111
-
-static enum result
-get(const void *ctx, struct bytes key, struct bytes *data)
-{
-	struct cdb db = *(const struct cdb *)ctx;
-	int found = cdb_find(&db, key.at == NULL ? (const uint8_t *)"" : key.at, (unsigned)key.len);
-	const void *at;
-
-	if (found == 0)
-		return ABSENT;
-	if (found < 0 || (at = cdb_getdata(&db)) == NULL)
-		return BROKEN;
-	*data = bytes_of(at, cdb_datalen(&db));
-	return rules_data_is_valid(*data) ? OK : BROKEN;
-}
 
 /* The variables of IPv6 go before those of IPv4, as servers set both. */
 static const char *
@@ -101,7 +86,7 @@ check(int fd, const char *file)
 		(void)fprintf(stderr, "tcprulescheck: fatal: %s is no cdb\n", file);
 		return EXIT_TROUBLE;
 	}
-	r = rules_find(get, &db, &q, &data, &key);
+	r = rules_find(rules_of_cdb, &db, &q, &data, &key);
 	if (r == OK || r == ABSENT)
 		print_rule(r, buf_bytes(&key), data);
 	else
