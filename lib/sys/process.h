@@ -31,7 +31,7 @@ struct process process_begin(int argc, char *argv[], const struct privileges *ma
  * others. MALFORMED if one is missing or of another kind. The number of an optional one that is absent shows /dev/null. */
 enum result process_inherit(const struct process *self, struct why *why);
 
-/* Gives up everything that the table does not name, in the order of style.md, and checks that it is gone. REFUSED if
+/* Gives up everything that the table does not name, in the order of doc/HOUSE 6, and checks that it is gone. REFUSED if
  * the kernel can't do it: the process must not go on. */
 enum result process_confine(const struct process *self, struct why *why);
 
