@@ -182,7 +182,9 @@ check(struct house *h, struct subject *s, const char *service)
 	bool is_there = proc_read(s->pid, "status", s->status, sizeof s->status) &&
 	    strstr(s->status, "\nState:\tZ") == NULL;
 
-	if (!is_there && !s->slots)
+	bool may_end = !s->slots || s->any_user; /* a session, or a user's process */
+
+	if (!is_there && may_end)
 		return;
 	if (is_there) {
 		check_ids(s);
@@ -191,8 +193,8 @@ check(struct house *h, struct subject *s, const char *service)
 		check_root(s);
 		check_limits(s);
 		subject_check_fds(s);
-		if (s->n_deviations > 0 && (!s->slots || s->any_user) && has_gone(s->pid))
-			return; /* a session that ended while it was looked at */
+		if (s->n_deviations > 0 && may_end && has_gone(s->pid))
+			return; /* it ended while it was looked at */
 	} else
 		subject_deviates(s, "it does not run");
 	(h->json ? print_json : print_row)(s, service);
