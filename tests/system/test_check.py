@@ -86,7 +86,7 @@ def test_nobody_as_root_is_a_warning_where_there_are_system_users(etc):
 def test_services_that_people_log_in_to_want_a_certificate(etc):
     _, lines, _ = check(etc(pop3s__listen="127.0.0.1:9955", submission__variables="CERTDIR=/nowhere", submission__listen="127.0.0.1:5877"))
     wanting = [line for line in lines if "without TLS nobody can log in" in line]
-    assert wanting == ["variables: warning: there is no CERTFILE: without TLS nobody can log in"]
+    assert wanting == ["variables: warning: there is no CERTFILE: without TLS nobody can log in to pop3s"]
     assert sum("postmaster" in line for line in lines) == 0
 
 

@@ -221,7 +221,8 @@ check_tls(struct check *k, const struct control_source *s, const struct control 
 
 	if (needs_tls(t.service) && !names(s, ITEM_VARIABLES, "CERTFILE") && !names(s, ITEM_VARIABLES, "CERTDIR") &&
 	    !names(s, ITEM_RULES, "CERTFILE") && !names(s, ITEM_RULES, "CERTDIR"))
-		warn(k, t.service, ITEM_VARIABLES, "there is no CERTFILE: without TLS nobody can log in to %s", t.service);
+		warn(k, t.service, ITEM_VARIABLES, "there is no CERTFILE: without TLS nobody can log in to %s",
+		    t.service);
 	if (provider_open(&why) == OK)
 		check_certificates(s, control_text(c, ITEM_ME), warn_of_certificate, &t);
 	else
