@@ -302,10 +302,10 @@ run(struct warden *w)
 	start_or_say_why(w);
 	while (!w->end) {
 		if (w->replace) {
-			uint64_t until = clock_ms() + pause_before_next(w);
+			uint64_t until = clock_ms() + pause_before_next(w), left;
 
-			while (clock_ms() < until && !w->end && !w->reload)
-				wait_for_signal(w, until - clock_ms());
+			while ((left = clock_left_ms(until)) > 0 && !w->end && !w->reload)
+				wait_for_signal(w, left);
 			if (!w->end && !w->reload)
 				start_or_say_why(w);
 		}

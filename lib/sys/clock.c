@@ -35,3 +35,11 @@ clock_ms(void)
 
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
+
+uint64_t
+clock_left_ms(uint64_t until)
+{
+	uint64_t ms = clock_ms();
+
+	return ms < until ? until - ms : 0;
+}

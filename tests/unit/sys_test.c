@@ -4,6 +4,7 @@
 #include "unit.h"
 
 #include "sys/clock.h"
+#include "sys/clock.h"
 #include "sys/fd.h"
 #include "sys/log.h"
 #include "sys/loop.h"
@@ -165,6 +166,22 @@ a_long_value_is_cut_and_the_line_still_ends(void **state)
 	assert_int_equal(line[strlen(line) - 1], '\n');
 }
 
+/* A difference of two looks at the clock could be the time from the beginning of all. */
+static void
+what_is_left_of_a_time_is_never_more_than_it_was(void **state)
+{
+	uint64_t until = clock_ms() + 3, left, last = 3;
+
+	(void)state;
+	while ((left = clock_left_ms(until)) > 0) {
+		assert_true(left <= last);
+		last = left;
+	}
+	assert_int_equal(clock_left_ms(until), 0);
+	assert_int_equal(clock_left_ms(clock_ms() - 1000), 0);
+	assert_int_equal(clock_left_ms(0), 0);
+}
+
 static void
 a_sealed_file_can_not_be_changed(void **state)
 {
@@ -238,6 +255,7 @@ main(void)
 		cmocka_unit_test(a_forgotten_source_is_not_called_even_if_it_was_ready),
 		cmocka_unit_test(nothing_from_outside_forges_a_log_line),
 		cmocka_unit_test(a_long_value_is_cut_and_the_line_still_ends),
+		cmocka_unit_test(what_is_left_of_a_time_is_never_more_than_it_was),
 		cmocka_unit_test(a_sealed_file_can_not_be_changed),
 		cmocka_unit_test(a_zygote_is_spent_by_a_signal_but_not_by_a_failure),
 	};
