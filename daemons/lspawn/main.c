@@ -205,6 +205,9 @@ main(int argc, char *argv[])
 	struct why why = WHY_NONE;
 	enum result r;
 
+	if (self.own_ids == NULL)
+		return process_refuse(
+		    &self, why_set(&why, MALFORMED, "lspawn was not told whom it must not become"), &why);
 	if ((r = process_inherit(&self, &why)) != OK || (r = process_confine(&self, &why)) != OK ||
 	    (r = control_open(&control, CONTROL_FD, "lspawn", &why)) != OK || (r = find_trade(&l, &why)) != OK ||
 	    (r = zygote_open(&l.zygote, l.trade->channel_fd, CHILDREN_MAX, &why)) != OK)

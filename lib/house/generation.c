@@ -1,13 +1,9 @@
 /* Starting and ending of generations.
  * Trusts the plan's tables; its children are root until they have confined themselves, which is the first they do.
  * Never gives a process a descriptor that its table does not name. */
-#include "house/client_ports.h"
 #include "house/generation.h"
 
-#include "config.h"
-#include "sys/confine_into.h"
-#include "sys/fd.h"
-#include "sys/log.h"
+#include "house/become.h"
 #include "house/certificates.h"
 #include "house/client_certificates.h"
 #include "wire/channel.h"
@@ -17,22 +13,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#define GIFTS_MAX 128
-#define PARKED_FD 1024 /* sources are moved above all targets before they take their places */
-
-struct gift {
-	int source, target; /* source -1: opened in the child (its own descriptors) */
-	bool ours;          /* to be closed here after the start */
-};
-
-struct parcel {
-	struct gift gifts[GIFTS_MAX];
-	size_t n;
-};
 
 struct start {
 	const struct instance *in;
@@ -243,138 +225,6 @@ drop_parcels(struct start *s)
 				(void)close(s->parcels[m].gifts[i].source);
 }
 
-/* ---- in the child ---- */
-
-static bool
-place_gifts(struct parcel *p)
-{
-	for (size_t i = 0; i < p->n; i++) {
-		struct gift *g = &p->gifts[i];
-
-		g->source = g->source < 0 ? open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : g->source;
-		if (g->source < 0 || (g->source = fcntl(g->source, F_DUPFD_CLOEXEC, PARKED_FD)) < 0)
-			return false;
-	}
-	/* whatever lies at a target and is no gift must not look like one */
-	if (close_range(3, PARKED_FD - 1, 0) != 0)
-		return false;
-	for (size_t i = 0; i < p->n; i++)
-		if (dup2(p->gifts[i].source, p->gifts[i].target) < 0)
-			return false;
-	return true;
-}
-
-static void
-list_own_ids(const struct generation *g, const struct instance *in, char *text, size_t size)
-{
-	struct buf b = buf_over(text, size);
-	struct why why = WHY_NONE;
-	struct owner owner;
-
-	(void)g;
-#define PROCESS(name, by) \
-	if (house_privileges(#name) != NULL && \
-	    instance_owner(in, house_privileges(#name)->user, &owner, &why) == OK && owner.uid != 0) \
-		buf_format(&b, "%s%u", b.len > 0 ? "," : "", owner.uid);
-#include "census.def"
-	if (buf_string(&b) == NULL)
-		text[0] = '\0';
-}
-
-/* A command may have been started with little memory for its program (softlimit). What its helpers may have is in their tables;
- * the hard limits hold. */
-static void
-lift_soft_limits(void)
-{
-	static const int limits[] = { RLIMIT_AS, RLIMIT_DATA, RLIMIT_STACK, RLIMIT_MEMLOCK, RLIMIT_NOFILE,
-		RLIMIT_NPROC };
-	struct rlimit l;
-
-	for (size_t i = 0; i < nitems(limits); i++)
-		if (getrlimit((__rlimit_resource_t)limits[i], &l) == 0) {
-			l.rlim_cur = l.rlim_max;
-			(void)setrlimit((__rlimit_resource_t)limits[i], &l);
-		}
-}
-
-__attribute__((noreturn)) static void
-become(struct start *s, size_t m)
-{
-	const struct member *member = &s->g->members[m];
-	const struct privileges *p = house_privileges(member->process);
-	const char *root = instance_root(s->in, p);
-	char path[512], uid[16], gid[16], ids[512], groups[512], ports[1024] = "";
-	struct buf more_ports = BUF_OVER(ports);
-	char *argv[20];
-	size_t n = 0;
-	sigset_t none;
-	static char *environment[] = { NULL };
-	struct why why = WHY_NONE;
-
-	(void)snprintf(path, sizeof path, "%s/%s", s->in->libexec, member->process);
-	(void)snprintf(uid, sizeof uid, "%u", member->owner.uid);
-	(void)snprintf(gid, sizeof gid, "%u", member->owner.gid);
-	list_own_ids(s->g, s->in, ids, sizeof ids);
-#define ARGUMENT(text) argv[n++] = (char *)(uintptr_t)(text)
-	ARGUMENT(member->process);
-	ARGUMENT("-n");
-	ARGUMENT(s->in->service);
-	ARGUMENT("-u");
-	ARGUMENT(uid);
-	ARGUMENT("-g");
-	ARGUMENT(gid);
-	if (root != NULL) {
-		ARGUMENT("-r");
-		ARGUMENT(root);
-	}
-	if (strcmp(p->user, "root") == 0) {
-		ARGUMENT("-x");
-		ARGUMENT(ids);
-	}
-	if (p->own_groups && owner_list_groups(&member->owner, groups, sizeof groups)) {
-		ARGUMENT("-s");
-		ARGUMENT(groups);
-	}
-	if (p->more_ports && s->source != NULL) {
-		if (strcmp(member->process, "resolve") == 0)
-			resolver_ports_name(&more_ports, s->source);
-		else
-			client_ports_name(&more_ports, s->source);
-		if (buf_string(&more_ports) == NULL) {
-			log_simple(
-			    SEVERITY_ERROR, "start", "why", "the control files name more ports than can be allowed");
-			_exit(111);
-		}
-		if (ports[0] != '\0') {
-			ARGUMENT("-p");
-			ARGUMENT(ports);
-		}
-	}
-	if (s->in->lenient)
-		ARGUMENT("--lenient");
-	if (s->in->same_user)
-		ARGUMENT("--same-user");
-#undef ARGUMENT
-	argv[n] = NULL;
-	(void)setpgid(0, 0); /* so that all that it starts can be found */
-	(void)sigemptyset(&none);
-	if (!place_gifts(&s->parcels[m])) {
-		log_simple(SEVERITY_ERROR, "start", "why", strerrordesc_np(errno));
-		_exit(111);
-	}
-	if (s->in->label != NULL)
-		lift_soft_limits();
-	if (s->in->same_user && process_apart(&why) != OK) {
-		log_why("start", BROKEN, &why);
-		_exit(111);
-	}
-	(void)signal(SIGALRM, SIG_IGN); /* send is told to retry by it, perhaps before it can hear */
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	(void)execve(path, argv, environment);
-	log_simple(SEVERITY_ERROR, "start", "why", strerrordesc_np(errno));
-	_exit(111);
-}
-
 static enum result
 start_member(struct start *s, size_t m, struct why *why)
 {
@@ -383,7 +233,7 @@ start_member(struct start *s, size_t m, struct why *why)
 	if (pid < 0)
 		return why_errno(why, EXHAUSTED, "starting %s", s->g->members[m].process);
 	if (pid == 0)
-		become(s, m);
+		become_member(s->in, s->source, &s->g->members[m], &s->parcels[m]);
 	s->g->members[m].pid = pid;
 	(void)setpgid(pid, pid); /* whoever of us comes first */
 	return OK;

@@ -1,0 +1,175 @@
+/* The way from a fork to another program.
+ * Trusts the plan's tables and root's control files; runs as root until the program has confined itself, which is the first
+ * that it does.
+ * Never leaves a descriptor open that is no gift, never goes on by half. */
+#include "house/become.h"
+
+#include "base/buf.h"
+#include "house/client_ports.h"
+#include "sys/confine_into.h"
+#include "sys/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define PARKED_FD 1024 /* sources are moved above all targets before they take their places */
+#define ARGUMENTS_MAX 20
+
+struct arguments {
+	char *words[ARGUMENTS_MAX];
+	size_t n;
+	char uid[16], gid[16], ids[512], groups[512], ports[1024];
+};
+
+__attribute__((noreturn)) static void
+refuse(const char *why)
+{
+	log_simple(SEVERITY_ERROR, "start", "why", why);
+	_exit(111);
+}
+
+/* ---- descriptors ---- */
+
+static bool
+place_gifts(struct parcel *p)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		struct gift *g = &p->gifts[i];
+
+		g->source = g->source < 0 ? open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : g->source;
+		if (g->source < 0 || (g->source = fcntl(g->source, F_DUPFD_CLOEXEC, PARKED_FD)) < 0)
+			return false;
+	}
+	/* whatever lies at a target and is no gift must not look like one */
+	if (close_range(3, PARKED_FD - 1, 0) != 0)
+		return false;
+	for (size_t i = 0; i < p->n; i++)
+		if (dup2(p->gifts[i].source, p->gifts[i].target) < 0)
+			return false;
+	return true;
+}
+
+/* ---- arguments ---- */
+
+/* Whom lspawn must not become, with commas between. False if there is no room: without the list it must not run. */
+static bool
+list_own_ids(const struct instance *in, char *text, size_t size)
+{
+	struct buf b = buf_over(text, size);
+	struct why why = WHY_NONE;
+	struct owner owner;
+
+#define PROCESS(name, by) \
+	if (house_privileges(#name) != NULL && \
+	    instance_owner(in, house_privileges(#name)->user, &owner, &why) == OK && owner.uid != 0) \
+		buf_format(&b, "%s%u", b.len > 0 ? "," : "", owner.uid);
+#include "census.def"
+	return buf_string(&b) != NULL;
+}
+
+static void
+put(struct arguments *a, const char *word)
+{
+	a->words[a->n++] = (char *)(uintptr_t)word;
+}
+
+static void
+put_two(struct arguments *a, const char *option, const char *value)
+{
+	put(a, option);
+	put(a, value);
+}
+
+/* the ports of other hosts that root's control files name */
+static void
+put_ports(struct arguments *a, const char *process, const struct control_source *source)
+{
+	struct buf ports = BUF_OVER(a->ports);
+
+	if (strcmp(process, "resolve") == 0)
+		resolver_ports_name(&ports, source);
+	else
+		client_ports_name(&ports, source);
+	if (buf_string(&ports) == NULL)
+		refuse("the control files name more ports than can be allowed");
+	if (ports.len > 0)
+		put_two(a, "-p", a->ports);
+}
+
+static void
+put_all(struct arguments *a, const struct instance *in, const struct control_source *source, const struct member *m)
+{
+	const struct privileges *p = house_privileges(m->process);
+	const char *root = instance_root(in, p);
+
+	(void)snprintf(a->uid, sizeof a->uid, "%u", m->owner.uid);
+	(void)snprintf(a->gid, sizeof a->gid, "%u", m->owner.gid);
+	put(a, m->process);
+	put_two(a, "-n", in->service);
+	put_two(a, "-u", a->uid);
+	put_two(a, "-g", a->gid);
+	if (root != NULL)
+		put_two(a, "-r", root);
+	if (strcmp(p->user, "root") == 0) {
+		if (!list_own_ids(in, a->ids, sizeof a->ids))
+			refuse("Postern has more users than lspawn can be told of");
+		put_two(a, "-x", a->ids);
+	}
+	if (p->own_groups && owner_list_groups(&m->owner, a->groups, sizeof a->groups))
+		put_two(a, "-s", a->groups);
+	if (p->more_ports && source != NULL)
+		put_ports(a, m->process, source);
+	if (in->lenient)
+		put(a, "--lenient");
+	if (in->same_user)
+		put(a, "--same-user");
+	put(a, NULL);
+}
+
+/* ---- all of it ---- */
+
+/* A command may have been started with little memory for its program (softlimit). What its helpers may have is in their tables;
+ * the hard limits hold. */
+static void
+lift_soft_limits(void)
+{
+	static const int limits[] = { RLIMIT_AS, RLIMIT_DATA, RLIMIT_STACK, RLIMIT_MEMLOCK, RLIMIT_NOFILE,
+		RLIMIT_NPROC };
+	struct rlimit l;
+
+	for (size_t i = 0; i < nitems(limits); i++)
+		if (getrlimit((__rlimit_resource_t)limits[i], &l) == 0) {
+			l.rlim_cur = l.rlim_max;
+			(void)setrlimit((__rlimit_resource_t)limits[i], &l);
+		}
+}
+
+void
+become_member(const struct instance *in, const struct control_source *source, const struct member *m, struct parcel *p)
+{
+	static char *environment[] = { NULL };
+	struct arguments a = { .n = 0 };
+	struct why why = WHY_NONE;
+	char path[512];
+	sigset_t none;
+
+	(void)snprintf(path, sizeof path, "%s/%s", in->libexec, m->process);
+	put_all(&a, in, source, m);
+	(void)setpgid(0, 0); /* so that all that it starts can be found */
+	(void)sigemptyset(&none);
+	if (!place_gifts(p))
+		refuse(strerrordesc_np(errno));
+	if (in->label != NULL)
+		lift_soft_limits();
+	if (in->same_user && process_apart(&why) != OK)
+		refuse(why.text);
+	(void)signal(SIGALRM, SIG_IGN); /* send is told to retry by it, perhaps before it can hear */
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	(void)execve(path, a.words, environment);
+	refuse(strerrordesc_np(errno));
+}
