@@ -7,6 +7,7 @@
 #include "sys/confine_into.h"
 #include "sys/fd.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
 #include <poll.h>
@@ -70,7 +71,11 @@ hear(int fd, unsigned seconds, struct buf *answer)
 	ssize_t n = 1;
 
 	while (n > 0 && (now = clock_ms()) < end) {
-		if (poll(&p, 1, (int)(end - now)) <= 0 || (n = read(fd, room, sizeof room)) <= 0)
+		int ready = poll(&p, 1, (int)(end - now));
+
+		if (ready < 0 && errno == EINTR)
+			continue; /* a signal for the server is no answer */
+		if (ready <= 0 || (n = read(fd, room, sizeof room)) <= 0)
 			break;
 		buf_add(answer, bytes_of(room, (size_t)n));
 	}
