@@ -94,8 +94,7 @@ put_to_wait(struct send *s, struct message *m, uint64_t due_s)
 	struct id id = m->id;
 
 	drop(s, m);
-	if (!waiting_add(s, &id, due_s))
-		log_simple(SEVERITY_ERROR, "not-waiting", "msg", id.text); /* on disk until the next start */
+	(void)waiting_add(s, &id, due_s);
 }
 
 /* ---- the end of an attempt ---- */

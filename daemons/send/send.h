@@ -175,7 +175,8 @@ void tasks_free(struct message *m);
 
 /* ---- waiting.c: messages that are not due yet, each once, some 24 octets ---- */
 
-/* Waits until then, whatever was said of it before. False: no memory; then only the next start finds the message again. */
+/* Waits until then, whatever was said of it before. False: no memory; that is logged, and only the next start finds the
+ * message again. */
 bool waiting_add(struct send *s, const struct id *id, uint64_t due_s);
 void waiting_go_on(struct send *s);                                      /* asks for what is due, as room allows */
 void waiting_ask(struct send *s, const struct id *id, enum asked asked); /* for this one as soon as there is room */

@@ -4,6 +4,7 @@
 #include "send/send.h"
 
 #include "sys/clock.h"
+#include "sys/log.h"
 
 #include <stdlib.h>
 
@@ -203,6 +204,8 @@ waiting_add(struct send *s, const struct id *id, uint64_t due_s)
 {
 	bool added = put_in(id, due_s, ASK_DUE);
 
+	if (!added)
+		log_simple(SEVERITY_ERROR, "not-waiting", "msg", id->text);
 	waiting_go_on(s);
 	return added;
 }
