@@ -8,7 +8,7 @@ import pytest
 from instance import BIN, Instance, free_port, wait_for
 from pop3_rig import Client
 from test_tls_keys import family, holds, plain_only
-from tls_rig import Certificates, SecureSession, context
+from tls_rig import Certificates
 
 NAME = "alice@example.test"
 PASSWORD = "Xq7-mellow-Walrus-93-pumice-Osprey"  # long enough to be found by any part of it

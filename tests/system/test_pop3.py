@@ -2,7 +2,6 @@
 import os
 import poplib
 import signal
-import socket
 import subprocess
 
 import pytest

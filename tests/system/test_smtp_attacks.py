@@ -190,17 +190,6 @@ def test_all_recipients_refused_leaves_no_data(mx):
         assert s.data(b"Subject: one was right\r\n\r\nx\r\n.\r\n")[0] == 250
 
 
-def replies_of(s):
-    while True:
-        try:
-            code, text = s.reply()
-        except (ConnectionError, BrokenPipeError):
-            return
-        if code == 0:
-            return
-        yield code, text
-
-
 WORDS = [b"EHLO a.test", b"HELO b.test", b"MAIL FROM:<a@b.test>", b"MAIL FROM:<>", b"MAIL FROM:<a@b.test> SIZE=9999999", b"MAIL FROM:<a", b"RCPT TO:<bob@example.test>",
          b"RCPT TO:<nobody@example.test>", b"RCPT TO:<x@elsewhere.test>", b"RSET", b"NOOP", b"VRFY x", b"EXPN x", b"HELP", b"AUTH PLAIN", b"STARTTLS", b"FOO",
          b"BDAT 0", b"BDAT 3\r\na\r\n", b"BDAT 3 LAST\r\na\r\n", b"BDAT 0 LAST"]

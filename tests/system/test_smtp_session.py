@@ -1,5 +1,4 @@
 """The SMTP front end as peers see it: what is accepted, what is refused, and that one session never hurts another."""
-import os
 import socket
 import subprocess
 import time
@@ -41,10 +40,6 @@ def deliver(mx, content, parameters=""):
         code, text = s.data(content + b".\r\n")
         assert code == 250, text
     return mx.wait_new(before)
-
-
-def newest(mx):
-    return max(mx.mailbox(), key=os.path.getmtime)
 
 
 def test_extensions_are_those_that_are_there(mx):
