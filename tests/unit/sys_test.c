@@ -4,7 +4,6 @@
 #include "unit.h"
 
 #include "sys/clock.h"
-#include "sys/clock.h"
 #include "sys/fd.h"
 #include "sys/log.h"
 #include "sys/loop.h"
