@@ -211,14 +211,14 @@ judge_digest(struct exchange *e, const struct password_entry *entry, enum result
 
 /* ---- SCRAM ---- */
 
-/* A name without a verifier gets a salt that stays the same, as if it had one. */
+/* A name without a verifier gets a salt that stays the same, as if it had one of postern passwd. */
 static void
 invent_verifier(const struct exchange *e, struct scram_verifier *v)
 {
 	uint8_t octets[SASL_HASH_LEN] = { 0 };
 
 	(void)digest_keyed(e->auth->salt_key, exchange_name(e), octets);
-	*v = (struct scram_verifier){ .iterations = SCRAM_ITERATIONS_MIN, .salt_len = 16 };
+	*v = (struct scram_verifier){ .iterations = SCRAM_ITERATIONS, .salt_len = 16 };
 	memcpy(v->salt, octets, 16);
 	memset(v->stored, 0xff, sizeof v->stored);
 }

@@ -27,7 +27,6 @@
 #define EXIT_USAGE 100
 #define EXIT_TROUBLE 111
 #define FILE_MAX (64u << 20)
-#define SCRAM_ITERATIONS 4096
 #define CLEAR_MIN 3
 
 struct job {
