@@ -22,8 +22,6 @@
 
 #define SALT "W22ZaJ0SNY7soEsUEjb6gQ==" /* RFC 7677 3 */
 
-static struct control_dir dir;
-static struct control control;
 static struct channel policy;
 static pid_t child;
 unsigned *auth_rig_hashes;

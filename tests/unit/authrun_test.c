@@ -10,27 +10,6 @@
 
 #include <string.h>
 
-static struct control_dir dir;
-static struct control control;
-
-static int
-set_up(void **state)
-{
-	(void)state;
-	dir_make(&dir);
-	control = CONTROL_NONE;
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	(void)state;
-	dir_close(&control);
-	dir_remove(&dir);
-	return 0;
-}
-
 static void
 open_for(const char *process)
 {
@@ -202,8 +181,8 @@ main(void)
 		cmocka_unit_test(dovecots_lines),
 		cmocka_unit_test(a_line_cut_at_any_octet_names_nobody_else),
 		cmocka_unit_test(words_of_a_program),
-		cmocka_unit_test_setup_teardown(it_has_the_programs_and_no_address, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_program_is_asked_in_its_turn, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(it_has_the_programs_and_no_address, dir_set_up, dir_tear_down),
+		cmocka_unit_test_setup_teardown(a_program_is_asked_in_its_turn, dir_set_up, dir_tear_down),
 		cmocka_unit_test(the_stem_of_an_address),
 	};
 

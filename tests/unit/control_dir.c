@@ -1,6 +1,8 @@
 /* A private control directory for tests.
  * Trusts the test.
  * Never touches anything outside its own directory. */
+#include "unit.h"
+
 #include "control_dir.h"
 
 #include <errno.h>
@@ -123,4 +125,36 @@ dir_close(struct control *c)
 	control_close(c);
 	if (fd >= 0)
 		(void)close(fd);
+}
+
+struct control_dir dir;
+struct control control;
+
+int
+dir_set_up(void **state)
+{
+	(void)state;
+	dir_make(&dir);
+	control = CONTROL_NONE;
+	return 0;
+}
+
+int
+dir_tear_down(void **state)
+{
+	(void)state;
+	dir_close(&control);
+	dir_remove(&dir);
+	return 0;
+}
+
+void
+dir_open_as(const char *process)
+{
+	struct why why = WHY_NONE;
+	enum result r = dir_open(&dir, process, &control, &why);
+
+	if (r != OK)
+		print_error("%s\n%s", why.text, dir.said);
+	assert_int_equal(r, OK);
 }

@@ -17,3 +17,10 @@ void dir_remove(struct control_dir *d);
 /* Reads, seals and opens the configuration of a process of service smtpd. */
 enum result dir_open(struct control_dir *d, const char *process, struct control *c, struct why *why);
 void dir_close(struct control *c);
+
+/* What most tests have: one directory, and the configuration that was read from it. For cmocka's set-up and tear-down. */
+extern struct control_dir dir;
+extern struct control control;
+int dir_set_up(void **state);
+int dir_tear_down(void **state);
+void dir_open_as(const char *process); /* dir into control; the test fails if it is refused */

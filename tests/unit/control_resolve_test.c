@@ -6,38 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static struct control_dir dir;
-static struct control control;
-
-static int
-set_up(void **state)
-{
-	(void)state;
-	dir_make(&dir);
-	control = CONTROL_NONE;
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	(void)state;
-	dir_close(&control);
-	dir_remove(&dir);
-	return 0;
-}
-
-static void
-open_as(const char *process)
-{
-	struct why why = WHY_NONE;
-	enum result r = dir_open(&dir, process, &control, &why);
-
-	if (r != OK)
-		print_error("%s\n%s", why.text, dir.said);
-	assert_int_equal(r, OK);
-}
-
 static void
 assert_lines(enum control_item item, const char *expected)
 {
@@ -64,7 +32,7 @@ whom_to_ask_and_trust_may_be_in_a_file_of_the_system(void **state)
 	    "; by dhcp\n# by dhcp\ndomain a\nnameserver 192.0.2.53\nnameserver\t2001:db8::53  x\n"
 	    "nameserver fe80::1%eth0\nnameservers 1.1.1.1\n");
 	dir_put(&dir, "y", "; root\n. 86400 IN DS 1 8 2 AB ; x\n\n.\tIN\tDNSKEY 257 3 8 AwEA=\npn. DS 5 8 2 00\n");
-	open_as("resolve");
+	dir_open_as("resolve");
 	assert_lines(ITEM_FORWARDERS, "192.0.2.1|192.0.2.53|2001:db8::53|2001:db8::1@5353|");
 	assert_lines(ITEM_TRUSTANCHOR, ". 86400 IN DS 1 8 2 AB |.\tIN\tDNSKEY 257 3 8 AwEA=|pn. DS 5 8 2 00|");
 	assert_non_null(strstr(dir.said, "warning x:6: a name server with an interface in its address is not asked\n"));
@@ -110,8 +78,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
-		    whom_to_ask_and_trust_may_be_in_a_file_of_the_system, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_bad_line_about_resolving_is_told, set_up, tear_down),
+		    whom_to_ask_and_trust_may_be_in_a_file_of_the_system, dir_set_up, dir_tear_down),
+		cmocka_unit_test_setup_teardown(a_bad_line_about_resolving_is_told, dir_set_up, dir_tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -24,43 +24,11 @@
 			assert_memory_equal(have_.at, want, have_.len); \
 	} while (0)
 
-static struct control_dir dir;
-static struct control control;
-
-static int
-set_up(void **state)
-{
-	(void)state;
-	dir_make(&dir);
-	control = CONTROL_NONE;
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	(void)state;
-	dir_close(&control);
-	dir_remove(&dir);
-	return 0;
-}
-
-static void
-open_as(const char *process)
-{
-	struct why why = WHY_NONE;
-	enum result r = dir_open(&dir, process, &control, &why);
-
-	if (r != OK)
-		print_error("%s\n%s", why.text, dir.said);
-	assert_int_equal(r, OK);
-}
-
 static void
 a_directory_with_me_alone_has_every_default(void **state)
 {
 	(void)state;
-	open_as("policy");
+	dir_open_as("policy");
 	assert_string_equal(dir.said, "");
 	assert_bytes(control_text(&control, ITEM_ME), "mx.example.org");
 	assert_bytes(control_text(&control, ITEM_SMTPGREETING), "mx.example.org");
@@ -75,7 +43,7 @@ a_default_that_names_another_item_has_its_lines(void **state)
 {
 	(void)state;
 	dir_put(&dir, "locals", "a.example\nB.Example\n");
-	open_as("policy");
+	dir_open_as("policy");
 	assert_int_equal(control_find_domain(&control, ITEM_RCPTHOSTS, BYTES("b.example")), OK);
 	assert_int_equal(control_find_domain(&control, ITEM_RCPTHOSTS, BYTES("mx.example.org")), ABSENT);
 }
@@ -86,7 +54,7 @@ a_service_s_own_item_hides_the_common_one(void **state)
 	(void)state;
 	dir_put(&dir, "databytes", "5\n");
 	dir_put(&dir, "smtpd/databytes", "# for the world\n\n7  \n");
-	open_as("policy");
+	dir_open_as("policy");
 	assert_int_equal(control_number(&control, ITEM_DATABYTES), 7);
 }
 
@@ -97,7 +65,7 @@ a_process_gets_only_its_own_items(void **state)
 
 	(void)state;
 	dir_put(&dir, "rcpthosts", "a.example\n");
-	open_as("listen");
+	dir_open_as("listen");
 	assert_int_equal(control_number(&control, ITEM_CONCURRENCYINCOMING), 400);
 	assert_bytes(control_text(&control, ITEM_ME), "");
 	assert_int_equal(control_find(&control, ITEM_RCPTHOSTS, BYTES("a.example"), &value), ABSENT);
@@ -110,7 +78,7 @@ a_configuration_made_for_another_process_is_refused(void **state)
 	struct control c;
 
 	(void)state;
-	open_as("listen");
+	dir_open_as("listen");
 	assert_int_equal(control_open(&c, control.fd, "policy", &why), MALFORMED);
 }
 
@@ -121,7 +89,7 @@ nobody_can_write_to_a_configuration(void **state)
 	int fd;
 
 	(void)state;
-	open_as("policy");
+	dir_open_as("policy");
 	assert_int_equal(write(control.fd, "x", 1), -1);
 	(void)snprintf(path, sizeof path, "/proc/self/fd/%d", control.fd);
 	fd = open(path, O_RDWR | O_CLOEXEC);
@@ -223,7 +191,7 @@ an_unknown_file_is_told_with_the_nearest_name(void **state)
 	dir_put(&dir, "smtpd/rcpthost", "x\n");
 	dir_put(&dir, "smtpd/zzzzzzzz", "x\n");
 	dir_put(&dir, "smtpd/queuelifetime", "5\n");
-	open_as("policy");
+	dir_open_as("policy");
 	assert_non_null(strstr(dir.said, "warning smtpd/rcpthost:0: is no control item; did you mean rcpthosts?\n"));
 	assert_non_null(strstr(dir.said, "warning smtpd/zzzzzzzz:0: is no control item\n"));
 	assert_non_null(strstr(dir.said, "warning smtpd/queuelifetime:0: is not read by a service of this kind\n"));
@@ -236,7 +204,7 @@ a_line_that_is_there_twice_is_told(void **state)
 
 	(void)state;
 	dir_put(&dir, "virtualdomains", "a.example:one\nA.example:two\n");
-	open_as("policy");
+	dir_open_as("policy");
 	assert_string_equal(dir.said, "warning virtualdomains:2: is there twice; what came first counts\n");
 	assert_int_equal(control_find(&control, ITEM_VIRTUALDOMAINS, BYTES("A.EXAMPLE"), &value), OK);
 	assert_bytes(value, "one");
@@ -249,7 +217,7 @@ a_virtual_domain_may_be_the_whole_world(void **state)
 
 	(void)state;
 	dir_put(&dir, "virtualdomains", ":joe\n");
-	open_as("policy");
+	dir_open_as("policy");
 	assert_int_equal(control_find(&control, ITEM_VIRTUALDOMAINS, BYTES(""), &user), OK);
 	assert_bytes(user, "joe");
 }
@@ -259,7 +227,7 @@ suffixes_of_a_domain_are_found_longest_first(void **state)
 {
 	(void)state;
 	dir_put(&dir, "rcpthosts", "a.example\n.b.example\n");
-	open_as("policy");
+	dir_open_as("policy");
 	assert_int_equal(control_find_domain(&control, ITEM_RCPTHOSTS, BYTES("A.example")), OK);
 	assert_int_equal(control_find_domain(&control, ITEM_RCPTHOSTS, BYTES("x.a.example")), ABSENT);
 	assert_int_equal(control_find_domain(&control, ITEM_RCPTHOSTS, BYTES("b.example")), ABSENT);
@@ -275,7 +243,7 @@ networks_are_compared_by_their_bits(void **state)
 
 	(void)state;
 	dir_put(&dir, "barelfnetworks", "192.0.2.128/25\n2001:db8::/32\n");
-	open_as("policy");
+	dir_open_as("policy");
 	assert_true(control_in_networks(&control, ITEM_BARELFNETWORKS, in4, 4));
 	assert_false(control_in_networks(&control, ITEM_BARELFNETWORKS, out4, 4));
 	assert_true(control_in_networks(&control, ITEM_BARELFNETWORKS, in6, 16));
@@ -290,7 +258,7 @@ endpoints_come_in_their_order(void **state)
 
 	(void)state;
 	dir_put(&dir, "smtpd/listen", "0.0.0.0:25\n[::]:26\nunix:/run/x\n");
-	open_as("warden");
+	dir_open_as("warden");
 	at = control_lines(&control, ITEM_LISTEN);
 	assert_true(control_next_endpoint(&at, &e));
 	assert_int_equal(e.kind, ENDPOINT_IPV4);
@@ -313,7 +281,7 @@ a_damaged_configuration_is_never_believed_blindly(void **state)
 
 	(void)state;
 	dir_put(&dir, "rcpthosts", "a.example\n");
-	open_as("listen");
+	dir_open_as("listen");
 	len = pread(control.fd, image, sizeof image, 0);
 	assert_true(len > 2048 && (size_t)len < sizeof image);
 	for (ssize_t cut = 0; cut < len; cut += cut < 2040 ? 97 : 1) {
@@ -429,23 +397,28 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(a_directory_with_me_alone_has_every_default, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_default_that_names_another_item_has_its_lines, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_service_s_own_item_hides_the_common_one, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_process_gets_only_its_own_items, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_configuration_made_for_another_process_is_refused, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(nobody_can_write_to_a_configuration, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_directory_with_me_alone_has_every_default, dir_set_up, dir_tear_down),
+		cmocka_unit_test_setup_teardown(
+		    a_default_that_names_another_item_has_its_lines, dir_set_up, dir_tear_down),
+		cmocka_unit_test_setup_teardown(a_service_s_own_item_hides_the_common_one, dir_set_up, dir_tear_down),
+		cmocka_unit_test_setup_teardown(a_process_gets_only_its_own_items, dir_set_up, dir_tear_down),
+		cmocka_unit_test_setup_teardown(
+		    a_configuration_made_for_another_process_is_refused, dir_set_up, dir_tear_down),
+		cmocka_unit_test_setup_teardown(nobody_can_write_to_a_configuration, dir_set_up, dir_tear_down),
 		cmocka_unit_test(a_file_cut_anywhere_is_read_or_refused),
 		cmocka_unit_test(a_malformed_item_is_told_with_its_file_and_line),
-		cmocka_unit_test_setup_teardown(an_unknown_file_is_told_with_the_nearest_name, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_line_that_is_there_twice_is_told, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_virtual_domain_may_be_the_whole_world, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(suffixes_of_a_domain_are_found_longest_first, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(networks_are_compared_by_their_bits, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(endpoints_come_in_their_order, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_damaged_configuration_is_never_believed_blindly, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
-		    without_memory_there_is_no_configuration_rather_than_a_wrong_one, set_up, tear_down),
+		    an_unknown_file_is_told_with_the_nearest_name, dir_set_up, dir_tear_down),
+		cmocka_unit_test_setup_teardown(a_line_that_is_there_twice_is_told, dir_set_up, dir_tear_down),
+		cmocka_unit_test_setup_teardown(a_virtual_domain_may_be_the_whole_world, dir_set_up, dir_tear_down),
+		cmocka_unit_test_setup_teardown(
+		    suffixes_of_a_domain_are_found_longest_first, dir_set_up, dir_tear_down),
+		cmocka_unit_test_setup_teardown(networks_are_compared_by_their_bits, dir_set_up, dir_tear_down),
+		cmocka_unit_test_setup_teardown(endpoints_come_in_their_order, dir_set_up, dir_tear_down),
+		cmocka_unit_test_setup_teardown(
+		    a_damaged_configuration_is_never_believed_blindly, dir_set_up, dir_tear_down),
+		cmocka_unit_test_setup_teardown(
+		    without_memory_there_is_no_configuration_rather_than_a_wrong_one, dir_set_up, dir_tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,9 +10,6 @@
 #include <string.h>
 #include <time.h>
 
-static struct control_dir dir;
-static struct control control;
-
 static void
 list(const char *file, const char *text)
 {

@@ -10,26 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static struct control_dir dir;
-static struct control control;
-
-static int
-set_up(void **state)
-{
-	(void)state;
-	dir_make(&dir);
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	(void)state;
-	dir_close(&control);
-	dir_remove(&dir);
-	return 0;
-}
-
 static void
 read_all(void)
 {
@@ -209,12 +189,14 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
-		    without_tables_mail_goes_to_the_mx_and_tls_is_taken_where_it_is, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(each_table_has_its_say, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_route_by_qmtp_is_put_off_with_a_reason, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(what_remote_is_told_has_every_field, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(without_memory_there_is_no_table_rather_than_a_part, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_table_that_can_not_be_read_decides_nothing, set_up, tear_down),
+		    without_tables_mail_goes_to_the_mx_and_tls_is_taken_where_it_is, dir_set_up, dir_tear_down),
+		cmocka_unit_test_setup_teardown(each_table_has_its_say, dir_set_up, dir_tear_down),
+		cmocka_unit_test_setup_teardown(a_route_by_qmtp_is_put_off_with_a_reason, dir_set_up, dir_tear_down),
+		cmocka_unit_test_setup_teardown(what_remote_is_told_has_every_field, dir_set_up, dir_tear_down),
+		cmocka_unit_test_setup_teardown(
+		    without_memory_there_is_no_table_rather_than_a_part, dir_set_up, dir_tear_down),
+		cmocka_unit_test_setup_teardown(
+		    a_table_that_can_not_be_read_decides_nothing, dir_set_up, dir_tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

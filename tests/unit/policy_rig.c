@@ -29,10 +29,10 @@ static void
 run_policy(const char *service, int listen_fd, int queue_fd, int resolve_fd, int auth_fd)
 {
 	static struct policy policy;
-	struct control control;
+	struct control items;
 	struct settings settings;
 	struct why why = WHY_NONE;
-	enum result r = dir_open(&rig_dir, "policy", &control, &why);
+	enum result r = dir_open(&rig_dir, "policy", &items, &why);
 	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 
 	if (r != OK) {
@@ -41,7 +41,7 @@ run_policy(const char *service, int listen_fd, int queue_fd, int resolve_fd, int
 	}
 	(void)dup2(listen_fd, 100);
 	(void)dup2(queue_fd, 101);
-	(void)dup2(control.fd, 102);
+	(void)dup2(items.fd, 102);
 	if (rig_resolves)
 		(void)dup2(resolve_fd, 103);
 	if (auth_fd >= 0)
@@ -57,7 +57,7 @@ run_policy(const char *service, int listen_fd, int queue_fd, int resolve_fd, int
 		(void)dup2(104, POLICY_AUTH_FD);
 	(void)close_range(100, 101, 0);
 	(void)close_range(103, 104, 0);
-	settings = settings_of(&control, service);
+	settings = settings_of(&items, service);
 	r = policy_run(&policy, &settings, &why);
 	_exit(r == OK ? 0 : 100);
 }

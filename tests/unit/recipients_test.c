@@ -14,9 +14,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static struct control_dir dir;
-static struct control control;
-
 static void
 put_cdb(const char *file, const char *const keys[])
 {
@@ -45,19 +42,8 @@ find(const struct control *c, struct bytes address)
 static int
 set_up(void **state)
 {
-	(void)state;
-	dir_make(&dir);
-	control = CONTROL_NONE;
+	(void)dir_set_up(state);
 	dir_put(&dir, "users/assign", "=joe:joe:1001:1002:/home/joe:::\n.\n");
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	(void)state;
-	dir_close(&control);
-	dir_remove(&dir);
 	return 0;
 }
 
@@ -217,7 +203,7 @@ policy_takes_what_both_have(void **state)
 	}
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, dir_tear_down)
 
 int
 main(void)

@@ -10,25 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static struct control_dir dir;
-static struct control control;
-
-static int
-set_up(void **state)
-{
-	(void)state;
-	dir_make(&dir);
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	(void)state;
-	dir_remove(&dir);
-	return 0;
-}
-
 static void
 open_with(const char *file, const char *text)
 {
@@ -321,16 +302,16 @@ int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(smtproutes, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(precedence, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(lines_that_are_no_routes, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(by_sender, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(triggers, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(precedence_of_triggers, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(values, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(senders, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(lines_that_are_no_policies, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(words_of_dane, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(smtproutes, dir_set_up, dir_tear_down),
+		cmocka_unit_test_setup_teardown(precedence, dir_set_up, dir_tear_down),
+		cmocka_unit_test_setup_teardown(lines_that_are_no_routes, dir_set_up, dir_tear_down),
+		cmocka_unit_test_setup_teardown(by_sender, dir_set_up, dir_tear_down),
+		cmocka_unit_test_setup_teardown(triggers, dir_set_up, dir_tear_down),
+		cmocka_unit_test_setup_teardown(precedence_of_triggers, dir_set_up, dir_tear_down),
+		cmocka_unit_test_setup_teardown(values, dir_set_up, dir_tear_down),
+		cmocka_unit_test_setup_teardown(senders, dir_set_up, dir_tear_down),
+		cmocka_unit_test_setup_teardown(lines_that_are_no_policies, dir_set_up, dir_tear_down),
+		cmocka_unit_test_setup_teardown(words_of_dane, dir_set_up, dir_tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -155,8 +155,6 @@ static const struct {
 static void
 the_first_of_the_documented_keys_counts(void **state)
 {
-	struct control_dir dir;
-	struct control control;
 	struct why why = WHY_NONE;
 
 	(void)state;
@@ -190,8 +188,6 @@ without_a_rule_a_connection_is_allowed(void **state)
 {
 	const uint8_t address[4] = { 192, 0, 2, 1 };
 	struct rules_query q = { .address = address, .address_len = 4 };
-	struct control_dir dir;
-	struct control control;
 	struct why why = WHY_NONE;
 	struct bytes data;
 

@@ -41,9 +41,9 @@ static void
 run_send(const int fds[6])
 {
 	static struct send self;
-	struct control control;
+	struct control items;
 	struct why why = WHY_NONE;
-	enum result r = dir_open(&srig_dir, "send", &control, &why);
+	enum result r = dir_open(&srig_dir, "send", &items, &why);
 	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 
 	if (r != OK) {
@@ -52,7 +52,7 @@ run_send(const int fds[6])
 	}
 	for (int i = 0; i < 6; i++)
 		(void)dup2(fds[i], 100 + i);
-	(void)dup2(control.fd, 106);
+	(void)dup2(items.fd, 106);
 	if (getenv("SEND_TEST_LOG") == NULL)
 		(void)dup2(null, 2);
 	(void)close_range(3, 99, 0);
@@ -65,7 +65,7 @@ run_send(const int fds[6])
 	(void)close_range(100, 105, 0);
 	self.in_hand_max = send_in_hand_max();
 	fail_allocation(srig_fail_at);
-	r = send_run(&self, &control, &why);
+	r = send_run(&self, &items, &why);
 	_exit(r == OK ? 0 : 100);
 }
 

@@ -13,16 +13,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-static struct control_dir dir;
-static struct control control;
-
 static int
 set_up(void **state)
 {
 	struct why why = WHY_NONE;
 
-	(void)state;
-	dir_make(&dir);
+	(void)dir_set_up(state);
 	dir_put(&dir, "locals", "mx.example.org\nlocal.example\n");
 	dir_put(&dir, "virtualdomains",
 	    "virt.example:joe-virt\n.wild.example:joe\nalice@one.example:joe-alice\n"
@@ -36,15 +32,6 @@ set_up(void **state)
 	dir_put(&dir, "postmaster", "postie\n");
 	assert_int_equal(dir_open(&dir, "policy", &control, &why), OK);
 	assert_string_equal(dir.said, "");
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	(void)state;
-	dir_close(&control);
-	dir_remove(&dir);
 	return 0;
 }
 
@@ -199,11 +186,11 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(an_address_goes_where_qmail_sends_it, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(no_length_of_a_local_part_does_harm, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(an_address_goes_where_qmail_sends_it, set_up, dir_tear_down),
+		cmocka_unit_test_setup_teardown(no_length_of_a_local_part_does_harm, set_up, dir_tear_down),
 		cmocka_unit_test_setup_teardown(
-		    a_table_that_cannot_be_read_is_not_one_without_the_user, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_compiled_table_counts_like_its_text, set_up, tear_down),
+		    a_table_that_cannot_be_read_is_not_one_without_the_user, set_up, dir_tear_down),
+		cmocka_unit_test_setup_teardown(a_compiled_table_counts_like_its_text, set_up, dir_tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
