@@ -74,6 +74,8 @@ answered(struct port *port, struct wire_message *m, struct why *why)
 		return OK;
 	}
 	s = &p->sessions[slot];
+	if (s->unanswered > 0 && --s->unanswered == 0)
+		s->open_turns = 0;
 	if (s->used && (s->awaited & QUESTION(q)) && ref_of(p, s, q) == m->ref)
 		settle(p, s, q, m->body, m->tail); /* else its session has ended, or has gone on */
 	return OK;
@@ -98,9 +100,11 @@ ended(struct port *port, enum result r, struct why *why)
 
 	log_why("resolve-gone", r, why);
 	p->names.n_asked = 0;
-	for (uint32_t i = 0; i < p->n_used; i++)
+	for (uint32_t i = 0; i < p->n_used; i++) {
+		p->sessions[i].unanswered = p->sessions[i].open_turns = 0;
 		if (p->sessions[i].used && p->sessions[i].awaited != 0)
 			fail_all(p, &p->sessions[i]);
+	}
 }
 
 static const struct port_events name_events = { answered, ended };
@@ -158,8 +162,11 @@ put_question(struct policy *p, uint32_t ref, uint16_t type, const void *body, st
 static bool
 ask(struct policy *p, struct session *s, unsigned q, uint16_t type, const void *body, struct bytes tail)
 {
+	if (s->open_turns >= TURN_MASK) /* its reference would be that of a question which is still open */
+		return false;
 	if (!put_question(p, ref_of(p, s, q), type, body, tail))
 		return false;
+	s->unanswered++;
 	if (s->awaited == 0)
 		s->asked_since_ms = p->loop.now;
 	s->awaited |= QUESTION(q);
@@ -206,6 +213,8 @@ names_forget(struct session *s)
 {
 	s->awaited = 0;
 	s->ask_turn++;
+	if (s->unanswered > 0 && s->open_turns < TURN_MASK)
+		s->open_turns++;
 }
 
 void

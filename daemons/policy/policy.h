@@ -56,10 +56,12 @@ struct session {
 	uint64_t asked_since_ms;
 	uint64_t awaited;    /* questions to resolve, a bit each (names.h) */
 	uint16_t ask_turn;   /* tells late answers from those that are waited for */
+	uint16_t unanswered; /* questions of this slot, of sessions before this one, too */
+	uint16_t open_turns; /* turns since there were none of them */
 	struct timer tarpit; /* runs while a recipient is held back */
 	struct trial trial;
 	bool program_asked;
-	uint8_t program_turn;    /* tells late answers from those that are waited for */
+	uint16_t program_turn;   /* tells late answers from those that are waited for */
 	uint32_t n_asked, n_bad; /* recipients of the session, and how many were refused */
 };
 
@@ -78,6 +80,11 @@ struct name_line {
 };
 
 #define POLICY_ENDED_MAX 64
+
+/* References to queue and authrun: 15 bits of a turn, which tells late answers from those that are waited for, and the slot. */
+#define SLOT_BITS 17
+#define SLOT_MASK ((1u << SLOT_BITS) - 1)
+static_assert((1u << SLOT_BITS) > 100000, "more sessions than references: see concurrencyincoming in schema.def");
 
 struct policy {
 	struct loop loop;

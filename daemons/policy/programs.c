@@ -15,7 +15,7 @@
 static uint32_t
 ref_of(const struct policy *p, const struct session *s)
 {
-	return (uint32_t)(s - p->sessions) << 8 | s->program_turn;
+	return (uint32_t)s->program_turn << SLOT_BITS | (uint32_t)(s - p->sessions);
 }
 
 static void
@@ -35,9 +35,9 @@ answered(struct port *port, struct wire_message *m, struct why *why)
 	const struct pr_answer *a = m->body;
 	struct session *s;
 
-	if (m->type != PR_ANSWER || m->ref >> 8 >= p->n_used || a->outcome >= nitems(states))
+	if (m->type != PR_ANSWER || (m->ref & SLOT_MASK) >= p->n_used || a->outcome >= nitems(states))
 		return why_set(why, MALFORMED, "authrun answered what was not asked");
-	s = &p->sessions[m->ref >> 8];
+	s = &p->sessions[m->ref & SLOT_MASK];
 	if (s->used && s->program_asked && ref_of(p, s) == m->ref)
 		settle(p, s, states[a->outcome]); /* else its session has ended */
 	return OK;

@@ -336,8 +336,7 @@ take_session(struct policy *p)
 	s->n_accepted = s->n_refused = 0;
 	s->began_ms = p->loop.now;
 	s->naming = false;
-	s->awaited = 0;
-	s->ask_turn++;
+	names_forget(s);
 	s->n_asked = s->n_bad = 0;
 	s->program_asked = false;
 	s->login.state = LOGIN_NONE;

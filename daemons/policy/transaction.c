@@ -13,9 +13,6 @@
 #define OPEN_MS 60000    /* what queue may take to make a file */
 #define COMMIT_MS 300000 /* … and to flush it: RFC 5321 4.5.3.2.6 gives the client's patience as 10 minutes */
 #define QUEUE_LINE 4096  /* messages that may wait for queue */
-#define SLOT_BITS 17
-#define SLOT_MASK ((1u << SLOT_BITS) - 1)
-static_assert((1u << SLOT_BITS) > 100000, "more sessions than references: see concurrencyincoming in schema.def");
 
 static uint32_t
 ref_of(const struct policy *p, const struct session *s)
