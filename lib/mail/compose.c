@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+#define COMPOSED_MAX (2 * COMPOSE_HEADER_MAX) /* domains and fields that are put in need room, too */
+
 enum seen {
 	SEEN_DATE = 1 << 0,
 	SEEN_FROM = 1 << 1,
@@ -286,6 +288,13 @@ add_missing(struct compose *c, unsigned seen)
 	}
 }
 
+/* Whether it failed at its bound, and not for want of memory: no field is longer than half the bound. */
+static bool
+is_full(const struct buf *b)
+{
+	return b->failed && b->len > b->max / 2;
+}
+
 enum result
 compose_header(struct compose *c, struct bytes header, struct why *why)
 {
@@ -293,10 +302,10 @@ compose_header(struct compose *c, struct bytes header, struct why *why)
 	unsigned seen = 0;
 	enum result r;
 
-	c->header = buf_growing(COMPOSE_HEADER_MAX);
+	c->header = buf_growing(COMPOSED_MAX);
 	c->recipients = buf_growing(COMPOSE_HEADER_MAX);
 	c->sender = buf_growing(2 * ADDRESS_MAX);
-	c->followers = buf_growing(COMPOSE_HEADER_MAX);
+	c->followers = buf_growing(COMPOSED_MAX);
 	if (bytes_starts(header, BYTES("From ")) || bytes_starts(header, BYTES(">From ")))
 		(void)next_field(&header);
 	while (header.len > 0) {
@@ -310,8 +319,11 @@ compose_header(struct compose *c, struct bytes header, struct why *why)
 	if (c->header.len > 0 && c->header.at[c->header.len - 1] != '\n')
 		buf_add_octet(&c->header, '\n');
 	add_missing(c, seen);
+	if (is_full(&c->header) || is_full(&c->followers))
+		return why_set(
+		    why, MALFORMED, "the header, with what is missing put in, is larger than %u octets", COMPOSED_MAX);
 	return c->header.failed || c->followers.failed || c->sender.failed
-	    ? why_set(why, EXHAUSTED, "the header is too large")
+	    ? why_set(why, EXHAUSTED, "no memory for the header")
 	    : OK;
 }
 

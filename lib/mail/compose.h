@@ -32,7 +32,7 @@ struct compose {
 };
 
 /* header: what stands before the empty line (or all of it); a first line "From … " of an mbox is dropped. MALFORMED: an
- * address field can't be read; EXHAUSTED: too large. */
+ * address field can't be read, or the result is larger than twice COMPOSE_HEADER_MAX; EXHAUSTED: no memory. */
 enum result compose_header(struct compose *c, struct bytes header, struct why *why);
 
 /* An address as it is used in an envelope: with a domain, a whole one. */

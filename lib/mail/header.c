@@ -3,6 +3,9 @@
  * Never looks at a line twice that was whole. */
 #include "mail/header.h"
 
+#define NAME_LOOKED_FOR \
+	1000 /* octets of a line: RFC 5322 2.1.1 allows it 998, so a colon behind them ends no field name */
+
 static bool
 is_blank(uint8_t c)
 {
@@ -37,8 +40,12 @@ header_find_end(struct header_end *h, struct bytes text, bool ended)
 		struct bytes rest = bytes_skip(text, h->line_at), line;
 		size_t n = bytes_find(rest, '\n');
 
-		if (n == rest.len && !ended)
-			return false;
+		if (n == rest.len && !ended) {
+			if (rest.len < NAME_LOOKED_FOR || belongs(bytes_first(rest, NAME_LOOKED_FOR), h->line_at == 0))
+				return false;
+			h->header_len = h->body_at = h->line_at;
+			return true;
+		}
 		line = bytes_first(rest, n > 0 && rest.at[n - 1] == '\r' ? n - 1 : n);
 		h->header_len = h->body_at = h->line_at;
 		if (line.len == 0) {

@@ -129,6 +129,21 @@ struct input {
 	bool ended;
 };
 
+/* There is no room for the header's end. If most of it is one line, that line is what is too long. */
+static enum result
+header_too_large(const struct input *in, struct why *why)
+{
+	struct bytes line = bytes_skip(buf_bytes(&in->head), in->end.line_at);
+	size_t colon = bytes_find(line, ':');
+
+	if (in->head.len <= COMPOSE_HEADER_MAX / 2)
+		return why_set(why, EXHAUSTED, "no memory for the header");
+	if (line.len <= COMPOSE_HEADER_MAX / 2)
+		return why_set(why, MALFORMED, "the header is larger than %u octets", COMPOSE_HEADER_MAX);
+	return why_set(why, MALFORMED, "the header has a line %.*s: that makes it larger than %u octets",
+	    (int)(colon < 78 ? colon : 78), (const char *)line.at, COMPOSE_HEADER_MAX);
+}
+
 static enum result
 read_header(struct input *in, struct why *why)
 {
@@ -138,7 +153,7 @@ read_header(struct input *in, struct why *why)
 		ssize_t n;
 
 		if (room == NULL)
-			return why_set(why, MALFORMED, "the header is larger than %u octets", COMPOSE_HEADER_MAX);
+			return header_too_large(in, why);
 		n = read(STDIN_FILENO, room, PIECE);
 		if (n < 0 && errno == EINTR)
 			continue;

@@ -15,8 +15,8 @@ struct local_mail {
 };
 
 /* Reads standard input to its end and submits it. Control items come from the directory in POSTERN_CONTROLDIR, or the
- * one of the installation. REFUSED, MALFORMED: never; AGAIN, EXHAUSTED, BROKEN: not now. why has the reply of the mail
- * system in any case. */
+ * one of the installation. REFUSED, MALFORMED: never; AGAIN, EXHAUSTED, BROKEN: not now. On a failure why
+ * says what was wrong, or what the mail system replied. */
 enum result local_mail_submit(const struct local_mail *m, struct why *why);
 
 /* Reads standard input to its end, so that nobody waits for a program that is slow: *fd is where the octets can be read, standard

@@ -15,6 +15,7 @@
 
 #define REPLY_LINES_MAX 100
 #define SECONDS 600
+#define SHOWN_MAX 90 /* octets of an address beside the reply to it */
 
 static enum result
 broken_off(struct why *why)
@@ -67,14 +68,14 @@ read_line(struct submit *s, struct bytes *line, struct why *why)
 	}
 }
 
-/* the class that is wanted is OK; else the reply becomes the reason */
+/* The class that is wanted is OK, and leaves no text in why: it would be taken for the reason of a later failure. Any other
+ * reply becomes the reason. */
 static enum result
 expect(struct submit *s, char class, struct why *why)
 {
 	struct bytes line;
 	enum result r;
 
-	*why = WHY_NONE;
 	if ((r = send_out(s, why)) != OK)
 		return r;
 	for (int i = 0; i < REPLY_LINES_MAX; i++) {
@@ -84,8 +85,9 @@ expect(struct submit *s, char class, struct why *why)
 			return why_set(why, MALFORMED, "the mail system does not speak SMTP");
 		if (line.len > 3 && line.at[3] == '-')
 			continue;
-		r = line.at[0] == (uint8_t) class ? OK : line.at[0] == '5' ? REFUSED : AGAIN;
-		*why = WHY_NONE; /* the reply before was another's */
+		if (line.at[0] == (uint8_t) class)
+			return OK;
+		r = line.at[0] == '5' ? REFUSED : AGAIN;
 		return why_set(why, r, "%.*s", (int)line.len, (const char *)line.at);
 	}
 	return why_set(why, MALFORMED, "the mail system sent a reply without end");
@@ -152,7 +154,8 @@ submit_envelope(struct submit *s, struct bytes sender, const char *parameters, s
 			if (strncmp(reply.text, "452 4.5.3", 9) == 0) /* there will never be fewer */
 				r = REFUSED;
 			*why = WHY_NONE;
-			return why_set(why, r, "<%.*s>: %.300s", (int)one.len, (const char *)one.at, reply.text);
+			return why_set(why, r, "<%.*s>: %.300s", (int)(one.len < SHOWN_MAX ? one.len : SHOWN_MAX),
+			    (const char *)one.at, reply.text);
 		}
 	}
 	buf_add_string(&s->out, "DATA");

@@ -16,7 +16,7 @@ struct submit {
 };
 
 /* Connects and greets. AGAIN: nobody serves the socket now, or it says 4xx; REFUSED: 5xx; MALFORMED: no SMTP. The reply
- * is in why, as in all of these. */
+ * that refused is in why, as in all of these; a success leaves why as it was. */
 enum result submit_open(struct submit *s, const char *socket_path, struct why *why);
 
 /* MAIL, a RCPT for each of the n zero-ended recipients, DATA. All or nothing: if one is refused the message is not sent.
@@ -27,6 +27,6 @@ enum result submit_envelope(struct submit *s, struct bytes sender, const char *p
 /* Content in any pieces: LF, CRLF and lone CR all end a line; dots are stuffed. */
 enum result submit_content(struct submit *s, struct bytes content, struct why *why);
 
-/* Ends the content. OK: the message is on disk; the last reply is in why. */
+/* Ends the content. OK: the message is on disk. */
 enum result submit_end(struct submit *s, struct why *why);
 void submit_close(struct submit *s);

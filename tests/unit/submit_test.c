@@ -118,7 +118,7 @@ a_message_is_handed_over(void **state)
 		(void)snprintf(all, sizeof all, BEFORE_DATA "%s.\r\nQUIT\r\n", cases[i].sent);
 		pid = serve(FINE "250 2.0.0 taken as 0123\r\n", all);
 		assert_int_equal(talk(cases[i].content, &why), OK);
-		assert_string_equal(why.text, "250 2.0.0 taken as 0123");
+		assert_string_equal(why.text, "");
 		heard_by(pid);
 	}
 }
@@ -158,6 +158,34 @@ a_refusal_is_told_as_it_was_said(void **state)
 		assert_string_equal(why.text, cases[i].why);
 		heard_by(pid);
 	}
+}
+
+/* What is said after a failure is that failure, not the reply that came before it. */
+static void
+a_success_is_no_reason_for_a_later_failure(void **state)
+{
+	static struct submit s;
+	static char address[70000];
+	struct why why = WHY_NONE;
+	pid_t pid = serve(FINE, NULL);
+
+	(void)state;
+	assert_int_equal(submit_open(&s, place, &why), OK);
+	assert_string_equal(why.text, "");
+	memset(address, 'x', sizeof address);
+	assert_int_equal(
+	    submit_envelope(&s, BYTES("a@b.test"), "", bytes_of((uint8_t *)address, sizeof address), "", &why),
+	    REFUSED);
+	assert_non_null(strstr(why.text, "xxx>: an address is too long"));
+	submit_close(&s);
+	heard_by(pid);
+	why = WHY_NONE;
+	pid = serve(FINE, NULL);
+	assert_int_equal(submit_open(&s, place, &why), OK);
+	assert_int_equal(submit_envelope(&s, BYTES("a@b.test"), "", BYTES("c@d\nx\0"), "", &why), REFUSED);
+	assert_string_equal(why.text, "an address has a line end in it");
+	submit_close(&s);
+	heard_by(pid);
 }
 
 static void
@@ -237,6 +265,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_message_is_handed_over),
 		cmocka_unit_test(a_refusal_is_told_as_it_was_said),
+		cmocka_unit_test(a_success_is_no_reason_for_a_later_failure),
 		cmocka_unit_test(replies_without_end_are_none),
 		cmocka_unit_test(a_server_that_leaves_is_no_signal),
 		cmocka_unit_test(an_address_is_no_command),
