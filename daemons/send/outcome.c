@@ -52,6 +52,8 @@ log_delivery(const struct send *s, const struct task *t, const struct delivery_f
 	log_begin(&l, t->outcome == SD_DELIVERED ? SEVERITY_INFO : SEVERITY_WARNING, "delivery");
 	log_text(&l, "msg", m->id.text);
 	log_bytes(&l, "rcpt", t->address);
+	if (!bytes_equal(t->said, t->address))
+		log_bytes(&l, "orig", t->said); /* what senders ask about */
 	if (t->user.len > 0)
 		log_bytes(&l, "user", t->user);
 	log_text(&l, "result", names[t->outcome]);

@@ -8,7 +8,7 @@
 
 /* Null: no memory; then the recipient waits for the next attempt. */
 static struct task *
-new_task(struct message *m, uint32_t recipient, struct bytes address, const struct user *u)
+new_task(struct message *m, uint32_t recipient, struct bytes said, struct bytes address, const struct user *u)
 {
 	struct bytes maildir = u != NULL ? u->maildir : BYTES_NONE, name = u != NULL ? u->name : BYTES_NONE;
 	struct task *t = calloc(1, sizeof *t + address.len + maildir.len + name.len);
@@ -24,6 +24,7 @@ new_task(struct message *m, uint32_t recipient, struct bytes address, const stru
 	buf_add(&room, name);
 	t->message = m;
 	t->recipient = recipient;
+	t->said = said;
 	t->address = bytes_of(t->room, address.len);
 	t->maildir = bytes_of(t->room + address.len, maildir.len);
 	t->user = bytes_of(t->room + address.len + maildir.len, name.len);
@@ -33,7 +34,7 @@ new_task(struct message *m, uint32_t recipient, struct bytes address, const stru
 }
 
 static void
-begin_local(struct send *s, struct message *m, uint32_t i, const struct destination *d)
+begin_local(struct send *s, struct message *m, uint32_t i, struct bytes forward, const struct destination *d)
 {
 	struct line *line = NULL;
 	enum lines_answer answer = lines_find(s, &d->user, m, &line);
@@ -41,7 +42,7 @@ begin_local(struct send *s, struct message *m, uint32_t i, const struct destinat
 
 	m->put_off |= answer == LINES_FULL;
 	m->unfinished |= answer == LINES_NO_MEMORY;
-	if (answer != LINES_TAKEN || (t = new_task(m, i, d->address, &d->user)) == NULL)
+	if (answer != LINES_TAKEN || (t = new_task(m, i, forward, d->address, &d->user)) == NULL)
 		return;
 	t->virtual_user = d->user.is_virtual;
 	lines_add(line, t);
@@ -69,7 +70,7 @@ begin_remote(
 	m->put_off |= answer == LINES_FULL;
 	m->unfinished |= answer == LINES_NO_MEMORY;
 	if (answer == LINES_FULL || answer == LINES_NO_MEMORY ||
-	    (t = new_task(m, i, remote_address(r->forward, d), NULL)) == NULL)
+	    (t = new_task(m, i, r->forward, remote_address(r->forward, d), NULL)) == NULL)
 		return;
 	t->kind = KIND_REMOTE;
 	t->orcpt = r->orcpt;
@@ -85,7 +86,7 @@ static void
 begin_nowhere(struct send *s, struct message *m, uint32_t i, struct bytes forward, enum sd_outcome outcome,
     const uint8_t enhanced[3], const char *text)
 {
-	struct task *t = new_task(m, i, forward, NULL);
+	struct task *t = new_task(m, i, forward, forward, NULL);
 
 	if (t != NULL)
 		task_settle(s, t, outcome, enhanced, bytes_of_string(text));
@@ -105,7 +106,7 @@ route_begin(struct send *s, struct message *m, uint32_t i, const struct store_re
 	}
 	r = users_route(s->control, forward, &d);
 	if (r == OK && d.route == ROUTE_LOCAL)
-		begin_local(s, m, i, &d);
+		begin_local(s, m, i, forward, &d);
 	else if (r == OK)
 		begin_remote(s, m, i, recipient, &d);
 	else if (r == ABSENT)

@@ -49,6 +49,7 @@ struct task {
 	char *text;                          /* why it failed; null: nothing to say */
 	char *host;                          /* that it went, or was to go to; null: none */
 	struct bytes orcpt;                  /* in the message */
+	struct bytes said;                   /* the recipient as the envelope has it; in the message */
 	struct bytes address, maildir, user; /* in `room` */
 	uint8_t room[];
 };

@@ -10,7 +10,7 @@ from instance import Instance, wait_for
 
 @pytest.fixture(scope="module")
 def shared():
-    with Instance() as i:
+    with Instance({"percenthack": ["example.test"]}) as i:
         yield i
 
 
@@ -87,6 +87,16 @@ def test_a_message_to_one_user_twice_is_delivered_to_each_address(house):
     for user in ("alice", "bob", "postmaster"):
         assert len(house.wait_messages(1, user)) == 1
     queue_is_empty(house)
+
+
+def test_the_log_of_a_delivery_has_the_recipient_that_the_sender_said(shared):
+    """whoever asks what became of a message knows only the address that the tables of this host made another of"""
+    submit(shared, b"Subject: hack\r\n\r\nx\r\n", recipients=["alice%example.test@example.test"])
+    line = wait_for(lambda: next((x for x in shared.log("send").splitlines() if "event=delivery " in x and "orig=" in x), None), what="the line")
+    assert " rcpt=alice@example.test orig=alice%example.test@example.test user=" in line
+    plain = [x for x in shared.log("send").splitlines() if "event=delivery " in x and "orig=" not in x]
+    submit(shared)
+    wait_for(lambda: len([x for x in shared.log("send").splitlines() if "event=delivery " in x and "orig=" not in x]) > len(plain), what="a plain one")
 
 
 def test_a_loop_ends_in_a_report(house):
