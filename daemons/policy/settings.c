@@ -40,6 +40,7 @@ settings_of(const struct control *c, const char *service)
 		.max_sessions = (uint32_t)control_number(c, ITEM_CONCURRENCYINCOMING),
 		.idle_seconds = (uint32_t)control_number(c, is_pop3 ? ITEM_TIMEOUTPOP3D : ITEM_TIMEOUTSMTPD),
 		.is_pop3 = is_pop3,
+		.received_user = control_number(c, ITEM_RECEIVEDUSER) != 0,
 		.tls_at_once = strcmp(service, "smtps") == 0 || strcmp(service, "pop3s") == 0,
 		.is_submission = strcmp(service, "submission") == 0 || strcmp(service, "smtps") == 0,
 		.mechanisms = mechanisms_of(control_text(c, ITEM_MECHANISMS)),

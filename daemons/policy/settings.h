@@ -12,6 +12,7 @@ struct settings {
 	uint32_t idle_seconds, session_seconds;
 	uint32_t max_sessions;
 	bool is_pop3, is_submission;
+	bool received_user;                      /* the trace field names who authenticated */
 	bool tls_at_once;                        /* smtps and pop3s, whatever the port */
 	uint16_t mechanisms;                     /* of AUTH, that may be offered: 1 << enum sp_mechanism, or-ed */
 	uint32_t login_seconds;                  /* POP3: until the login */

@@ -45,7 +45,7 @@ put_peer(struct buf *text, const struct client *c, const struct envelope *e)
 		buf_add_octet(text, ']');
 	}
 	buf_add_string(text, ")\r\n");
-	if (c->user.len > 0) {
+	if (c->user.len > 0 && c->settings->received_user) {
 		buf_add_string(text, "\t(authenticated as ");
 		put_user(text, c->user);
 		buf_add_string(text, ")\r\n");

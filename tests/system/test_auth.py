@@ -45,6 +45,7 @@ def mx(certificates, tmp_path_factory):
         "submission/mechanisms": "PLAIN LOGIN CRAM-MD5 SCRAM-SHA-256 SCRAM-SHA-256-PLUS EXTERNAL",
         "submission/mailfromrules": ["bob@example.test&sales@example.test,@lists.example.test"],
         "submission/userrecipients": "5000",
+        "submission/receiveduser": "yes",
         "variables": [f"CERTFILE={c.path('p256.pem')}", f"KEYFILE={c.path('p256.key')}", f"CCAFILE={c.path('ca.pem')}"],
         "passwords": open(table).read().strip(),
         "users/authuser": ["md5@example.test:%" + hashlib.md5(PASSWORD.encode()).hexdigest(), "open@example.test:" + PASSWORD, "!alice@closed.test"],

@@ -193,6 +193,26 @@ a_trace_field_has_the_words_of_its_rfcs(void **state)
 		     "\tMon, 23 Nov 2026 06:21:41 +0000\r\n");
 }
 
+/* A login name is half of what somebody needs who guesses passwords. */
+static void
+the_login_name_stands_in_the_trace_field_only_if_the_item_says_so(void **state)
+{
+	(void)state;
+	for (int shown = 0; shown <= 1; shown++) {
+		uint8_t room[PQ_TRACE_MAX];
+		struct buf text = BUF_OVER(room);
+		size_t id_at;
+
+		(void)mail("h.example", "a@b.example", false);
+		client.user = BYTES("joe@login.example");
+		settings.received_user = shown != 0;
+		trace_put(&text, &client, &envelope, 0, &id_at);
+		assert_non_null(buf_string(&text));
+		assert_non_null(strstr((const char *)room, " with ESMTPA id "));
+		assert_int_equal(strstr((const char *)room, "joe@login.example") != NULL, shown);
+	}
+}
+
 /* Whatever a front end that was taken over says: no line ends early, no comment opens, nothing is too long. */
 static void
 no_octet_of_a_name_can_forge_a_field(void **state)
@@ -231,6 +251,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(a_helo_name_is_compared_with_the_peer_s, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(without_memory_a_recipient_is_told_to_come_again, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_trace_field_has_the_words_of_its_rfcs, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    the_login_name_stands_in_the_trace_field_only_if_the_item_says_so, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(no_octet_of_a_name_can_forge_a_field, set_up, tear_down),
 	};
 
