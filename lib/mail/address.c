@@ -18,10 +18,34 @@ struct parser {
 	void *ctx;
 };
 
+#define QUOTED_BEFORE 40u /* octets of the list that an error shows before the fault, and behind it */
+#define QUOTED_BEHIND 20u
+
+/* The text around octet at, in quotes, with a dot for each control character and ... where something is left out. */
+static void
+quote(const struct parser *p, struct buf *into)
+{
+	size_t at = p->at < p->value.len ? p->at : p->value.len, from = at > QUOTED_BEFORE ? at - QUOTED_BEFORE : 0;
+	struct bytes part = bytes_first(bytes_skip(p->value, from), at - from + QUOTED_BEHIND);
+	bool more = from + part.len < p->value.len;
+
+	while (part.len > 0 && (part.at[part.len - 1] == '\n' || part.at[part.len - 1] == '\r'))
+		part.len--;
+	buf_add_string(into, from > 0 ? "\"..." : "\"");
+	for (size_t i = 0; i < part.len; i++)
+		buf_add_octet(into, part.at[i] < ' ' || part.at[i] == 0x7f ? '.' : part.at[i]);
+	buf_add_string(into, more ? "...\"" : "\"");
+}
+
 static enum result
 expected(const struct parser *p, const char *what, struct why *why)
 {
-	return why_set(why, MALFORMED, "expected %s at octet %zu of an address list", what, p->at + 1);
+	uint8_t room[QUOTED_BEFORE + QUOTED_BEHIND + 9];
+	struct buf quoted = BUF_OVER(room);
+
+	quote(p, &quoted);
+	return why_set(why, MALFORMED, "expected %s at octet %zu of the address list %.*s", what, p->at + 1,
+	    (int)quoted.len, (const char *)room);
 }
 
 static bool

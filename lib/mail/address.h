@@ -16,6 +16,6 @@ struct address {
 
 typedef enum result address_take(void *ctx, const struct address *a, struct why *why);
 
-/* Calls take for each mailbox of the list, members of groups included. MALFORMED, with what was expected; or what take
- * returned, if that was not OK. An empty list is OK. */
+/* Calls take for each mailbox of the list, members of groups included. MALFORMED, with what was expected, where, and the
+ * text around it; or what take returned, if that was not OK. An empty list is OK. */
 enum result address_list(struct bytes value, address_take *take, void *ctx, struct why *why);

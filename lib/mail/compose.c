@@ -166,7 +166,8 @@ take_addresses(struct rewriting *w, struct bytes field, size_t colon, struct why
 		return OK;
 	}
 	if (r != OK)
-		return why_set(why, r, "%s", unread.text);
+		return why_set(why, r, "%.*s: %s", (int)bytes_first(bytes_trim(bytes_first(field, colon)), 40).len,
+		    (const char *)field.at, unread.text);
 	if (!w->drop)
 		buf_add(header, bytes_skip(w->value, w->done));
 	return OK;

@@ -7,6 +7,7 @@
 #include "control/control.h"
 #include "control/source.h"
 #include "mail/author.h"
+#include "mail/command_line.h"
 #include "mail/compose.h"
 #include "mail/header.h"
 #include "mail/submit.h"
@@ -278,17 +279,6 @@ put_sender(const struct compose *c, struct buf *sender)
 	buf_add(sender, host.len > 0 ? host : bytes_skip(c->from, at + 1));
 }
 
-/* without < and >, which many callers put around an address */
-static struct bytes
-bare(const char *text)
-{
-	struct bytes address = bytes_of_string(text);
-
-	if (address.len >= 2 && address.at[0] == '<' && address.at[address.len - 1] == '>')
-		return bytes_first(bytes_skip(address, 1), address.len - 2);
-	return address;
-}
-
 /* the caller's list of mailing lists; one that can't be read is none */
 static void
 read_lists(struct buf *lists)
@@ -327,15 +317,29 @@ find_names(struct compose *c, const struct control *control)
 }
 
 /* The first that says it: the command line, the header, the variables, the account. */
-static void
-find_sender(const struct local_mail *m, const struct compose *c, struct buf *sender)
+static enum result
+find_sender(const struct local_mail *m, const struct compose *c, struct buf *sender, struct why *why)
 {
-	if (m->sender != NULL && bare(m->sender).len > 0)
-		compose_qualify(c, bare(m->sender), sender);
-	else if (m->sender == NULL && c->has_sender)
+	uint8_t room[ADDRESS_MAX];
+	struct bytes address;
+	enum result r;
+
+	if (m->sender == NULL && c->has_sender) {
 		buf_add(sender, buf_bytes(&c->sender));
-	else if (m->sender == NULL)
+	} else if (m->sender == NULL) {
 		put_sender(c, sender);
+	} else if (bytes_trim(bytes_of_string(m->sender)).len > 0 && strcmp(m->sender, "<>") != 0) {
+		if ((r = command_line_address(m->sender, "sender (-f)", room, &address, why)) != OK)
+			return r;
+		compose_qualify(c, address, sender);
+	}
+	return sender->failed ? why_set(why, REFUSED, "the sender's address is too long") : OK;
+}
+
+static enum result
+add_recipient(void *ctx, const struct address *a, struct why *why)
+{
+	return compose_recipient(ctx, a->text, why);
 }
 
 static enum result
@@ -349,10 +353,11 @@ send_or_print(const struct local_mail *m, const struct compose *c, const struct 
 	if (m->print)
 		return give_content(c, in, print, NULL, why);
 	if (c->n_recipients == 0)
-		return why_set(why, REFUSED, "no recipients");
-	find_sender(m, c, &sender);
-	if (sender.failed)
-		return why_set(why, REFUSED, "the sender's address is too long");
+		return why_set(why, REFUSED,
+		    "no recipients: name them on the command line, or in To, Cc or Bcc and have these read (sendmail "
+		    "-t)");
+	if ((r = find_sender(m, c, &sender, why)) != OK)
+		return r;
 	if (!in->ended && (r = local_mail_gather(&in->rest_fd, why)) != OK)
 		return r;
 	return submit(m, c, in, buf_bytes(&sender), control_text(control, ITEM_SUBMISSIONSOCKET), why);
@@ -376,7 +381,7 @@ complete_and_send(const struct local_mail *m, const struct control *control, str
 	c.from = buf_bytes(&whole);
 	r = compose_header(&c, bytes_first(buf_bytes(&in->head), in->end.header_len), why);
 	for (char *const *one = m->recipients; r == OK && *one != NULL; one++)
-		r = compose_recipient(&c, bare(*one), why);
+		r = command_line_list(*one, "recipient", add_recipient, &c, why);
 	if (r == OK && (from.failed || whole.failed))
 		r = why_set(why, REFUSED, "the sender's address is too long");
 	if (r == OK)

@@ -78,6 +78,26 @@ def test_recipients_are_found_in_every_form(house, to, recipients):
     wait_for(lambda: len(house.mailbox("alice")) + len(house.mailbox("bob")) == before + recipients, what="delivery")
 
 
+@pytest.mark.parametrize("word,recipients", [
+    ("alice@example.test,bob@example.test", 2), ("alice@example.test, bob@example.test", 2), ("alice@example.test ", 1),
+    ("Alice <alice@example.test>", 1), ("alice@example.test (x)", 1), ('"Last, First" <alice@example.test>', 1)])
+def test_the_output_of_a_job_reaches_every_address_of_a_word(house, word, recipients):
+    """cron gives sendmail the whole of MAILTO as one word."""
+    before = len(house.mailbox("alice")) + len(house.mailbox("bob"))
+    r = run(house, "sendmail", "-i", "-FCronDaemon", "-oem", "-f", "Web <root@example.test>", word, message=b"Subject: job\n\nx\n")
+    assert r.returncode == 0, r.stderr
+    wait_for(lambda: len(house.mailbox("alice")) + len(house.mailbox("bob")) == before + recipients, what="delivery")
+
+
+def test_a_word_that_is_no_list_is_quoted_with_its_fault(house):
+    r = run(house, "sendmail", "a b c", message=b"\nx\n")
+    assert r.returncode == 100 and b'recipient: expected an address at octet 6 of the address list "a b c"' in r.stderr
+    r = run(house, "sendmail", "-f", "a, b", "alice@example.test", message=b"\nx\n")
+    assert r.returncode == 100 and b"sender (-f): expected one address" in r.stderr
+    r = run(house, "sendmail", "-t", message=b"To: alice@example.test\nCc: bob@example.test oops\n\nx\n")
+    assert r.returncode == 100 and b"Cc: expected an address" in r.stderr and b"oops" in r.stderr
+
+
 @pytest.mark.parametrize("to", [b"alice@example.test (unclosed", b"<alice@example.test", b'"alice@example.test', b"a b c", b"alice@example.test>"])
 def test_recipients_that_can_not_be_read_are_an_error(house, to):
     r = run(house, "sendmail", "-t", message=b"To: " + to + b"\n\nx\n")
@@ -116,6 +136,17 @@ def test_bs_speaks_smtp(house):
     r = run(house, "sendmail", "-bs", message=talk)
     codes = [line[:3] for line in r.stdout.split(b"\r\n") if line[3:4] == b" "]
     assert codes == [b"220", b"250", b"250", b"250", b"354", b"250", b"221"]
+
+
+def test_bs_takes_lines_that_end_with_lf(house):
+    before = len(house.mailbox("alice"))
+    talk = b"EHLO x.test\nMAIL FROM:<a@b.test>\nRCPT TO:<alice@example.test>\nDATA\nSubject: bs\n\nx\n.\nQUIT\n"
+    r = run(house, "sendmail", "-bs", message=talk)
+    codes = [line[:3] for line in r.stdout.split(b"\r\n") if line[3:4] == b" "]
+    assert codes == [b"220", b"250", b"250", b"250", b"354", b"250", b"221"]
+    house.wait_messages(before + 1)
+    crlf = talk.replace(b"\n", b"\r\n").replace(b"\r\n\r\nx", b"\r\n\r\nx\n.\nMAIL FROM:<c@d.test>")
+    assert b"550 " in run(house, "sendmail", "-bs", message=crlf).stdout  # who knows CRLF means a lone LF as it stands
 
 
 def qmail_queue(house, envelope, message=b"Subject: q\n\nx\n"):

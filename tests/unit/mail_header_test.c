@@ -103,6 +103,31 @@ what_is_no_list_says_what_was_expected(void **state)
 }
 
 static void
+what_is_no_list_is_quoted_around_the_fault(void **state)
+{
+	static const struct {
+		const char *list, *why;
+	} cases[] = {
+		{ "a@b.test c", "expected an address at octet 11 of the address list \"a@b.test c\"" },
+		{ "<a@b.test\r\n", "expected > at octet 12 of the address list \"<a@b.test\"" },
+		{ "a\033b", "expected no control character at octet 2 of the address list \"a.b\"" },
+		{ "aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeee> fffffffffffffffffffffffffffff",
+		    "expected < at octet 51 of the address list "
+		    "\"...bbbbbbbbbbccccccccccddddddddddeeeeeeeeee> ffffffffffffffffff...\"" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < nitems(cases); i++) {
+		uint8_t room[500];
+		struct buf b = BUF_OVER(room);
+		struct why why = WHY_NONE;
+
+		assert_int_equal(address_list(bytes_of_string(cases[i].list), note_address, &b, &why), MALFORMED);
+		assert_string_equal(why.text, cases[i].why);
+	}
+}
+
+static void
 a_nul_in_a_quoted_name_is_no_second_recipient(void **state)
 {
 	uint8_t room[100];
@@ -431,6 +456,7 @@ main(void)
 		cmocka_unit_test(dates_are_those_of_rfc_5322),
 		cmocka_unit_test(addresses_are_found_in_every_form),
 		cmocka_unit_test(what_is_no_list_says_what_was_expected),
+		cmocka_unit_test(what_is_no_list_is_quoted_around_the_fault),
 		cmocka_unit_test(a_nul_in_a_quoted_name_is_no_second_recipient),
 		cmocka_unit_test(an_address_may_not_be_longer_than_its_bound),
 		cmocka_unit_test(lists_may_end_anywhere),

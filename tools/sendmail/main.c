@@ -111,16 +111,47 @@ parse(int argc, char *argv[], struct options *o)
 	    add_parameter(o->parameters, sizeof o->parameters, "ENVID", o->envid);
 }
 
-/* copies what is there from one to the other; false at the end */
-static bool
-copy(int from, int to)
+/* What a caller says to the SMTP server. Some programs end their lines with LF: if the first line ends so, every LF
+ * without a CR before it becomes a CRLF. */
+struct caller {
+	bool knows, adds_cr; /* the first line has ended; it ended with a lone LF */
+	uint8_t last;
+};
+
+static struct bytes
+with_cr(struct caller *c, struct bytes piece, uint8_t *room)
 {
-	static char piece[16384];
+	size_t n = 0;
+
+	for (size_t i = 0; i < piece.len; i++) {
+		if (piece.at[i] == '\n') {
+			bool alone = c->last != '\r';
+
+			if (!c->knows)
+				c->adds_cr = alone;
+			c->knows = true;
+			if (alone && c->adds_cr)
+				room[n++] = '\r';
+		}
+		room[n++] = c->last = piece.at[i];
+	}
+	return bytes_of(room, n);
+}
+
+/* Copies what is there from one descriptor to the other. c: null, or who says it. False at the end. */
+static bool
+copy(int from, int to, struct caller *c)
+{
+	static uint8_t piece[16384], room[2 * sizeof piece];
 	ssize_t n = read(from, piece, sizeof piece);
+	struct bytes what;
 
 	if (n < 0 && errno == EINTR)
 		return true;
-	return n > 0 && fd_write_all(to, bytes_of(piece, (size_t)n)) == OK;
+	if (n <= 0)
+		return false;
+	what = bytes_of(piece, (size_t)n);
+	return fd_write_all(to, c == NULL ? what : with_cr(c, what, room)) == OK;
 }
 
 static enum result
@@ -128,6 +159,7 @@ speak_smtp(struct why *why)
 {
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
 	struct pollfd p[2] = { { STDIN_FILENO, POLLIN, 0 }, { -1, POLLIN, 0 } };
+	struct caller caller = { .last = '\n' };
 	enum result r = local_mail_socket(un.sun_path, why);
 
 	if (r != OK)
@@ -137,9 +169,9 @@ speak_smtp(struct why *why)
 	if (p[1].fd < 0 || connect(p[1].fd, (const struct sockaddr *)&un, sizeof un) != 0)
 		return why_errno(why, AGAIN, "the mail system does not answer at %s", un.sun_path);
 	while (poll(p, 2, -1) >= 0 || errno == EINTR) {
-		if (p[1].revents != 0 && !copy(p[1].fd, STDOUT_FILENO))
+		if (p[1].revents != 0 && !copy(p[1].fd, STDOUT_FILENO, NULL))
 			return OK;
-		if (p[0].revents != 0 && !copy(STDIN_FILENO, p[1].fd)) {
+		if (p[0].revents != 0 && !copy(STDIN_FILENO, p[1].fd, &caller)) {
 			(void)shutdown(p[1].fd, SHUT_WR);
 			p[0].fd = -1;
 		}
