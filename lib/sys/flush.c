@@ -1,12 +1,13 @@
 /* A pool of threads that flush.
  * Trusts the kernel that a flush which returned success is on disk; never that a failed one can be repeated: the error
- * is the job's, once and for all.
+ * is the job's, once and for all. Never that a group's success speaks for a file that was open before the group began.
  * Never lets more than one group run, never keeps single jobs behind a group that takes long. */
 #include "sys/flush.h"
 
 #include "sys/clock.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -35,6 +36,14 @@ flush_may_trust_groups(void)
 }
 
 static bool
+has_failed(struct flush_job *j)
+{
+	j->error = errno;
+	j->r = result_of_errno(errno) == EXHAUSTED ? EXHAUSTED : BROKEN;
+	return false;
+}
+
+static bool
 flush_one(int fd, struct flush_job *j)
 {
 	int r;
@@ -42,11 +51,7 @@ flush_one(int fd, struct flush_job *j)
 	do
 		r = fsync(fd);
 	while (r != 0 && errno == EINTR);
-	if (r == 0)
-		return true;
-	j->error = errno;
-	j->r = result_of_errno(errno) == EXHAUSTED ? EXHAUSTED : BROKEN;
-	return false;
+	return r == 0 || has_failed(j);
 }
 
 static void
@@ -58,19 +63,35 @@ flush_single(struct flush_job *j)
 		(void)flush_one(j->dir_fd, j);
 }
 
-/* True if all of it is on disk. A failure need not be ours (syncfs speaks for the whole filesystem), and each file
- * still reports its own to its own descriptor: so they are asked one by one then. */
+/* A syncfs reports a failed write once for each descriptor that asks, and it flushes every file of the filesystem, also
+ * files that are still being written. So the error of such a file is reported to the group before its own, or to another
+ * process's descriptor, and the file's own group then succeeds. The kernel also keeps the error with each description of
+ * that file, from its opening on. This call asks for it and flushes nothing: the syncfs has done that. */
+static bool
+was_written(struct flush_job *j)
+{
+	int r;
+
+	do
+		r = sync_file_range(j->fd, 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE);
+	while (r != 0 && errno == EINTR);
+	j->r = OK;
+	j->error = 0;
+	return r == 0 || has_failed(j);
+}
+
+/* True if all of it is on disk. If the syncfs fails, the failure need not be ours, since it speaks for the whole
+ * filesystem: then each file is flushed by itself and reports its own error. */
 static bool
 flush_chain(struct flush_job *chain, int group_fd)
 {
-	bool good = syncfs(group_fd) == 0;
+	bool flushed = syncfs(group_fd) == 0, good = flushed;
 
 	for (struct flush_job *j = chain; j != NULL; j = j->next) {
-		if (good) {
-			j->r = OK;
-			j->error = 0;
-		} else
+		if (!flushed)
 			flush_single(j);
+		else
+			good &= was_written(j);
 	}
 	return good;
 }

@@ -1,8 +1,9 @@
 /* Flushes (fsync) off the event loop: a pool of threads takes jobs and hands them back done. Two ways, chosen by what
  * the machine shows: a group of jobs by one syncfs (cheapest by far while the filesystem holds little but mail), or
- * file by file in parallel, once a syncfs was slow or failed. doc/STATES 3 says what a flush must cover.
+ * file by file in parallel, once a syncfs was slow or failed. Behind a syncfs each file is asked for errors of its own
+ * (sync_file_range). doc/STATES 3 says what a flush must cover.
  *
- * The threads do nothing but fsync, syncfs and futex; they are made after process_confine (MAY_THREAD, MAY_WRITE_AT)
+ * The threads do nothing but fsync, syncfs, sync_file_range and futex; they are made after process_confine (MAY_THREAD, MAY_WRITE_AT)
  * and take no signals. */
 #pragma once
 

@@ -116,6 +116,7 @@ static const struct row rows[] = {
 	R(WRITE_AT, ftruncate, PLAIN, "undo of a part-written note"),
 	R(WRITE_AT, fsync, PLAIN, "on disk"),
 	R(WRITE_AT, syncfs, PLAIN, "a group on disk"),
+	R(WRITE_AT, sync_file_range, PLAIN, "whether an earlier write of this file failed"),
 	R(OPEN_BELOW, openat, PLAIN, "its files; root, landlock and uid bound them"),
 	R(OPEN_BELOW, openat2, PLAIN, "its files, beneath a directory"),
 	R(OPEN_BELOW, getdents64, PLAIN, "reading directories"),

@@ -17,11 +17,14 @@ class Disk:
     def __init__(self, parent, options=()):
         self.image = tempfile.mktemp(prefix='disk.', dir=parent)
         self.top = tempfile.mkdtemp(prefix='mnt.', dir=parent)
-        with open(self.image, 'wb') as f:
-            f.truncate(48 << 20)
+        self.make_image()
         subprocess.run(['mkfs.ext4', '-q', '-E', 'lazy_itable_init=1', *options, self.image], check=True)
         self.mount()
         os.chmod(self.top, 0o755)
+
+    def make_image(self):
+        with open(self.image, 'wb') as f:
+            f.truncate(48 << 20)
 
     def mount(self):
         subprocess.run(['mount', '-o', 'loop', self.image, self.top], check=True)
@@ -42,6 +45,39 @@ class Disk:
         self.umount()
         os.unlink(self.image)
         os.rmdir(self.top)
+
+
+class FailingDisk(Disk):
+    """The same on a memory file that has no room while a test says so: then writes of new blocks fail, the journal's do not."""
+
+    def __init__(self, parent):
+        self.memory = tempfile.mkdtemp(prefix='memory.', dir=parent)
+        subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=52m,mode=755', 'none', self.memory], check=True)
+        super().__init__(self.memory, ('-E', 'nodiscard'))
+
+    def mount(self):
+        with open(self.image, 'r+b') as f:  # mkfs leaves holes, in the journal too
+            octets = f.read()
+            f.seek(0)
+            f.write(octets)
+        super().mount()
+        subprocess.run(['fstrim', self.top], check=True)
+
+    def fail(self):
+        with open(os.path.join(self.memory, 'filler'), 'wb', buffering=0) as f:
+            try:
+                while f.write(bytes(1 << 16)):
+                    pass
+            except OSError:
+                pass
+
+    def work(self):
+        os.unlink(os.path.join(self.memory, 'filler'))
+
+    def end(self):
+        super().end()
+        subprocess.run(['umount', self.memory], check=True)
+        os.rmdir(self.memory)
 
 
 def can_cut():

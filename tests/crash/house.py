@@ -17,9 +17,9 @@ PQ_COMPLETE = 1
 (QC_LIST, QC_MORE, QC_SHOW, QC_ACT, QC_ROW, QC_FILE, QC_END) = range(7)
 (QC_HOLD, QC_RELEASE, QC_RETRY, QC_BOUNCE, QC_DELETE) = range(5)
 (OPENAT, LINKAT, RENAMEAT, UNLINKAT, PWRITE, PREAD, FTRUNCATE, FSTAT, LEASE, DUP, FSYNC, SYNCFS, LSEEK, FSTATFS, SENDMSG,
- RECVMSG, CLOSE, WRITE, READ, EPOLL, MALLOC) = range(21)  # as tests/crash/preload/faults.c has them
+ RECVMSG, CLOSE, WRITE, READ, EPOLL, MALLOC, SYNCRANGE) = range(22)  # as tests/crash/preload/faults.c has them
 CALL_NAMES = 'openat linkat renameat unlinkat pwrite pread ftruncate fstat lease dup fsync syncfs lseek fstatfs sendmsg ' \
-             'recvmsg close write read epoll malloc'.split()
+             'recvmsg close write read epoll malloc sync_file_range'.split()
 WAITING, DELIVERED, FAILED, REPORTED = 0x0f, 0x1e, 0x2d, 0x3c
 
 

@@ -64,6 +64,7 @@ WRAP(ssize_t, write, FAIL_WRITE, (int fd, const void *at, size_t len), (fd, at, 
 WRAP(ssize_t, pread, FAIL_PREAD, (int fd, void *at, size_t len, off_t from), (fd, at, len, from))
 WRAP(int, fsync, FAIL_FSYNC, (int fd), (fd))
 WRAP(int, syncfs, FAIL_SYNCFS, (int fd), (fd))
+WRAP(int, sync_file_range, FAIL_SYNC_FILE_RANGE, (int fd, off_t from, off_t n, unsigned how), (fd, from, n, how))
 WRAP(int, mkdirat, FAIL_MKDIRAT, (int fd, const char *name, mode_t mode), (fd, name, mode))
 WRAP(int, unlinkat, FAIL_UNLINKAT, (int fd, const char *name, int flags), (fd, name, flags))
 WRAP(int, renameat2, FAIL_RENAMEAT2, (int fd, const char *name, int to, const char *other, unsigned flags),

@@ -1,5 +1,6 @@
 /* Tests of lib/sys/flush: everything submitted comes back once, in groups or not; a failure is a failure.
  * Flushes real files in a private directory. */
+#include "failing.h"
 #include "unit.h"
 
 #include "sys/clock.h"
@@ -154,6 +155,35 @@ a_flush_that_fails_is_told_and_the_others_are_not_harmed(void **state)
 }
 
 static void
+the_error_of_one_file_is_its_own_though_the_group_succeeds(void **state)
+{
+	struct thing things[3];
+	struct room room = make_room();
+	struct why why = WHY_NONE;
+	struct flush f;
+
+	(void)state;
+	assert_int_equal(flush_open(&f, 1, room.dir, &why), OK);
+	for (unsigned i = 0; i < 3; i++)
+		things[i] = (struct thing){ .job = { .fd = openat(room.dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600),
+						.dir_fd = -1 } };
+	fail_call(FAIL_SYNC_FILE_RANGE, 2, EIO);
+	submit_in_chains(&f, things, 3, 3);
+	assert_int_equal(gather(&f, 3), 3);
+	assert_true(call_failed());
+	assert_int_equal(f.n_groups, 1);
+	assert_int_equal(things[1].job.r, BROKEN);
+	assert_int_equal(things[1].job.error, EIO);
+	assert_int_equal(things[0].job.r, OK);
+	assert_int_equal(things[2].job.r, OK);
+	assert_true(f.single_until_ms > 0);
+	for (unsigned i = 0; i < 3; i++)
+		(void)close(things[i].job.fd);
+	flush_close(&f);
+	leave_room(&room);
+}
+
+static void
 a_job_behind_a_slow_group_is_done_by_itself(void **state)
 {
 	struct thing thing;
@@ -239,6 +269,7 @@ main(void)
 		cmocka_unit_test(everything_comes_back_once_in_groups),
 		cmocka_unit_test(everything_comes_back_once_file_by_file),
 		cmocka_unit_test(a_flush_that_fails_is_told_and_the_others_are_not_harmed),
+		cmocka_unit_test(the_error_of_one_file_is_its_own_though_the_group_succeeds),
 		cmocka_unit_test(a_job_behind_a_slow_group_is_done_by_itself),
 		cmocka_unit_test(the_end_gives_everything_back),
 		cmocka_unit_test(without_threads_a_chain_is_flushed_at_once),

@@ -447,6 +447,7 @@ whatever_fails_nothing_is_said_to_be_delivered_that_is_not(void **state)
 		{ FAIL_MKDIRAT, 4, false },
 		{ FAIL_RENAMEAT2, 3, false },
 		{ FAIL_SYNCFS, 1, false },
+		{ FAIL_SYNC_FILE_RANGE, 3, false },
 		{ FAIL_FSYNC, 2, false },
 		{ FAIL_FSYNC, 5, true },
 		{ FAIL_SYSCALL, 4, false },

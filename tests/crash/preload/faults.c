@@ -41,6 +41,7 @@ enum call {
 	READ,
 	EPOLL,
 	MALLOC,
+	SYNCRANGE,
 	N_CALLS
 };
 
@@ -140,6 +141,7 @@ PASS(int, ftruncate, FTRUNCATE, (int a, off_t b), (a, b))
 PASS(int, fstat, FSTAT, (int a, struct stat *b), (a, b))
 PASS(int, fsync, FSYNC, (int a), (a))
 PASS(int, syncfs, SYNCFS, (int a), (a))
+PASS(int, sync_file_range, SYNCRANGE, (int a, off_t b, off_t c, unsigned d), (a, b, c, d))
 PASS(off_t, lseek, LSEEK, (int a, off_t b, int c), (a, b, c))
 PASS(int, fstatfs, FSTATFS, (int a, struct statfs *b), (a, b))
 PASS(ssize_t, sendmsg, SENDMSG, (int a, const struct msghdr *b, int c), (a, b, c))
