@@ -77,14 +77,6 @@ checks_program_said(struct policy *p, struct session *s, enum trial_state said)
 /* ---- what DNS is asked ---- */
 
 static bool
-has_variable(const struct session *s, const char *name)
-{
-	struct bytes ignored;
-
-	return client_variable(&s->client, name, &ignored);
-}
-
-static bool
 sender_is_exempt(const struct session *s)
 {
 	struct peer_name peer = { s->client.host, s->client.relays };
@@ -121,8 +113,8 @@ ask_sender(struct policy *p, struct session *s)
 {
 	struct bytes domain = sender_domain(s);
 
-	if (!has_variable(s, "MFDNSCHECK") || s->envelope.reverse.len == 0 || domain_is_literal(domain) ||
-	    sender_is_exempt(s))
+	if (!variable_is_set(&s->client.says, VAR_MFDNSCHECK) || s->envelope.reverse.len == 0 ||
+	    domain_is_literal(domain) || sender_is_exempt(s))
 		return;
 	if (!names_ask(p, s, ASK_SENDER_MX, RS_MX, domain))
 		s->client.found.sender = FINDING_FAILED;
@@ -304,15 +296,12 @@ begin(struct policy *p, struct session *s, const struct sp_rcpt *rcpt, const str
 static void
 check_client(const struct policy *p, const struct session *s, struct bytes reverse, struct reply *r)
 {
-	struct bytes how;
-
 	if (s->tls.wish == TLS_REQUIRED && s->tls.state != TLS_SECURE)
 		*r = REFUSAL(530, 5, 7, 0, "must issue a STARTTLS command first", "no tls");
 	else if (login_is_required(p, s))
 		*r = REFUSAL(530, 5, 7, 0, "authentication required", "not authenticated");
 	else if (s->client.tls != NULL && s->client.relays && reverse.len > 0 &&
-	    client_variable(&s->client, "LOCALMFCHECK", &how) && bytes_equal(how, BYTES("?")) &&
-	    !starttls_has_email(&s->tls, reverse))
+	    variable_is(&s->client.says, VAR_LOCALMFCHECK, "?") && !starttls_has_email(&s->tls, reverse))
 		*r = REFUSAL(553, 5, 7, 1, "sorry, the sender is not one of your certificate's addresses",
 		    "not the certificate's address");
 }

@@ -8,37 +8,24 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 
-bool
-client_variable(const struct client *c, const char *name, struct bytes *value)
-{
-	return rules_variable(c->rule, name, value) || rules_variable(c->settings->variables, name, value);
-}
-
 static void
 apply_variables(struct client *c)
 {
-	struct bytes value;
-	uint64_t n;
+	const struct variables *v = &c->says;
+	uint64_t max_recipients = variable_number(v, VAR_MAXRECIPIENTS, 0);
 
-	if (client_variable(c, "RELAYCLIENT", &value)) {
+	if (variable_is_set(v, VAR_RELAYCLIENT)) {
 		c->relays = true;
-		c->relay_suffix = value;
+		c->relay_suffix = variable_text(v, VAR_RELAYCLIENT);
 	}
-	if (client_variable(c, "DATABYTES", &value) && bytes_to_number(value, UINT64_MAX, &n))
-		c->max_octets = n;
-	if (client_variable(c, "MAXRECIPIENTS", &value) && bytes_to_number(value, UINT32_MAX, &n) && n > 0 &&
-	    n < c->max_recipients)
-		c->max_recipients = (uint32_t)n;
-	if (client_variable(c, "TARPITCOUNT", &value) && bytes_to_number(value, 100000, &n))
-		c->tarpit_count = (uint32_t)n;
-	if (client_variable(c, "TARPITDELAY", &value) && bytes_to_number(value, TARPIT_NOTORIOUS, &n))
-		c->tarpit_seconds = (uint32_t)n;
-	if (client_variable(c, "GREETDELAY", &value) && bytes_to_number(value, GREET_SECONDS_MAX, &n))
-		c->greet_seconds = (uint16_t)n;
-	if (client_variable(c, "SPF", &value) && bytes_to_number(value, 6, &n))
-		c->spf_level = (uint8_t)n;
-	if (client_variable(c, "HELOCHECK", &value))
-		c->helo_check = value.at == NULL ? BYTES("") : value;
+	c->max_octets = variable_number(v, VAR_DATABYTES, c->max_octets);
+	if (max_recipients > 0 && max_recipients < c->max_recipients)
+		c->max_recipients = (uint32_t)max_recipients;
+	c->tarpit_count = (uint32_t)variable_number(v, VAR_TARPITCOUNT, 0);
+	c->tarpit_seconds = (uint32_t)variable_number(v, VAR_TARPITDELAY, 0);
+	c->greet_seconds = (uint16_t)variable_number(v, VAR_GREETDELAY, 0);
+	c->spf_level = (uint8_t)variable_number(v, VAR_SPF, 0);
+	c->helo_check = variable_text(v, VAR_HELOCHECK);
 }
 
 enum result
@@ -46,6 +33,7 @@ client_meet(struct client *c, const struct settings *s, const struct lp_peer *pe
 {
 	struct rules_query q = { .host = host };
 	size_t len = peer->family == LP_IPV4 ? 4 : peer->family == LP_IPV6 ? 16 : 0;
+	struct bytes rule;
 	enum result r;
 
 	*c = (struct client){ .peer = *peer,
@@ -60,11 +48,13 @@ client_meet(struct client *c, const struct settings *s, const struct lp_peer *pe
 		return BROKEN;
 	q.address = peer->remote;
 	q.address_len = len;
-	r = rules_find_in(s->control, &q, &c->rule);
+	r = rules_find_in(s->control, &q, &rule);
 	if (r != OK && r != ABSENT)
 		return r;
-	if (rules_denies(c->rule))
+	if (rules_denies(rule))
 		return REFUSED;
+	variables_decode(&c->says, rule, true);
+	variables_decode(&c->says, s->variables, false);
 	c->relays = c->is_local_program; /* who has an account here may send anywhere */
 	apply_variables(c);
 	c->excused_bare_lf = len != 0 && control_in_networks(s->control, ITEM_BARELFNETWORKS, peer->remote, len);

@@ -2,13 +2,13 @@
 #pragma once
 
 #include "control/recipients.h"
+#include "control/variables.h"
 #include "net/spf.h"
 #include "policy/settings.h"
 #include "wire/listen_policy.h"
 #include "wire/policy_authrun.h"
 
 #define CLIENT_NAME_MAX 48
-#define GREET_SECONDS_MAX 300
 #define TARPIT_NOTORIOUS 999 /* as TARPITDELAY: no delay, but no DATA either after too many bad recipients */
 
 struct session_tls;
@@ -71,8 +71,8 @@ struct client {
 	char name[CLIENT_NAME_MAX]; /* address as text; "local" for a program of this host */
 	struct bytes host;          /* reverse name; at null while nobody has looked it up */
 	enum host_known host_known;
-	struct bytes user; /* whom it proved to be; at null: nobody */
-	struct bytes rule; /* data of its rule */
+	struct bytes user;     /* whom it proved to be; at null: nobody */
+	struct variables says; /* its rule, and the item variables */
 	const struct settings *settings;
 	bool is_local_program;
 	bool relays;
@@ -93,6 +93,3 @@ struct client {
 
 /* Finds the client's rule and what it grants; host: its confirmed name, at null if there is none. OK; REFUSED: the rules deny the connection; BROKEN: they can't be read. */
 enum result client_meet(struct client *c, const struct settings *s, const struct lp_peer *peer, struct bytes host);
-
-/* A variable of the client's rule or else of the item `variables`; false, with the empty view in *value, if it has none of that name. */
-bool client_variable(const struct client *c, const char *name, struct bytes *value);

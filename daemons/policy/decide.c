@@ -25,25 +25,32 @@ struct asked {
 };
 
 static bool
-settle(const struct asked *a, struct reply r, const char *variable)
+settle(const struct asked *a, struct reply r)
 {
 	*a->r = r;
-	if (variable != NULL)
-		(void)client_variable(a->c, variable, &a->r->custom);
+	return true;
+}
+
+/* The same, with the words that the rule has for it. */
+static bool
+settle_with_words(const struct asked *a, struct reply r, enum variable words)
+{
+	*a->r = r;
+	a->r->custom = variable_text(&a->c->says, words);
 	return true;
 }
 
 static bool
 unreadable(const struct asked *a)
 {
-	return settle(a,
-	    REFUSAL(451, 4, 3, 0, "a table of this host can't be read, try again later", "table not readable"), NULL);
+	return settle(
+	    a, REFUSAL(451, 4, 3, 0, "a table of this host can't be read, try again later", "table not readable"));
 }
 
 static bool
 no_dns(const struct asked *a, const char *reason)
 {
-	return settle(a, REFUSAL(451, 4, 4, 3, "DNS temporary failure, try again later", reason), NULL);
+	return settle(a, REFUSAL(451, 4, 4, 3, "DNS temporary failure, try again later", reason));
 }
 
 /* HELOCHECK="=", "A" and "M": the name against DNS. */
@@ -56,17 +63,17 @@ check_helo_name(const struct asked *a)
 		if (c->host_known == HOST_FAILED)
 			return no_dns(a, "no answer about the peer's name");
 		if (c->host.at == NULL ? c->host_known == HOST_NONE : !bytes_equal_nocase(c->host, a->e->helo))
-			return settle(a,
+			return settle_with_words(a,
 			    REFUSAL(
 				550, 5, 7, 1, "sorry, HELO/EHLO does not fit your host name", "helo is not the host"),
-			    "REPLY_HELO");
+			    VAR_REPLY_HELO);
 	}
 	if (c->found.helo == FINDING_FAILED)
 		return no_dns(a, "no answer about the helo");
 	if (c->found.helo != FINDING_BAD)
 		return false;
-	return settle(
-	    a, REFUSAL(550, 5, 7, 1, "sorry, your HELO/EHLO name must exist in DNS", "helo not in DNS"), "REPLY_HELO");
+	return settle_with_words(a,
+	    REFUSAL(550, 5, 7, 1, "sorry, your HELO/EHLO name must exist in DNS", "helo not in DNS"), VAR_REPLY_HELO);
 }
 
 static bool
@@ -78,13 +85,15 @@ check_helo(const struct asked *a)
 	if (a->c->relays)
 		return false;
 	if (how.len == 1 && a->e->helo.len == 0)
-		return settle(a, REFUSAL(550, 5, 7, 1, "sorry, say HELO or EHLO first", "no helo"), "REPLY_HELO");
+		return settle_with_words(
+		    a, REFUSAL(550, 5, 7, 1, "sorry, say HELO or EHLO first", "no helo"), VAR_REPLY_HELO);
 	if (bytes_equal(how, BYTES("!")))
 		return false; /* any will do */
 	if (pattern_check_helo(a->c->settings->control, a->e->helo, &v) != OK)
 		return unreadable(a);
 	if (v.says == VERDICT_BAD) {
-		(void)settle(a, REFUSAL(550, 5, 7, 1, "sorry, invalid HELO/EHLO greeting", "badhelo"), "REPLY_HELO");
+		(void)settle_with_words(
+		    a, REFUSAL(550, 5, 7, 1, "sorry, invalid HELO/EHLO greeting", "badhelo"), VAR_REPLY_HELO);
 		a->r->form = v.form;
 		return true;
 	}
@@ -107,7 +116,7 @@ check_lists(const struct asked *a)
 	if (l->how == LISTING_HERE)
 		r.reason = "RBLSMTPD";
 	r.custom = l->words;
-	return settle(a, r, NULL);
+	return settle(a, r);
 }
 
 /* MFDNSCHECK */
@@ -118,14 +127,14 @@ check_sender_exists(const struct asked *a)
 		return false;
 	switch (a->c->found.sender) {
 	case FINDING_BAD:
-		return settle(a,
+		return settle_with_words(a,
 		    REFUSAL(553, 5, 1, 8, "sorry, your envelope sender must exist", "sender's domain not in DNS"),
-		    "REPLY_SENDEREXIST");
+		    VAR_REPLY_SENDEREXIST);
 	case FINDING_NULL_MX: /* RFC 7505 4.2 */
-		return settle(a,
+		return settle_with_words(a,
 		    REFUSAL(
 			550, 5, 7, 27, "sorry, your envelope sender's domain takes no mail", "sender has a null MX"),
-		    "REPLY_SENDEREXIST");
+		    VAR_REPLY_SENDEREXIST);
 	case FINDING_FAILED:
 		return no_dns(a, "no answer about the sender");
 	default:
@@ -181,27 +190,26 @@ check_user_sender(const struct asked *a)
 	enum result r;
 
 	if (!a->c->settings->is_submission || user.len == 0 || a->e->reverse.len == 0 ||
-	    client_variable(a->c, "LOCALMFCHECK", &senders) || is_own_address(a, user))
+	    variable_is_set(&a->c->says, VAR_LOCALMFCHECK) || is_own_address(a, user))
 		return false;
 	r = control_find(a->c->settings->control, ITEM_MAILFROMRULES, user, &senders);
 	if (r != OK && r != ABSENT)
 		return unreadable(a);
 	if (r == OK && senders_have(senders, a->e->reverse))
 		return false;
-	return settle(a,
+	return settle_with_words(a,
 	    REFUSAL(553, 5, 7, 1, "sorry, the sender is no address of yours", "not an address of the user's"),
-	    "REPLY_SENDERINVALID");
+	    VAR_REPLY_SENDERINVALID);
 }
 
 /* LOCALMFCHECK: as whom those who may relay may send; "?" was looked at with the certificate. */
 static bool
 check_local_sender(const struct asked *a)
 {
-	struct bytes how, domain = domain_of(a->e->reverse);
+	struct bytes how = variable_text(&a->c->says, VAR_LOCALMFCHECK), domain = domain_of(a->e->reverse);
 	enum result r;
 
-	if (!a->c->relays || a->e->reverse.len == 0 || !client_variable(a->c, "LOCALMFCHECK", &how) ||
-	    bytes_equal(how, BYTES("?")))
+	if (!a->c->relays || a->e->reverse.len == 0 || how.at == NULL || bytes_equal(how, BYTES("?")))
 		return false;
 	if (bytes_equal(how, BYTES("!")))
 		r = sender_has_rule(a);
@@ -213,9 +221,9 @@ check_local_sender(const struct asked *a)
 		return false;
 	if (r != ABSENT)
 		return unreadable(a);
-	return settle(a,
+	return settle_with_words(a,
 	    REFUSAL(553, 5, 7, 1, "sorry, invalid sender address specified", "not an address of the client's"),
-	    "REPLY_SENDERINVALID");
+	    VAR_REPLY_SENDERINVALID);
 }
 
 static bool
@@ -230,8 +238,9 @@ check_relaying(const struct asked *a)
 		return false;
 	if (r != ABSENT)
 		return unreadable(a);
-	return settle(a, REFUSAL(553, 5, 7, 1, "sorry, that domain isn't in my list of allowed rcpthosts", "rcpthosts"),
-	    "REPLY_NOGATEWAY");
+	return settle_with_words(a,
+	    REFUSAL(553, 5, 7, 1, "sorry, that domain isn't in my list of allowed rcpthosts", "rcpthosts"),
+	    VAR_REPLY_NOGATEWAY);
 }
 
 /* Whether the item recipients counts for this client: not for who may relay, unless the rule says so; RECIPIENTS="-" for
@@ -239,13 +248,11 @@ check_relaying(const struct asked *a)
 static bool
 is_subject_to_recipients(const struct asked *a)
 {
-	struct bytes how;
-
 	if (a->bare ||
 	    bytes_equal_nocase(bytes_first(a->address, bytes_find_last(a->address, '@')), BYTES("postmaster")))
 		return false;
-	if (client_variable(a->c, "RECIPIENTS", &how))
-		return !bytes_equal(how, BYTES("-"));
+	if (variable_is_set(&a->c->says, VAR_RECIPIENTS))
+		return !variable_is(&a->c->says, VAR_RECIPIENTS, "-");
 	return !a->c->relays;
 }
 
@@ -277,7 +284,6 @@ check_mailbox(const struct asked *a)
 {
 	const struct control *control = a->c->settings->control;
 	struct destination d;
-	struct bytes none;
 	enum result r = users_route(control, a->address, &d);
 
 	if (r == OK && is_subject_to_recipients(a))
@@ -285,16 +291,17 @@ check_mailbox(const struct asked *a)
 	if (r == OK)
 		return false;
 	if (r == AGAIN) {
-		(void)settle(a, REFUSAL(421, 4, 3, 0, "unable to check recipients", "program for recipients"), NULL);
+		(void)settle(a, REFUSAL(421, 4, 3, 0, "unable to check recipients", "program for recipients"));
 		a->r->answer.close = 1;
 		return true;
 	}
 	if (r != ABSENT)
 		return unreadable(a);
-	if (client_variable(a->c, "RECIPIENTS450", &none))
-		return settle(
-		    a, REFUSAL(450, 4, 2, 1, "sorry, no mailbox here by that name", "no mailbox"), "REPLY_MAILBOX");
-	return settle(a, REFUSAL(550, 5, 1, 1, "sorry, no mailbox here by that name", "no mailbox"), "REPLY_MAILBOX");
+	if (variable_is_set(&a->c->says, VAR_RECIPIENTS450))
+		return settle_with_words(
+		    a, REFUSAL(450, 4, 2, 1, "sorry, no mailbox here by that name", "no mailbox"), VAR_REPLY_MAILBOX);
+	return settle_with_words(
+	    a, REFUSAL(550, 5, 1, 1, "sorry, no mailbox here by that name", "no mailbox"), VAR_REPLY_MAILBOX);
 }
 
 /* SPF: what the level refuses (RFC 7372 for the codes). */
@@ -313,7 +320,7 @@ check_spf(const struct asked *a)
 	if (a->c->relays || !spf->checked || a->c->spf_level < refused_from[spf->result])
 		return false;
 	if (spf->result == SPF_TEMPERROR)
-		return settle(a, REFUSAL(451, 4, 7, 24, "SPF lookup failure, try again later", "SPF temperror"), NULL);
+		return settle(a, REFUSAL(451, 4, 7, 24, "SPF lookup failure, try again later", "SPF temperror"));
 	*a->r = REFUSAL(550, 5, 7, 23, "sorry, the sender's domain does not let you send (SPF):", "SPF");
 	if (spf->result == SPF_PERMERROR)
 		*a->r = REFUSAL(550, 5, 7, 24, "sorry, the sender's domain has no valid SPF record", "SPF permerror");
@@ -331,8 +338,9 @@ check_sender(const struct asked *a)
 		return unreadable(a);
 	if (v.says != VERDICT_BAD)
 		return false;
-	(void)settle(a, REFUSAL(553, 5, 7, 1, "sorry, your envelope sender is in my badmailfrom list", "badmailfrom"),
-	    "REPLY_BADMAILFROM");
+	(void)settle_with_words(a,
+	    REFUSAL(553, 5, 7, 1, "sorry, your envelope sender is in my badmailfrom list", "badmailfrom"),
+	    VAR_REPLY_BADMAILFROM);
 	a->r->form = v.form;
 	return true;
 }
@@ -346,8 +354,9 @@ check_recipient(const struct asked *a)
 		return unreadable(a);
 	if (v.says != VERDICT_BAD)
 		return false;
-	(void)settle(a, REFUSAL(553, 5, 7, 1, "sorry, your envelope recipient is in my badrcptto list", "badrcptto"),
-	    "REPLY_BADRCPTTO");
+	(void)settle_with_words(a,
+	    REFUSAL(553, 5, 7, 1, "sorry, your envelope recipient is in my badrcptto list", "badrcptto"),
+	    VAR_REPLY_BADRCPTTO);
 	a->r->form = v.form;
 	return true;
 }
@@ -357,7 +366,7 @@ check_number(const struct asked *a)
 {
 	if (a->e->n_recipients < a->c->max_recipients)
 		return false;
-	return settle(a, REFUSAL(452, 4, 5, 3, "sorry, too many recipients", "too many recipients"), NULL);
+	return settle(a, REFUSAL(452, 4, 5, 3, "sorry, too many recipients", "too many recipients"));
 }
 
 /* Cheap ones first would be another order; this is s/qmail's, which the log and administrators expect. */

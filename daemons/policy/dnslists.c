@@ -140,9 +140,9 @@ dnslists_tested(struct policy *p, unsigned n, const struct rs_answer *a, struct 
 static bool
 is_lenient(const struct session *s, uint8_t letter)
 {
-	struct bytes how;
+	struct bytes how = variable_text(&s->client.says, VAR_DNSLISTS);
 
-	return !client_variable(&s->client, "DNSLISTS", &how) || bytes_find(how, letter) == how.len;
+	return bytes_find(how, letter) == how.len;
 }
 
 static void
@@ -164,12 +164,10 @@ ask_one(struct policy *p, struct session *s, unsigned i)
 void
 dnslists_ask(struct policy *p, struct session *s)
 {
-	struct bytes here;
-
 	memset(s->listings.says, LIST_NOT_ASKED, sizeof s->listings.says);
 	s->listings.text_of = DNSLISTS_MAX;
 	if (p->dnslists.n == 0 || p->settings.is_pop3 || s->client.relays || s->client.is_local_program ||
-	    client_variable(&s->client, "RBLSMTPD", &here) || !is_lenient(s, '-'))
+	    variable_is_set(&s->client.says, VAR_RBLSMTPD) || !is_lenient(s, '-'))
 		return;
 	if (p->dnslists.tested_ms == 0 || p->loop.now - p->dnslists.tested_ms > TEST_MS)
 		test(p);
@@ -258,9 +256,9 @@ words_of(struct session *s, unsigned i, const struct dnslist_state *l)
 static bool
 here(struct session *s)
 {
-	struct bytes words;
+	struct bytes words = variable_text(&s->client.says, VAR_RBLSMTPD);
 
-	if (!client_variable(&s->client, "RBLSMTPD", &words))
+	if (words.at == NULL)
 		return false;
 	if (words.len > 0) {
 		s->client.listed.how = LISTING_HERE;

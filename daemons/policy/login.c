@@ -32,11 +32,11 @@ static uint16_t
 wanted(const struct policy *p, const struct session *s)
 {
 	const uint16_t plain = 1u << SP_PLAIN | 1u << SP_LOGIN, cram = 1u << SP_CRAM_MD5;
-	struct bytes how;
+	struct bytes how = variable_text(&s->client.says, VAR_SMTPAUTH);
 
 	if (p->settings.is_pop3)
 		return p->settings.mechanisms;
-	if (!client_variable(&s->client, "SMTPAUTH", &how))
+	if (how.at == NULL)
 		return p->settings.is_submission ? p->settings.mechanisms : 0;
 	if (how.len > 0 && how.at[0] == '!')
 		how = bytes_skip(how, 1);
@@ -52,12 +52,11 @@ wanted(const struct policy *p, const struct session *s)
 bool
 login_is_required(const struct policy *p, const struct session *s)
 {
-	struct bytes how;
+	struct bytes how = variable_text(&s->client.says, VAR_SMTPAUTH);
 
 	if (p->settings.is_pop3 || s->client.relays || starttls_may_credit(s))
 		return false;
-	return client_variable(&s->client, "SMTPAUTH", &how) ? how.len > 0 && how.at[0] == '!'
-							     : p->settings.is_submission;
+	return how.at != NULL ? how.len > 0 && how.at[0] == '!' : p->settings.is_submission;
 }
 
 static bool
@@ -73,9 +72,8 @@ uint16_t
 login_offers(const struct policy *p, const struct session *s, bool secure)
 {
 	uint16_t offered = wanted(p, s);
-	struct bytes ignored;
 
-	if (!port_is_open(&p->auth.port) || (!secure && !client_variable(&s->client, "AUTHINCLEAR", &ignored)))
+	if (!port_is_open(&p->auth.port) || (!secure && !variable_is_set(&s->client.says, VAR_AUTHINCLEAR)))
 		return 0;
 	if (!p->settings.is_pop3)
 		offered &= (uint16_t) ~(1u << SP_APOP);

@@ -66,26 +66,20 @@ starttls_open(struct policy *p, struct why *why)
 /* ---- what the rules say ---- */
 
 static struct bytes
-variable(const struct session *s, const char *name)
+variable(const struct session *s, enum variable which)
 {
-	struct bytes value;
-
-	return client_variable(&s->client, name, &value) ? value : BYTES_NONE;
+	return variable_text(&s->client.says, which);
 }
 
 static bool
-is_set_to(const struct session *s, const char *name, const char *to)
+is_set_to(const struct session *s, enum variable which, const char *to)
 {
-	struct bytes value;
-
-	return client_variable(&s->client, name, &value) && bytes_equal(value, bytes_of_string(to));
+	return variable_is(&s->client.says, which, to);
 }
 
 void
 starttls_meet(struct policy *p, struct session *s)
 {
-	struct bytes ignored;
-
 	s->tls.wish = TLS_OFF;
 	s->tls.state = TLS_PLAIN;
 	s->tls.at_once = false;
@@ -95,11 +89,11 @@ starttls_meet(struct policy *p, struct session *s)
 	s->tls.facts.channel.fd = -1;
 	s->client.tls = NULL;
 	if (!port_is_open(&p->tls.tls) || !port_is_open(&p->tls.keyload) || s->client.is_local_program ||
-	    variable(s, "CERTFILE").len == 0 || is_set_to(s, "UCSPITLS", "-"))
+	    variable(s, VAR_CERTFILE).len == 0 || is_set_to(s, VAR_UCSPITLS, "-"))
 		return;
-	s->tls.wish = is_set_to(s, "UCSPITLS", "!") || is_set_to(s, "UCSPITLS", "@") ? TLS_REQUIRED : TLS_OFFERED;
+	s->tls.wish = is_set_to(s, VAR_UCSPITLS, "!") || is_set_to(s, VAR_UCSPITLS, "@") ? TLS_REQUIRED : TLS_OFFERED;
 	if (p->settings.tls_at_once || s->client.peer.local_port == (p->settings.is_pop3 ? POP3S_PORT : SMTPS_PORT) ||
-	    client_variable(&s->client, "TLSATONCE", &ignored)) {
+	    variable_is_set(&s->client.says, VAR_TLSATONCE)) {
 		s->tls.at_once = true;
 		s->tls.wish = TLS_REQUIRED;
 	}
@@ -110,24 +104,12 @@ starttls_meet(struct policy *p, struct session *s)
 static enum pt_verify
 verify_of(const struct session *s)
 {
-	struct bytes cas = variable(s, "CCAFILE"), must;
+	struct bytes cas = variable(s, VAR_CCAFILE);
 
-	if (cas.len == 0 || bytes_equal(cas, BYTES("-")) || is_set_to(s, "CCAVERIFY", "-"))
+	if (cas.len == 0 || bytes_equal(cas, BYTES("-")) || is_set_to(s, VAR_CCAVERIFY, "-"))
 		return PT_VERIFY_NONE;
-	return client_variable(&s->client, "CCAVERIFY", &must) || is_set_to(s, "UCSPITLS", "@") ? PT_VERIFY_REQUIRED
-												: PT_VERIFY_OPTIONAL;
-}
-
-static bool
-is_in_rule(const struct session *s, const char *name)
-{
-	struct client only_rule = s->client;
-	struct settings none = *s->client.settings;
-	struct bytes ignored;
-
-	none.variables = BYTES_NONE;
-	only_rule.settings = &none;
-	return client_variable(&only_rule, name, &ignored);
+	return variable_is_set(&s->client.says, VAR_CCAVERIFY) || is_set_to(s, VAR_UCSPITLS, "@") ? PT_VERIFY_REQUIRED
+												  : PT_VERIFY_OPTIONAL;
 }
 
 static void
@@ -135,7 +117,7 @@ put_certificates(const struct session *s, struct buf *tail)
 {
 	uint8_t room[2048];
 	struct buf list = BUF_OVER(room);
-	struct bytes names = variable(s, "CERTFILE"), name;
+	struct bytes names = variable(s, VAR_CERTFILE), name;
 
 	while (bytes_split(&names, ':', &name))
 		wire_put(&list, name);
@@ -145,9 +127,9 @@ put_certificates(const struct session *s, struct buf *tail)
 static struct bytes
 ca_file(const struct session *s)
 {
-	struct bytes file = variable(s, "CAFILE");
+	struct bytes file = variable(s, VAR_CAFILE);
 
-	return file.len > 0 ? file : variable(s, "CADIR");
+	return file.len > 0 ? file : variable(s, VAR_CADIR);
 }
 
 static enum result
@@ -159,18 +141,17 @@ ask_engine(struct policy *p, struct session *s, const int fds[4], struct why *wh
 	bool asks = ask.engine.verify != PT_VERIFY_NONE;
 	uint8_t room[6000];
 	struct buf tail = BUF_OVER(room);
-	uint64_t depth;
 
 	memcpy(ask.conn, s->client.peer.conn, sizeof ask.conn);
-	if (bytes_to_number(variable(s, "VERIFYDEPTH"), 100, &depth))
-		ask.engine.depth = (uint8_t)depth;
-	ask.engine.by_name = !is_in_rule(s, "CERTFILE"); /* whom a rule gives a certificate gets that one */
+	ask.engine.depth = (uint8_t)variable_number(&s->client.says, VAR_VERIFYDEPTH, 0);
+	ask.engine.by_name = !variable_is_in_rule(
+	    &s->client.says, VAR_CERTFILE); /* whom a rule gives a certificate gets that one */
 	wire_put_string(&tail, p->settings.is_pop3 ? "pop3" : "smtp");
 	put_certificates(s, &tail);
 	wire_put(&tail, asks ? ca_file(s) : BYTES_NONE);
-	wire_put(&tail, asks ? variable(s, "CCAFILE") : BYTES_NONE);
-	wire_put(&tail, asks ? variable(s, "CRLFILE") : BYTES_NONE);
-	wire_put(&tail, variable(s, "CIPHERS"));
+	wire_put(&tail, asks ? variable(s, VAR_CCAFILE) : BYTES_NONE);
+	wire_put(&tail, asks ? variable(s, VAR_CRLFILE) : BYTES_NONE);
+	wire_put(&tail, variable(s, VAR_CIPHERS));
 	wire_put(&tail, BYTES_NONE);
 	if (tail.failed)
 		return why_set(why, EXHAUSTED, "the rule's TLS variables are too long");
@@ -211,7 +192,7 @@ copy_emails(struct session_tls *t, struct bytes list)
 bool
 starttls_may_credit(const struct session *s)
 {
-	return is_set_to(s, "UCSPITLS", "?") || is_set_to(s, "UCSPITLS", "@");
+	return is_set_to(s, VAR_UCSPITLS, "?") || is_set_to(s, VAR_UCSPITLS, "@");
 }
 
 /* A verified certificate is as good as a password there. */
@@ -282,7 +263,7 @@ starttls_settle(struct session *s, struct why *why)
 static enum result
 find_certificate(const struct policy *p, const struct session *s, struct why *why)
 {
-	struct bytes names = variable(s, "CERTFILE"), name, ignored;
+	struct bytes names = variable(s, VAR_CERTFILE), name, ignored;
 
 	while (bytes_split(&names, ':', &name))
 		if (rack_find_pair(&p->tls.rack, name, &ignored, &ignored) == OK)

@@ -3,7 +3,9 @@
  * Never reads a key, and nothing that a helper writes. */
 #include "sslserver/helpers.h"
 
+#include "base/le.h"
 #include "config.h"
+#include "control/variables.h"
 #include "house/certificates.h"
 #include "house/generation.h"
 #include "sys/clock.h"
@@ -113,6 +115,21 @@ certificate_file(void)
 	return chain != NULL && chain[0] != '\0' ? chain : getenv("CERTFILE");
 }
 
+/* A cdb that was compiled elsewhere may say what our compiler refuses. */
+static void
+warn_of_rules(const char *file, struct bytes at)
+{
+	while (at.len >= 8) {
+		size_t key_len = le32_get(at.at), data_len = le32_get(at.at + 4);
+		struct bytes key = bytes_first(bytes_skip(at, 8), key_len);
+		struct why why = WHY_NONE;
+
+		if (variables_check(bytes_first(bytes_skip(at, 8 + key_len), data_len), &why) != OK)
+			say_warning("%s: rule %.*s: %s", file, (int)key.len, (const char *)key.at, why.text);
+		at = bytes_skip(at, 8 + key_len + data_len);
+	}
+}
+
 static enum result
 gather(struct helpers *h, int *rack_fd, struct why *why)
 {
@@ -133,6 +150,7 @@ gather(struct helpers *h, int *rack_fd, struct why *why)
 		buf_clear(&rules);
 		*why = WHY_NONE;
 	}
+	warn_of_rules(h->server->o.rules, buf_bytes(&rules));
 	named = (struct certificates_named){ .variables = buf_bytes(&variables), .rules = buf_bytes(&rules) };
 	r = variables.failed ? why_set(why, EXHAUSTED, "the TLS variables are too long")
 			     : certificates_gather(&h->in, &named, rack_fd, why);

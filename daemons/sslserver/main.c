@@ -2,6 +2,7 @@
  * sslserver of ucspi-ssl does.
  * Trusts root's command line, environment, rules and certificates.
  * Never reads from a connection, never has a key: tls, keyload and keyring do that, ucspitls joins them. */
+#include "control/variables.h"
 #include "house/generation.h"
 #include "sslserver/helpers.h"
 #include "sslserver/secure.h"
@@ -68,11 +69,26 @@ check_files(const char *variable)
 	}
 }
 
+/* Other variables are the program's. */
+static void
+check_variables(void)
+{
+	for (unsigned i = 0; i < N_VARIABLES; i++) {
+		const char *name = variable_schema[i].name, *value = getenv(name);
+		struct why why = WHY_NONE;
+
+		if (value != NULL && (variable_schema[i].services & FOR_SSLSERVER) &&
+		    variable_check(bytes_of_string(name), bytes_of_string(value), &why) != OK)
+			say_die(EXIT_TROUBLE, "%s", why.text);
+	}
+}
+
 static void
 check(const struct server *s)
 {
 	static const char *const files[] = { "CERTFILE", "CERTCHAINFILE", "KEYFILE", "KEYPASSFILE", "CAFILE" };
 
+	check_variables();
 	for (size_t i = 0; i < nitems(files); i++)
 		check_files(files[i]);
 	if (!is_given("CERTFILE") && !is_given("CERTCHAINFILE") && !is_given("CERTDIR") && s->o.rules == NULL)

@@ -311,6 +311,7 @@ static enum result
 put_rule(void *ctx, struct bytes key, struct bytes data, struct why *why)
 {
 	(void)why;
+	decoder_tell_variables(ctx, data);
 	decoder_put(ctx, key, data);
 	return OK;
 }
@@ -321,20 +322,7 @@ decode_rules(struct decoder *d, struct bytes line)
 	struct why why = WHY_NONE;
 
 	if (rules_compile(line, put_rule, d, &why) != OK)
-		decoder_expected(
-		    d, "%s", bytes_starts(bytes_of_string(why.text), BYTES("expected ")) ? why.text + 9 : why.text);
-}
-
-static void
-decode_variables(struct decoder *d, struct bytes line)
-{
-	size_t equals = bytes_find(line, '=');
-
-	if (equals == 0 || equals == line.len)
-		decoder_expected(d, "NAME=value");
-	buf_add_octet(d->value, '+'); /* as in a rule's data */
-	buf_add(d->value, line);
-	buf_add_octet(d->value, '\0');
+		decoder_expected_why(d, &why);
 }
 
 static void

@@ -22,6 +22,7 @@ bool seen_before(struct seen *set, struct bytes key);
 
 /* Says what was expected in the current line; the item is refused. */
 void decoder_expected(struct decoder *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void decoder_expected_why(struct decoder *d, const struct why *why); /* a text that may begin with "expected " */
 void decoder_warn(struct decoder *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Reads a file of the item, from the service's directory or its parent, and makes it the one that complaints name. ABSENT if it
@@ -57,6 +58,10 @@ void decode_domain_ip(struct decoder *d, struct bytes line);
 void decode_domain_certificate(struct decoder *d, struct bytes line);
 void decode_tls_destination(struct decoder *d, struct bytes line);
 void decode_dane(struct decoder *d, struct bytes line);
+
+/* variables_source.c */
+void decode_variables(struct decoder *d, struct bytes line);
+void decoder_tell_variables(struct decoder *d, struct bytes data); /* warns of names that do nothing here */
 
 /* decode_resolve.c */
 void decode_forwarder(struct decoder *d, struct bytes line);

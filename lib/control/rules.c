@@ -191,18 +191,6 @@ rules_next_variable(struct bytes *at, struct bytes *name, struct bytes *value)
 }
 
 bool
-rules_variable(struct bytes data, const char *name, struct bytes *value)
-{
-	struct bytes found;
-
-	while (rules_next_variable(&data, &found, value))
-		if (bytes_equal(found, bytes_of_string(name)))
-			return true;
-	*value = BYTES_NONE;
-	return false;
-}
-
-bool
 rules_data_is_valid(struct bytes data)
 {
 	bool first = true;

@@ -38,9 +38,6 @@ bool rules_denies(struct bytes data);
 /* The next variable of a rule's data; start with *at the data. */
 bool rules_next_variable(struct bytes *at, struct bytes *name, struct bytes *value);
 
-/* The variable of that name in a rule's data; false, with the empty view in *value, if it has none. */
-bool rules_variable(struct bytes data, const char *name, struct bytes *value);
-
 /* The key forms, for both sides. */
 void rules_put_ip(struct buf *key, const uint8_t *address, size_t len); /* IPv6 in full length */
 void rules_put_cidr(struct buf *key, const uint8_t *address, size_t len, unsigned n_bits);

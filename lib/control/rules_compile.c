@@ -3,6 +3,8 @@
  * Never guesses: a line that is not exactly a rule is refused with what was expected. */
 #include "control/rules.h"
 
+#include "control/variables.h"
+
 #include <arpa/inet.h>
 #include <string.h>
 
@@ -39,6 +41,8 @@ split(struct bytes line, struct rule *rule, struct why *why)
 static enum result
 put_variables(struct bytes at, struct buf *data, struct why *why)
 {
+	enum result r;
+
 	while (at.len > 0) {
 		struct bytes rest = bytes_skip(at, 1); /* behind the comma */
 		struct bytes name = bytes_first(rest, bytes_find(rest, '='));
@@ -55,6 +59,8 @@ put_variables(struct bytes at, struct buf *data, struct why *why)
 		if (at.len > 0 && at.at[0] != ',')
 			return why_set(why, MALFORMED, "expected a comma behind the value of %.*s", (int)name.len,
 			    (const char *)name.at);
+		if ((r = variable_check(name, value, why)) != OK)
+			return r;
 		buf_add_octet(data, '+');
 		buf_add(data, name);
 		buf_add_octet(data, '=');

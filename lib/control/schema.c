@@ -3,6 +3,8 @@
  * Never opens a file. */
 #include "control/schema.h"
 
+#include "control/nearest.h"
+
 #include <string.h>
 
 #define ITEM(name, file, kind, least, most, otherwise, readers, meaning) \
@@ -68,44 +70,14 @@ control_item_of_file(struct bytes file, enum control_item *item, bool *compiled)
 	return false;
 }
 
-#define NAME_MAX_COMPARED 40
-
-/* Levenshtein's distance; both at most NAME_MAX_COMPARED octets. */
-static size_t
-distance(struct bytes a, struct bytes b)
-{
-	size_t row[NAME_MAX_COMPARED + 1];
-
-	for (size_t j = 0; j <= b.len; j++)
-		row[j] = j;
-	for (size_t i = 1; i <= a.len; i++) {
-		size_t diagonal = row[0];
-
-		row[0] = i;
-		for (size_t j = 1; j <= b.len; j++) {
-			size_t best = diagonal + (ascii_lower(a.at[i - 1]) != ascii_lower(b.at[j - 1]));
-
-			diagonal = row[j];
-			if (row[j] + 1 < best)
-				best = row[j] + 1;
-			if (row[j - 1] + 1 < best)
-				best = row[j - 1] + 1;
-			row[j] = best;
-		}
-	}
-	return row[b.len];
-}
-
 const char *
 control_nearest_item(struct bytes file)
 {
 	const char *nearest = NULL;
 	size_t least = 1 + file.len / 3;
 
-	if (file.len > NAME_MAX_COMPARED)
-		return NULL;
 	for (unsigned i = 0; i < N_CONTROL_ITEMS; i++) {
-		size_t d = distance(file, bytes_of_string(control_schema[i].file));
+		size_t d = nearest_distance(file, bytes_of_string(control_schema[i].file));
 
 		if (d <= least) {
 			least = d;

@@ -66,6 +66,14 @@ decoder_expected(struct decoder *d, const char *format, ...)
 }
 
 void
+decoder_expected_why(struct decoder *d, const struct why *why)
+{
+	struct bytes text = bytes_of_string(why->text), expected = BYTES("expected ");
+
+	decoder_expected(d, "%s", why->text + (bytes_starts(text, expected) ? expected.len : 0));
+}
+
+void
 decoder_warn(struct decoder *d, const char *format, ...)
 {
 	char text[300];
@@ -376,6 +384,8 @@ control_forget(struct control_source *s)
 		buf_free(&s->items[i].table);
 		free(s->items[i].seen.slots);
 	}
+	free(s->told.slots);
+	s->told = (struct seen){ NULL, 0, 0 };
 	fd_close(&s->etc_fd);
 	fd_close(&s->service_fd);
 }

@@ -40,6 +40,7 @@ struct control_source {
 	struct control_data items[N_CONTROL_ITEMS];
 	uint8_t wildcards[32]; /* the set of last octets of users/assign's prefixes */
 	uint8_t n_recipient_tables, n_recipient_programs;
+	struct seen told; /* names that a warning was about */
 	unsigned n_errors, n_warnings;
 	struct why first; /* "FILE:LINE: text" of the first error */
 };

@@ -6,6 +6,7 @@
 #include "control/decode.h"
 #include "control/rules.h"
 #include "control/senders.h"
+#include "control/variables.h"
 #include "sys/fd.h"
 
 #include <cdb.h>
@@ -215,16 +216,32 @@ users_finish(struct control_source *s)
 	decoder_put(&d, BYTES(""), bytes_of(set, n));
 }
 
+/* The number of a record tells an administrator nothing; its key does. */
+static bool
+take_rule(struct decoder *d, struct bytes key, struct bytes data)
+{
+	unsigned record = d->line;
+	struct why why = WHY_NONE;
+
+	if (!rules_data_is_valid(data))
+		return false;
+	d->line = 0;
+	decoder_tell_variables(d, data);
+	if (variables_check(data, &why) != OK)
+		decoder_expected(d, "another value in the rule %.*s: %s", (int)key.len, (const char *)key.at, why.text);
+	d->line = record;
+	decoder_put(d, key, data);
+	return true;
+}
+
 /* One record of a compiled file. False: it is not what the item's records look like. */
 static bool
 take_record(struct decoder *d, struct bytes key, struct bytes data)
 {
 	if (key.len > CONTROL_KEY_MAX)
 		return false;
-	if (d->item == ITEM_RULES) {
-		decoder_put(d, key, data);
-		return rules_data_is_valid(data);
-	}
+	if (d->item == ITEM_RULES)
+		return take_rule(d, key, data);
 	if (d->item == ITEM_MAILFROMRULES) {
 		decode_senders_record(d, key, data);
 		return true;

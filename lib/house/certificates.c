@@ -4,7 +4,7 @@
 #include "house/certificates.h"
 
 #include "base/le.h"
-#include "control/rules.h"
+#include "control/variables.h"
 #include "sys/fd.h"
 #include "sys/log.h"
 #include "house/generation.h"
@@ -35,17 +35,6 @@ struct gatherer {
 	struct why *why;
 	enum result r;
 };
-
-/* Where a variable may come from: a rule, then what holds for all connections. */
-struct place {
-	struct bytes rule, variables;
-};
-
-static bool
-variable(const struct place *p, const char *name, struct bytes *value)
-{
-	return rules_variable(p->rule, name, value) || rules_variable(p->variables, name, value);
-}
 
 static bool
 is_new(struct gatherer *g, char kind, struct bytes name)
@@ -111,18 +100,13 @@ pair(struct gatherer *g, struct bytes certificate, struct bytes key, struct byte
 
 /* Lists of names with colons between, key by key to the certificates. */
 static void
-pairs(struct gatherer *g, const struct place *p)
+pairs(struct gatherer *g, const struct variables *v)
 {
-	struct bytes from = p->rule, certificates, keys = BYTES_NONE, passphrase = BYTES_NONE, certificate, key;
+	struct bytes certificates = variable_text(v, VAR_CERTFILE), certificate, key;
+	struct bytes keys = variable_beside(v, VAR_KEYFILE, VAR_CERTFILE);
+	struct bytes passphrase = variable_beside(v, VAR_KEYPASSFILE, VAR_CERTFILE);
 
-	if (!rules_variable(from, "CERTFILE", &certificates)) {
-		from = p->variables;
-		if (!rules_variable(from, "CERTFILE", &certificates))
-			return;
-	}
-	(void)rules_variable(from, "KEYFILE", &keys); /* of the same place: a pair is named together */
-	(void)rules_variable(from, "KEYPASSFILE", &passphrase);
-	while (bytes_split(&certificates, ':', &certificate)) {
+	while (certificates.at != NULL && bytes_split(&certificates, ':', &certificate)) {
 		if (keys.at == NULL || !bytes_split(&keys, ':', &key) || key.len == 0)
 			key = certificate;
 		if (is_new(g, 'p', certificate))
@@ -204,20 +188,21 @@ file_in_directory(struct gatherer *g, struct bytes dir, const char *name)
 }
 
 static void
-gather(struct gatherer *g, const struct place *p)
+gather(struct gatherer *g, const struct variables *v)
 {
-	static const char *const files[] = { "CAFILE", "CCAFILE", "CRLFILE" };
+	static const enum variable files[] = { VAR_CAFILE, VAR_CCAFILE, VAR_CRLFILE };
 	struct bytes value;
 
-	pairs(g, p);
-	if (variable(p, "CERTDIR", &value) && is_new(g, 'd', value))
-		each_file(g, value, pair_in_directory);
-	for (size_t i = 0; i < nitems(files); i++)
-		if (variable(p, files[i], &value) && value.len > 0 && !bytes_equal(value, BYTES("-")) &&
-		    is_new(g, 'f', value))
+	pairs(g, v);
+	if (variable_is_set(v, VAR_CERTDIR) && is_new(g, 'd', variable_text(v, VAR_CERTDIR)))
+		each_file(g, variable_text(v, VAR_CERTDIR), pair_in_directory);
+	for (size_t i = 0; i < nitems(files); i++) {
+		value = variable_text(v, files[i]);
+		if (value.len > 0 && !bytes_equal(value, BYTES("-")) && is_new(g, 'f', value))
 			file(g, value, value);
-	if (variable(p, "CADIR", &value) && is_new(g, 'f', value))
-		each_file(g, value, file_in_directory);
+	}
+	if (variable_is_set(v, VAR_CADIR) && is_new(g, 'f', variable_text(v, VAR_CADIR)))
+		each_file(g, variable_text(v, VAR_CADIR), file_in_directory);
 }
 
 /* ---- of a client ---- */
@@ -294,16 +279,22 @@ static void
 gather_all(struct gatherer *g, const struct certificates_named *named)
 {
 	struct bytes at = named->rules;
-	struct place p = { .variables = named->variables };
+	struct variables v = { 0 };
+	struct bytes rule;
 
 	gather_for_client(g, named);
-	gather(g, &p);
+	variables_decode(&v, named->variables, false);
+	gather(g, &v);
 	while (at.len >= 8) {
 		size_t key_len = le32_get(at.at), data_len = le32_get(at.at + 4);
 
-		p.rule = bytes_first(bytes_skip(at, 8 + key_len), data_len);
-		if (p.rule.len > 0)
-			gather(g, &p);
+		rule = bytes_first(bytes_skip(at, 8 + key_len), data_len);
+		if (rule.len > 0) {
+			v = (struct variables){ 0 };
+			variables_decode(&v, rule, true);
+			variables_decode(&v, named->variables, false);
+			gather(g, &v);
+		}
 		at = bytes_skip(at, 8 + key_len + data_len);
 	}
 	hand_over(g, WK_END, NULL, BYTES_NONE, NULL);

@@ -120,7 +120,7 @@ def test_certificates_are_looked_at(etc, tmp_path_factory):
     assert "expires in" in told("soon.pem", "soon.key")
     assert "does not belong to the certificate" in told("good.pem", "other.key")
     assert "can't be read" in told("good.pem", "nothing.key")
-    assert "an absolute path was expected" in "\n".join(check(etc(smtpd__variables="CERTFILE=cert.pem"))[1])
+    assert "smtpd/variables:1: expected absolute paths as CERTFILE" in "\n".join(check(etc(smtpd__variables="CERTFILE=cert.pem"))[1])
 
 
 def test_chains_and_directories_of_certificates_are_looked_at(etc, tmp_path_factory):

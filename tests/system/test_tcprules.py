@@ -57,6 +57,25 @@ def test_a_bad_line_is_named_and_the_old_table_stays(d):
     assert (d / "r.cdb").read_bytes() == before and not (d / "r.tmp").exists()
 
 
+@pytest.mark.parametrize("line,words", [
+    (':allow,DATABYTES="10M"', "expected a number from 0 to 1099511627776 as DATABYTES"),
+    (':allow,SPF="7"', "expected a number from 0 to 6 as SPF"),
+    (':allow,UCSPITLS="always"', "expected nothing or one of"),
+    (':allow,HELOCHEK=""', "expected a variable: HELOCHEK is none; did you mean HELOCHECK?"),
+])
+def test_a_wrong_variable_is_not_compiled(d, line, words):
+    before = (d / "r.cdb").read_bytes()
+    r = compile_rules(d, f"192.0.2.1:allow\n{line}\n")
+    assert r.returncode == 101 and f"line 2: {words}" in r.stderr
+    assert (d / "r.cdb").read_bytes() == before
+
+
+def test_a_wrong_variable_that_another_compiler_took_is_told(d):
+    (d / "r.cdb").write_bytes((d / "r.cdb").read_bytes().replace(b"+NAMED=1", b"+SPF=709"))
+    r = check(d, TCPREMOTEIP="198.51.100.1", TCPREMOTEHOST="a.test")
+    assert r.returncode == 101 and "set environment variable SPF=709" in r.stdout and "rule =: expected a number from 0 to 6 as SPF" in r.stderr
+
+
 WITHOUT_ROOM = ["sh", "-c", "trap '' XFSZ; ulimit -f 0; exec \"$@\"", "sh"]  # no file may have an octet
 
 

@@ -1,13 +1,12 @@
 #!/usr/bin/python3
-"""postern-control(5) against control/schema.def: the list of items in the page is made from the schema.
-Prints what differs; with --write, writes the list into the page."""
+"""postern-control(5) against control/schema.def and control/variables.def: the lists in the page are made from these.
+Prints what differs; with --write, writes the lists into the page."""
 import re
 import sys
 
 SCHEMA = "control/schema.def"
+VARIABLES = "control/variables.def"
 PAGE = "doc/postern-control.5"
-BEGIN = '.\\" items: made from control/schema.def by tests/tree/control_manual.py --write'
-END = '.\\" end of items'
 KIND = {
     "LINE": "a line of text",
     "NUMBER": "a number",
@@ -41,6 +40,21 @@ KIND = {
     "PROGRAM": "a program and its arguments",
 }
 ITEM = re.compile(r'^ITEM\((\w+), "([^"]*)", KIND_(\w+), (\d+), (\d+), (NULL|"[^"]*"), ([A-Z_ |]+), "([^"]*)"\)$')
+VARIABLE = re.compile(r'^VARIABLE\((\w+), (\w+), (\d+), (\d+), "([^"]*)", ([A-Z_0-9 |]+), "([^"]*)"\)$')
+ALIAS = re.compile(r"^ALIAS\((\w+), (\w+)\)$")
+VALUE = {
+    "FLAG": "any value",
+    "NUMBER": "a number, {least} to {most}",
+    "TEXT": "text",
+    "SUFFIX": "empty, or a suffix",
+    "WORD": "empty, or one of {words}",
+    "WORD_OR_DOMAIN": "empty, a domain, or one of {words}",
+    "LETTERS": "letters out of {words}",
+    "FILE": "an absolute path",
+    "FILES": "absolute paths, colons between",
+}
+LOOKS = {"FOR_SMTP": "smtpd smtps submission", "FOR_INJECT": "inject", "FOR_POP3": "pop3 pop3s", "FOR_SSLSERVER": "sslserver",
+         "FOR_TCPSERVER": "tcpserver"}
 GROUP = re.compile(r"^/\* ([^*]+) \*/$")
 
 
@@ -58,7 +72,7 @@ def default(text):
     return f"default: {roff(text)}" if text else "default: empty"
 
 
-def made():
+def items():
     out = []
     with open(SCHEMA, encoding="utf-8") as f:
         for at, line in enumerate(f.read().split("\n"), 1):
@@ -75,14 +89,38 @@ def made():
     return "\n".join(out)
 
 
+def variables():
+    out = []
+    with open(VARIABLES, encoding="utf-8") as f:
+        for at, line in enumerate(f.read().split("\n"), 1):
+            if m := GROUP.match(line):
+                out += [f".SS {m[1]}"] if m[1] != "Other programs'" else []
+            elif m := VARIABLE.match(line):
+                name, kind, least, most, words, services, meaning = m.groups()
+                value = roff(VALUE[kind].format(least=least, most=most, words=words))
+                if kind == "FLAG" and words:
+                    value += f"; {roff(words)} switches it off"
+                who = " ".join(LOOKS[w.strip()] for w in services.split("|"))
+                out += [".TP", f".B {name}", roff(meaning[0].upper() + meaning[1:]) + ".", ".br", f"({value}; {who})"]
+            elif m := ALIAS.match(line):
+                out += [".TP", f".B {m[1]}", f"An older name of {m[2]}."]
+            elif line.startswith(("VARIABLE(", "ALIAS(")):
+                sys.exit(f"{VARIABLES}:{at}: is not as this check reads variables")
+    return "\n".join(out)
+
+
+def put(page, what, made):
+    begin, end = f'.\\" {what}: made by tests/tree/control_manual.py --write', f'.\\" end of {what}'
+    head, rest = page.split(begin)
+    return head + begin + "\n" + made + "\n" + end + rest.split(end)[1]
+
+
 with open(PAGE, encoding="utf-8") as f:
-    page = f.read()
-head, rest = page.split(BEGIN)
-have, tail = rest.split(END)
-want = "\n" + made() + "\n"
+    have = f.read()
+want = put(put(have, "items", items()), "variables", variables())
 if "--write" in sys.argv:
     with open(PAGE, "w", encoding="utf-8") as f:
-        f.write(head + BEGIN + want + END + tail)
+        f.write(want)
 elif have != want:
     old, new = have.split("\n"), want.split("\n")
     for line in new:
@@ -90,5 +128,5 @@ elif have != want:
             print(f"{PAGE}:1: lacks: {line}")
     for line in old:
         if line not in new:
-            print(f"{PAGE}:1: has no item for: {line}")
+            print(f"{PAGE}:1: nothing makes: {line}")
     sys.exit(1)

@@ -18,7 +18,7 @@ LIB = {
     "ucspi": {"base", "sys", "wire", "control", "ucspi"},
 }
 PLAN = {"census.def", "graph.def"}
-SCHEMA = "../../control/schema.def"  # the one table that is also an administrator's
+SCHEMAS = {"../../control/schema.def", "../../control/variables.def"}  # the tables that are also an administrator's
 INCLUDE = re.compile(r'\s*#\s*include\s*(["<])([^">]+)[">]')
 CONFINEMENT = re.compile(r"lib/sys/(confine|syscalls)[^/]*\.[ch]$")
 CONFINES = re.compile(
@@ -40,7 +40,7 @@ def wrong_place(kind, own, name, path):
         return f'"{name}" is neither beside this file nor of the plan'
     top = name.split("/")[0]
     if kind == "lib":
-        if own == "control" and name == SCHEMA:
+        if own == "control" and name in SCHEMAS:
             return None
         return None if top in LIB.get(own, ()) else f"lib/{own} may not include {top}/"
     if top in LIB or top == own:

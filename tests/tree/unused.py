@@ -26,7 +26,7 @@ for path in c_source.files("lib", "daemons", "tools"):
                 functions.add(m[1])
             for word in words:
                 first.setdefault(word, (path, at, line))
-for path in ("control/schema.def", "daemons/census.def", "daemons/graph.def"):
+for path in ("control/schema.def", "control/variables.def", "daemons/census.def", "daemons/graph.def"):
     for line in c_source.code(path):
         used.update(WORD.findall(line))
 

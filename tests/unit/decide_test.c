@@ -112,7 +112,8 @@ a_refusal_says_the_words_of_its_variable_or_none(void **state)
 	for (size_t i = 0; i < nitems(cases); i++) {
 		struct reply r;
 
-		client.rule = cases[i].rule;
+		client.says = (struct variables){ 0 };
+		variables_decode(&client.says, cases[i].rule, true);
 		(void)mail("h.example", "a@b.example", false);
 		r = rcpt("somebody@elsewhere.example");
 		assert_int_equal(r.answer.code, 553);

@@ -7,6 +7,7 @@
 #include "control/rules.h"
 #include "control/source.h"
 #include "control/users.h"
+#include "control/variables.h"
 #include "crypt/provider.h"
 #include "crypt/version.h"
 #include "postern/check_certificates.h"
@@ -150,9 +151,16 @@ check_open_relay(struct check *k, const char *service, const struct control *c)
 {
 	static const uint8_t anybody[4] = { 192, 0, 2, 1 }; /* nobody's: RFC 5737 */
 	struct rules_query q = { .address = anybody, .address_len = sizeof anybody };
-	struct bytes data, suffix;
+	struct variables says = { 0 };
+	struct bytes data;
+	enum result r = rules_find_in(c, &q, &data);
 
-	if (rules_find_in(c, &q, &data) == OK && !rules_denies(data) && rules_variable(data, "RELAYCLIENT", &suffix))
+	if (r == OK && rules_denies(data))
+		return;
+	if (r == OK)
+		variables_decode(&says, data, true);
+	variables_decode(&says, control_text(c, ITEM_VARIABLES), false);
+	if (variable_is_set(&says, VAR_RELAYCLIENT))
 		warn(k, service, ITEM_RULES, "RELAYCLIENT is given to everybody: this host would be an open relay");
 }
 

@@ -5,7 +5,7 @@
 
 #include "base/le.h"
 #include "base/secret.h"
-#include "control/rules.h"
+#include "control/variables.h"
 #include "crypt/pair.h"
 #include "sys/clock.h"
 #include "sys/fd.h"
@@ -208,13 +208,15 @@ look_at_pairs_in(const struct look *l, struct bytes dir)
 static void
 look_at_place(struct look *l, struct bytes data, bool named)
 {
-	static const char *const files[] = { "CAFILE", "CCAFILE", "CRLFILE" };
+	static const enum variable files[] = { VAR_CAFILE, VAR_CCAFILE, VAR_CRLFILE };
 	struct bytes certificates, keys, passphrase, certificate, key, value;
+	struct variables v = { 0 };
 
-	(void)rules_variable(data, "KEYFILE", &keys);
-	(void)rules_variable(data, "KEYPASSFILE", &passphrase);
-	for (bool more = rules_variable(data, "CERTFILE", &certificates);
-	     more && bytes_split(&certificates, ':', &certificate);) {
+	variables_decode(&v, data, false);
+	certificates = variable_text(&v, VAR_CERTFILE);
+	keys = variable_text(&v, VAR_KEYFILE);
+	passphrase = variable_text(&v, VAR_KEYPASSFILE);
+	while (certificates.at != NULL && bytes_split(&certificates, ':', &certificate)) {
 		if (keys.at == NULL || !bytes_split(&keys, ':', &key) || key.len == 0)
 			key = certificate;
 		if (bytes_equal(certificate, bytes_of_string(l->last)))
@@ -222,11 +224,13 @@ look_at_place(struct look *l, struct bytes data, bool named)
 		(void)snprintf(l->last, sizeof l->last, "%.*s", SHOW(certificate));
 		look_at_pair_of_variables(l, certificate, key, passphrase, named);
 	}
-	if (rules_variable(data, "CERTDIR", &value) && value.len > 0)
-		look_at_pairs_in(l, value);
-	for (size_t i = 0; i < nitems(files); i++)
-		if (rules_variable(data, files[i], &value) && value.len > 0 && !bytes_equal(value, BYTES("-")))
+	if (variable_text(&v, VAR_CERTDIR).len > 0)
+		look_at_pairs_in(l, variable_text(&v, VAR_CERTDIR));
+	for (size_t i = 0; i < nitems(files); i++) {
+		value = variable_text(&v, files[i]);
+		if (value.len > 0 && !bytes_equal(value, BYTES("-")))
 			look_at_cas(l, value);
+	}
 }
 
 void

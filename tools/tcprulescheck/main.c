@@ -1,6 +1,7 @@
 /* tcprulescheck: says what a compiled set of rules does with a connection.
  * Trusts whoever runs it; not the cdb, whose records are checked.
  * Never changes anything. */
+#include "control/variables.h"
 #include "sys/fd.h"
 #include "ucspi/rules_file.h"
 
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #define EXIT_USAGE 100
+#define EXIT_SYNTAX 101 /* as tcprules has it */
 #define EXIT_TROUBLE 111
 
 /* The variables of IPv6 go before those of IPv4, as servers set both. */
@@ -68,6 +70,19 @@ print_rule(enum result r, struct bytes key, struct bytes data)
 	(void)printf("%s connection\n", denies ? "deny" : "allow");
 }
 
+/* What a compiler of other make, or an older one of ours, let pass. */
+static int
+check_variables(const char *file, struct bytes key, struct bytes data)
+{
+	struct why why = WHY_NONE;
+
+	if (variables_check(data, &why) == OK)
+		return 0;
+	(void)fflush(stdout);
+	(void)fprintf(stderr, "tcprulescheck: %s: rule %.*s: %s\n", file, (int)key.len, (const char *)key.at, why.text);
+	return EXIT_SYNTAX;
+}
+
 static int
 check(int fd, const char *file)
 {
@@ -76,6 +91,7 @@ check(int fd, const char *file)
 	struct buf key = BUF_OVER(room);
 	struct bytes data;
 	struct cdb db;
+	int status = EXIT_TROUBLE;
 	enum result r;
 
 	if (!query_of_environment(&q, address)) {
@@ -87,12 +103,13 @@ check(int fd, const char *file)
 		return EXIT_TROUBLE;
 	}
 	r = rules_find(rules_of_cdb, &db, &q, &data, &key);
-	if (r == OK || r == ABSENT)
+	if (r == OK || r == ABSENT) {
 		print_rule(r, buf_bytes(&key), data);
-	else
+		status = check_variables(file, buf_bytes(&key), data);
+	} else
 		(void)fprintf(stderr, "tcprulescheck: fatal: %s is damaged\n", file);
 	cdb_free(&db);
-	return r == OK || r == ABSENT ? 0 : EXIT_TROUBLE;
+	return status;
 }
 
 int
