@@ -9,6 +9,7 @@
 #include "sys/fd.h"
 #include "sys/flush.h"
 #include "sys/log.h"
+#include "sys/loop.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -43,7 +44,8 @@ struct group {
 	struct open_maildir maildirs[MAILDIRS_MAX];
 	size_t n_maildirs;
 	uint64_t maildirs_since_ms;
-	bool home_is_known; /* as it was when the group began */
+	const struct why *away; /* why the home can't be used; empty: it can */
+	bool home_is_known;     /* as it was when the group began */
 	enum result home;
 	struct why home_why;
 };
@@ -58,26 +60,40 @@ set_result(struct delivery *d, enum sd_outcome outcome, unsigned subject, unsign
 	(void)snprintf(d->text, sizeof d->text, "%s", text);
 }
 
+static const struct open_maildir *
+opened_for(const struct delivery *d)
+{
+	return container_of(d->maildir, struct open_maildir, dirs);
+}
+
 static void
 fail(struct delivery *d, enum result r, const struct why *why)
 {
-	if (d->maildir != NULL)
+	char text[WHY_MAX];
+
+	(void)snprintf(text, sizeof text, "%s", why->text);
+	if (d->maildir != NULL) {
+		(void)snprintf(text, sizeof text, "%.200s (in %.*s)", why->text, (int)opened_for(d)->path_len,
+		    opened_for(d)->path);
 		maildir_drop(d->maildir, &d->file);
+	}
 	d->failed = true;
 	if (d->unsafe)
-		set_result(d, SD_TEMPORARY, 7, 0, why->text); /* a matter of security */
+		set_result(d, SD_TEMPORARY, 7, 0, text); /* a matter of security */
 	else if (r == EXHAUSTED)
-		set_result(d, SD_TEMPORARY, 2, 2, why->text); /* mailbox full */
+		set_result(d, SD_TEMPORARY, 2, 2, text); /* mailbox full */
 	else
-		set_result(d, SD_TEMPORARY, 2, 1, why->text);
+		set_result(d, SD_TEMPORARY, 2, 1, text);
 }
 
 /* qmail's signs that the user is at work on the mailbox, or that somebody else could be */
 static enum result
-look_at_home(struct why *why)
+look_at_home(const struct why *away, struct why *why)
 {
 	struct stat st;
 
+	if (away->text[0] != '\0')
+		return why_set(why, REFUSED, "%s", away->text);
 	if (stat(".", &st) != 0)
 		return why_errno(why, BROKEN, "looking at the home directory");
 	if (st.st_mode & S_ISVTX)
@@ -92,7 +108,7 @@ check_home(struct group *g, struct why *why)
 {
 	if (!g->home_is_known) {
 		g->home_why = WHY_NONE;
-		g->home = look_at_home(&g->home_why);
+		g->home = look_at_home(g->away, &g->home_why);
 		g->home_is_known = true;
 	}
 	return g->home == OK ? OK : why_set(why, g->home, "%s", g->home_why.text);
@@ -230,6 +246,19 @@ name_messages(struct group *g)
 	}
 }
 
+/* What was delivered to a Maildir whose directory may not be on disk: it may come twice, it is not lost. */
+static void
+doubt_names(struct group *g, const struct open_maildir *o, int error)
+{
+	char text[WHY_MAX];
+
+	(void)snprintf(
+	    text, sizeof text, "bringing new to disk: %s (in %.*s)", strerrordesc_np(error), (int)o->path_len, o->path);
+	for (size_t k = 0; k < g->n; k++)
+		if (g->items[k].maildir == &o->dirs && g->items[k].result.outcome == SD_DELIVERED)
+			set_result(&g->items[k], SD_TEMPORARY, 2, 1, text);
+}
+
 static void
 flush_names(struct group *g)
 {
@@ -237,11 +266,7 @@ flush_names(struct group *g)
 		struct open_maildir *o = &g->maildirs[i];
 
 		if (o->used && fsync(o->dirs.new_fd) != 0)
-			for (size_t k = 0; k < g->n; k++)
-				if (g->items[k].maildir == &o->dirs && g->items[k].result.outcome == SD_DELIVERED)
-					/* it may come twice, it is not lost */
-					set_result(
-					    &g->items[k], SD_TEMPORARY, 2, 1, "the Maildir can't be brought to disk");
+			doubt_names(g, o, errno);
 		o->used = false;
 	}
 }
@@ -304,12 +329,13 @@ gather(struct group *g, struct channel *send, struct why *why)
 }
 
 enum result
-deliver_run(struct channel *send, bool groups, struct why *why)
+deliver_run(struct channel *send, bool groups, const struct why *away, struct why *why)
 {
 	static struct group g;
 	enum result r;
 	size_t n;
 
+	g.away = away;
 	for (;;) {
 		if ((r = gather(&g, send, why)) != OK)
 			return r == ABSENT ? OK : r;

@@ -12,13 +12,13 @@ main(int argc, char *argv[])
 {
 	struct process self = process_begin(argc, argv, &local_privileges);
 	struct channel send = channel_of(LOCAL_SEND_FD, &send_local_protocol, SD_LOCAL, true);
-	struct why why = WHY_NONE;
+	struct why why = WHY_NONE, away = WHY_NONE;
 	bool groups = flush_may_trust_groups();
 	enum result r;
 
-	if ((r = process_inherit(&self, &why)) != OK || (r = process_confine(&self, &why)) != OK)
+	if ((r = process_inherit(&self, &why)) != OK || (r = process_confine_home(&self, &away, &why)) != OK)
 		return process_refuse(&self, r, &why);
-	r = deliver_run(&send, groups, &why);
+	r = deliver_run(&send, groups, &away, &why);
 	if (r == OK)
 		return 0;
 	return process_refuse(&self, r, &why);

@@ -15,11 +15,11 @@ main(int argc, char *argv[])
 	static struct wire_buffer buffer;
 	static struct box box;
 	struct wire_message m;
-	struct why why = WHY_NONE;
+	struct why why = WHY_NONE, away = WHY_NONE;
 	enum result r;
 
-	if ((r = process_inherit(&self, &why)) != OK || (r = process_confine(&self, &why)) != OK ||
-	    (r = channel_receive(&policy, &buffer, &m, &why)) != OK || (r = session_run(&box, &m, &why)) != OK)
+	if ((r = process_inherit(&self, &why)) != OK || (r = process_confine_home(&self, &away, &why)) != OK ||
+	    (r = channel_receive(&policy, &buffer, &m, &why)) != OK || (r = session_run(&box, &m, &away, &why)) != OK)
 		return process_refuse(&self, r, &why);
 	return 0;
 }

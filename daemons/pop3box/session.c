@@ -205,23 +205,27 @@ log_session(const struct box *b, uint64_t began_ms)
 }
 
 static void
-open_box(struct box *b)
+open_box(struct box *b, const struct why *away)
 {
-	struct why why = WHY_NONE;
-	enum result r = maildir_view_open(&b->view, &why);
+	struct why why = *away;
+	enum result r = AGAIN;
 
+	maildir_view_none(&b->view);
+	if (why.text[0] == '\0')
+		r = maildir_view_open(&b->view, &why);
 	if (r == OK) {
 		pop3_io_add(&b->io, "+OK logged in\r\n");
 		return;
 	}
 	log_why("pop3-maildir", r, &why);
-	pop3_io_add(&b->io, "-ERR [SYS/%s] the mailbox can't be opened\r\n", r == REFUSED ? "PERM" : "TEMP");
+	pop3_io_add(
+	    &b->io, "-ERR [SYS/%s] the mailbox can't be opened: %s\r\n", r == REFUSED ? "PERM" : "TEMP", why.text);
 	pop3_io_flush(&b->io);
 	b->io.over = true;
 }
 
 enum result
-session_run(struct box *b, struct wire_message *m, struct why *why)
+session_run(struct box *b, struct wire_message *m, const struct why *away, struct why *why)
 {
 	uint64_t began_ms = clock_ms();
 	struct bytes fields[2];
@@ -237,7 +241,7 @@ session_run(struct box *b, struct wire_message *m, struct why *why)
 	pop3_io_patience(&b->io, b->may.idle_seconds);
 	if (!pop3_io_prepend(&b->io, fields[1]))
 		return why_set(why, MALFORMED, "more was read ahead than fits");
-	open_box(b);
+	open_box(b, away);
 	converse(b);
 	log_session(b, began_ms);
 	maildir_sizes_save(&b->view);

@@ -23,9 +23,10 @@ struct box {
 	uint8_t out[BOX_OUTPUT];
 };
 
-/* Serves the session that PB_SESSION begins, until its end; takes m's descriptors. *b is all zero. OK however it ended;
- * MALFORMED: that is no session. */
-enum result session_run(struct box *b, struct wire_message *m, struct why *why);
+/* Serves the session that PB_SESSION begins, until its end; takes m's descriptors. *b is all zero. away: why the Maildir
+ * can't be used; then the client is told so, and the session ends; empty: it can. OK however it ended; MALFORMED: that is
+ * no session. */
+enum result session_run(struct box *b, struct wire_message *m, const struct why *away, struct why *why);
 
 /* ---- what else the parts of it share ---- */
 

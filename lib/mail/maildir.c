@@ -3,70 +3,36 @@
  * Never leaves a file in new that was not whole in tmp, never replaces a file. */
 #include "mail/maildir.h"
 
+#include "sys/beneath.h"
 #include "sys/clock.h"
 #include "sys/fd.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #define OLD_SECONDS (36 * 3600)
 
-static int
-open_beneath(const char *path, uint64_t flags)
-{
-	struct open_how how = { .flags = flags | O_CLOEXEC, .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS };
-
-	return (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how);
-}
-
-static enum result
-open_part(const char *path, const char *part, int *fd, struct why *why)
-{
-	char name[MAILDIR_PATH_MAX + 8];
-
-	(void)snprintf(name, sizeof name, "%s/%s", path, part);
-	*fd = open_beneath(name, O_RDONLY | O_DIRECTORY);
-	if (*fd >= 0)
-		return OK;
-	if (errno == EXDEV || errno == ELOOP)
-		return why_set(why, REFUSED, "%s leads out of the home directory", name);
-	if (errno == ENOTDIR)
-		return why_set(why, REFUSED, "%s is no directory", name);
-	return why_errno(why, result_of_errno(errno), "opening %s", name);
-}
-
 static enum result
 flush_directory(const char *path, struct why *why)
 {
-	int fd = open_beneath(path, O_RDONLY | O_DIRECTORY);
-	bool done = fd >= 0 && fsync(fd) == 0;
-	enum result r = done ? OK : why_errno(why, result_of_errno(errno), "bringing %s to disk", path);
+	int fd = -1;
+	enum result r = beneath_open(AT_FDCWD, path, BENEATH_FOLLOW, &fd, why);
 
+	if (r == OK && fsync(fd) != 0)
+		r = why_errno(why, result_of_errno(errno), "bringing %s to disk", path);
 	fd_close(&fd);
 	return r;
 }
 
-typedef enum result directory_step(const char *path, struct why *why);
-
+/* the directories on the way to path, and path */
 static enum result
-make_directory(const char *path, struct why *why)
-{
-	if (mkdirat(AT_FDCWD, path, 0700) == 0 || errno == EEXIST)
-		return OK;
-	return why_errno(why, result_of_errno(errno), "making %s", path);
-}
-
-/* does it for each directory on the way to path, and for path */
-static enum result
-for_each_directory(const char *path, directory_step *step, struct why *why)
+flush_way(const char *path, struct why *why)
 {
 	char name[MAILDIR_PATH_MAX + 1];
 	enum result r = OK;
@@ -74,10 +40,10 @@ for_each_directory(const char *path, directory_step *step, struct why *why)
 	(void)snprintf(name, sizeof name, "%s", path);
 	for (char *slash = strchr(name, '/'); r == OK && slash != NULL; slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
-		r = step(name, why);
+		r = flush_directory(name, why);
 		*slash = '/';
 	}
-	return r == OK ? step(name, why) : r;
+	return r == OK ? flush_directory(name, why) : r;
 }
 
 /* A message is on disk only if the way to it is. */
@@ -86,14 +52,14 @@ make_maildir(const char *path, struct why *why)
 {
 	static const char *const parts[] = { "tmp", "new", "cur" };
 	char name[MAILDIR_PATH_MAX + 8];
-	enum result r = for_each_directory(path, make_directory, why);
+	enum result r = OK;
 
 	for (size_t i = 0; r == OK && i < nitems(parts); i++) {
 		(void)snprintf(name, sizeof name, "%s/%s", path, parts[i]);
-		r = make_directory(name, why);
+		r = beneath_make(AT_FDCWD, name, why);
 	}
 	if (r == OK && (r = flush_directory(".", why)) == OK)
-		r = for_each_directory(path, flush_directory, why);
+		r = flush_way(path, why);
 	return r;
 }
 
@@ -110,13 +76,20 @@ is_relative(struct bytes path)
 	return true;
 }
 
+/* tmp and new are directories of the Maildir itself: pop3box, which may not leave the Maildir, could not follow a link. */
 static enum result
-open_parts(struct maildir *d, const char *name, struct why *why)
+open_parts(struct maildir *d, const char *path, struct why *why)
 {
-	enum result r = open_part(name, "tmp", &d->tmp_fd, why);
+	struct why part = WHY_NONE;
+	int top = -1;
+	enum result r = beneath_open(AT_FDCWD, path, BENEATH_FOLLOW, &top, why);
 
-	if (r == OK && (r = open_part(name, "new", &d->new_fd, why)) != OK)
-		fd_close(&d->tmp_fd);
+	if (r != OK)
+		return r;
+	if ((r = beneath_open(top, "tmp", BENEATH_NO_LINKS, &d->tmp_fd, &part)) != OK ||
+	    (r = beneath_open(top, "new", BENEATH_NO_LINKS, &d->new_fd, &part)) != OK)
+		r = why_set(why, r, "in %s: %s", path, part.text);
+	fd_close(&top);
 	return r;
 }
 
@@ -124,6 +97,7 @@ enum result
 maildir_open(struct maildir *d, struct bytes path, bool make, struct why *why)
 {
 	char name[MAILDIR_PATH_MAX + 1];
+	struct why missing = WHY_NONE;
 	enum result r;
 
 	*d = (struct maildir){ -1, -1 };
@@ -133,9 +107,13 @@ maildir_open(struct maildir *d, struct bytes path, bool make, struct why *why)
 		return why_set(why, REFUSED, "a Maildir must be below the home directory");
 	memcpy(name, path.at, path.len);
 	name[path.len] = '\0';
-	r = open_parts(d, name, make ? NULL : why);
-	if (r == ABSENT && make && (r = make_maildir(name, why)) == OK)
-		r = open_parts(d, name, why);
+	r = open_parts(d, name, &missing);
+	if (r == ABSENT && make) {
+		maildir_close(d);
+		if ((r = make_maildir(name, why)) == OK)
+			r = open_parts(d, name, why);
+	} else if (r != OK)
+		(void)!why_set(why, r, "%s", missing.text);
 	if (r != OK)
 		maildir_close(d);
 	return r;

@@ -15,8 +15,9 @@ struct maildir {
 	int tmp_fd, new_fd;
 };
 
-/* Opens NAME/tmp and NAME/new below the working directory; a path that leads out of it is refused. With `make` a missing
- * Maildir is made (mode 0700). ABSENT: there is none; REFUSED: not a Maildir, or not ours; EXHAUSTED, BROKEN. */
+/* Opens NAME/tmp and NAME/new below the working directory, by the rule of sys/beneath.h; tmp and new must not be links. With
+ * `make` a missing Maildir is made (mode 0700). ABSENT: there is none; REFUSED: not a Maildir, or not ours; EXHAUSTED,
+ * BROKEN. `why` always says what is wrong, with its path. */
 enum result maildir_open(struct maildir *d, struct bytes path, bool make, struct why *why);
 void maildir_close(struct maildir *d);
 

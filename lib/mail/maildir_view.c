@@ -3,17 +3,16 @@
  * Never follows a symbolic link, never opens what is not a regular file, never removes a name that was not shown. */
 #include "mail/maildir_view.h"
 
+#include "sys/beneath.h"
 #include "sys/fd.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #define NAMES_MAX ((size_t)256 << 20)
@@ -194,26 +193,20 @@ read_names(struct maildir_view *v, struct why *why)
 
 /* ---- opening ---- */
 
-static int
-open_directory(int top_fd, const char *name)
-{
-	struct open_how how = { .flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS };
-
-	return (int)syscall(SYS_openat2, top_fd, name, &how, sizeof how);
-}
-
 static enum result
 open_part(int top_fd, const char *name, int *fd, struct why *why)
 {
-	*fd = open_directory(top_fd, name);
-	if (*fd < 0 && errno == ENOENT && mkdirat(top_fd, name, 0700) == 0)
-		*fd = open_directory(top_fd, name);
-	if (*fd >= 0)
-		return OK;
-	if (errno == ENOTDIR || errno == ELOOP)
-		return why_set(why, REFUSED, "%s is no directory", name);
-	return why_errno(why, result_of_errno(errno), "opening %s", name);
+	enum result r = beneath_open(top_fd, name, BENEATH_NO_LINKS, fd, NULL);
+
+	if (r == ABSENT && (r = beneath_make(top_fd, name, why)) != OK)
+		return r;
+	return *fd >= 0 ? OK : beneath_open(top_fd, name, BENEATH_NO_LINKS, fd, why);
+}
+
+void
+maildir_view_none(struct maildir_view *v)
+{
+	*v = (struct maildir_view){ .top_fd = -1, .place_fd = { -1, -1 }, .tmp_fd = -1 };
 }
 
 enum result
@@ -221,7 +214,7 @@ maildir_view_open(struct maildir_view *v, struct why *why)
 {
 	enum result r;
 
-	*v = (struct maildir_view){ .top_fd = -1, .place_fd = { -1, -1 }, .tmp_fd = -1 };
+	maildir_view_none(v);
 	v->names = buf_growing(NAMES_MAX);
 	v->top_fd = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	r = v->top_fd >= 0 ? OK : why_errno(why, result_of_errno(errno), "opening the Maildir");

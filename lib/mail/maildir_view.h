@@ -38,6 +38,7 @@ struct maildir_view {
 /* Opens the Maildir and reads its names; cur, new and tmp are made if they are not there. REFUSED: one of them is no
  * directory, or a symbolic link; EXHAUSTED, BROKEN. */
 enum result maildir_view_open(struct maildir_view *v, struct why *why);
+void maildir_view_none(struct maildir_view *v); /* one that is not open, and may be closed */
 void maildir_view_close(struct maildir_view *v);
 
 struct bytes maildir_view_unique(const struct maildir_view *v, uint32_t i);

@@ -4,20 +4,17 @@
 #include "sys/process.h"
 
 #include "base/bytes.h"
+#include "sys/home.h"
 #include "sys/syscalls.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <limits.h>
 #include <linux/capability.h>
 #include <linux/landlock.h>
-#include <linux/openat2.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -163,70 +160,6 @@ change_ids(const struct process *self, struct why *why)
 	return check_gone(self, why);
 }
 
-/* Is this the directory that it should be? change_root() may have gone there as root already. */
-static bool
-stands_at_home(const struct process *self)
-{
-	struct stat here;
-
-	return stat(".", &here) == 0 && here.st_uid == self->uid;
-}
-
-/* makes what is missing of the way, with the user's rights */
-static void
-make_way(const char *path)
-{
-	char way[PATH_MAX];
-
-	(void)snprintf(way, sizeof way, "%s", path);
-	for (char *slash = strchr(way, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		(void)mkdirat(AT_FDCWD, way, 0700);
-		*slash = '/';
-	}
-	(void)mkdirat(AT_FDCWD, way, 0700);
-}
-
-/* Neither out of the home nor through a symbolic link. */
-static int
-open_below(const char *path)
-{
-	struct open_how how = { .flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS };
-
-	return (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how);
-}
-
-static enum result
-go_below(const char *path, struct why *why)
-{
-	int fd = open_below(path);
-	enum result r = OK;
-
-	if (fd < 0 && errno == ENOENT) {
-		make_way(path);
-		fd = open_below(path);
-	}
-	if (fd < 0 || fchdir(fd) != 0)
-		r = why_errno(why, REFUSED, "going to %s below the home directory", path);
-	if (fd >= 0)
-		(void)close(fd);
-	return r;
-}
-
-/* As the user, where root may not go; but the user may not be able to go all the way. */
-static enum result
-go_home(const struct process *self, struct why *why)
-{
-	if (self->may->root != GIVEN_HOME)
-		return OK;
-	if (self->root == NULL || self->root[0] != '/')
-		return why_set(why, MALFORMED, "%s was not told its directory", self->may->process);
-	if (chdir(self->root) != 0 && !(errno == EACCES && stands_at_home(self)))
-		return why_errno(why, REFUSED, "going to %s", self->root);
-	return self->below != NULL ? go_below(self->below, why) : OK;
-}
-
 /* A change of uid resets both dumpability and the parent-death signal, so they come after it. */
 static enum result
 close_the_door(const struct privileges *may, struct why *why)
@@ -333,14 +266,24 @@ has_any_port(const struct process *self)
 }
 
 static enum result
-fill_ruleset(int ruleset, const struct process *self, const struct ruleset_attr *all, struct why *why)
+allow_paths(int ruleset, const struct privileges *may, const struct ruleset_attr *all, struct why *why)
+{
+	enum result r = OK;
+
+	for (const struct path_rule *p = may->paths; p < may->paths + nitems(may->paths) && p->path != NULL; p++)
+		if (r == OK)
+			r = allow_path(ruleset, p, all->fs, why);
+	return r;
+}
+
+static enum result
+fill_ruleset(int ruleset, const struct process *self, bool has_paths, const struct ruleset_attr *all, struct why *why)
 {
 	const struct privileges *may = self->may;
 	enum result r;
 
-	for (const struct path_rule *p = may->paths; p < may->paths + nitems(may->paths) && p->path != NULL; p++)
-		if ((r = allow_path(ruleset, p, all->fs, why)) != OK)
-			return r;
+	if (has_paths && (r = allow_paths(ruleset, may, all, why)) != OK)
+		return r;
 	if (all->net == 0)
 		return OK;
 	for (const struct port_rule *p = may->ports; p < may->ports + nitems(may->ports) && p->port != 0; p++)
@@ -354,7 +297,7 @@ fill_ruleset(int ruleset, const struct process *self, const struct ruleset_attr 
 }
 
 static enum result
-lock_land(const struct process *self, struct why *why)
+lock_land(const struct process *self, bool has_paths, struct why *why)
 {
 	struct ruleset_attr all;
 	enum result r;
@@ -373,7 +316,7 @@ lock_land(const struct process *self, struct why *why)
 	ruleset = syscall(SYS_landlock_create_ruleset, &all, size, 0);
 	if (ruleset < 0)
 		return why_errno(why, REFUSED, "making a landlock ruleset");
-	r = fill_ruleset((int)ruleset, self, &all, why);
+	r = fill_ruleset((int)ruleset, self, has_paths, &all, why);
 	if (r == OK && syscall(SYS_landlock_restrict_self, ruleset, 0) != 0)
 		r = why_errno(why, REFUSED, "applying landlock");
 	(void)close((int)ruleset);
@@ -391,15 +334,22 @@ __lsan_is_turned_off(void)
 }
 #endif
 
-enum result
-process_confine(const struct process *self, struct why *why)
+/* go_home: null for a process that has none. With a home that can't be used a process has no path at all, and stands at the
+ * root directory. */
+static enum result
+confine(const struct process *self, enum result (*go_home)(const struct process *self, struct why *why),
+    struct why *away, struct why *why)
 {
 	const struct privileges *may = self->may;
-	enum result r;
+	enum result r, home;
 
 	if ((r = limit(may, why)) != OK || (r = bound_capabilities(self, why)) != OK ||
-	    (r = change_root(self, why)) != OK || (r = change_ids(self, why)) != OK || (r = go_home(self, why)) != OK ||
-	    (r = close_the_door(may, why)) != OK || (r = lock_land(self, why)) != OK)
+	    (r = change_root(self, why)) != OK || (r = change_ids(self, why)) != OK)
+		return r;
+	home = go_home != NULL ? go_home(self, away) : OK;
+	if (home != OK && chdir("/") != 0)
+		return why_errno(why, REFUSED, "going to /");
+	if ((r = close_the_door(may, why)) != OK || (r = lock_land(self, home == OK, why)) != OK)
 		return r;
 #if defined(__SANITIZE_ADDRESS__)
 	confined = true;
@@ -413,4 +363,18 @@ process_confine(const struct process *self, struct why *why)
 		drill_attempt(self);
 #endif
 	return OK;
+}
+
+enum result
+process_confine(const struct process *self, struct why *why)
+{
+	if (self->may->root == GIVEN_HOME)
+		return why_set(why, BROKEN, "%s has a home to go to", self->may->process);
+	return confine(self, NULL, NULL, why);
+}
+
+enum result
+process_confine_home(const struct process *self, struct why *away, struct why *why)
+{
+	return confine(self, home_go, away, why);
 }

@@ -35,6 +35,11 @@ enum result process_inherit(const struct process *self, struct why *why);
  * the kernel can't do it: the process must not go on. */
 enum result process_confine(const struct process *self, struct why *why);
 
+/* The same for a process of GIVEN_HOME, which goes to its home (sys/home.h) and answers if it can't use that. OK with a text in *away (empty before):
+ * the home, or the directory below it, can't be used, for that reason; the process is confined like any other and may
+ * reach no path at all. */
+enum result process_confine_home(const struct process *self, struct why *away, struct why *why);
+
 /* Logs why the process can't run; returns its exit status. */
 int process_refuse(const struct process *self, enum result r, const struct why *why);
 

@@ -130,7 +130,7 @@ a_directory_that_is_a_link_is_no_part_of_a_maildir(void **state)
 	assert_int_equal(rmdir("cur"), 0);
 	assert_int_equal(symlink("/etc", "cur"), 0);
 	assert_int_equal(maildir_view_open(&v, &why), REFUSED);
-	assert_string_equal(why.text, "cur is no directory");
+	assert_string_equal(why.text, "cur is a symbolic link; expected a directory");
 	assert_int_equal(v.top_fd, -1);
 }
 

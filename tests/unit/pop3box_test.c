@@ -15,6 +15,7 @@
 
 static char got[400000];
 static uint32_t max_errors = 20;
+static struct why away;
 
 static void
 put(const char *path, const char *text)
@@ -71,7 +72,7 @@ run(const char *ahead, const char *said)
 	wire_put_string(&tail, ahead);
 	memset(&box, 0, sizeof box);
 	m = (struct wire_message){ .body = &body, .tail = buf_bytes(&tail), .fds = { fds[0], life[0] }, .n_fds = 2 };
-	r = session_run(&box, &m, &why);
+	r = session_run(&box, &m, &away, &why);
 	while ((some = read(fds[1], got + n, sizeof got - 1 - n)) > 0)
 		n += (size_t)some;
 	got[n] = '\0';
@@ -224,7 +225,19 @@ a_mailbox_that_is_none_can_not_be_opened(void **state)
 	(void)state;
 	remove_tree("new");
 	assert_int_equal(symlink("cur", "new"), 0);
-	session("STAT\r\nQUIT\r\n", "-ERR [SYS/PERM] the mailbox can't be opened\r\n");
+	session("STAT\r\nQUIT\r\n",
+	    "-ERR [SYS/PERM] the mailbox can't be opened: new is a symbolic link; expected a directory\r\n");
+}
+
+static void
+a_home_that_can_not_be_used_is_told_to_the_client(void **state)
+{
+	(void)state;
+	(void)!why_set(&away, REFUSED, "the home directory /home/eve can't be used: Permission denied");
+	session("STAT\r\nQUIT\r\n",
+	    "-ERR [SYS/TEMP] the mailbox can't be opened: the home directory /home/eve can't be used: "
+	    "Permission denied\r\n");
+	away = WHY_NONE;
 }
 
 static void
@@ -243,7 +256,7 @@ a_session_without_its_fields_is_none(void **state)
 	struct wire_message m = { .body = &body, .tail = BYTES("\0"), .fds = { -1, -1 } };
 
 	(void)state;
-	assert_int_equal(session_run(&box, &m, NULL), MALFORMED);
+	assert_int_equal(session_run(&box, &m, &away, NULL), MALFORMED);
 }
 
 int
@@ -262,6 +275,7 @@ main(void)
 		TEST(errors_are_counted),
 		TEST(a_message_that_is_gone_is_said_to_be),
 		TEST(a_mailbox_that_is_none_can_not_be_opened),
+		TEST(a_home_that_can_not_be_used_is_told_to_the_client),
 		TEST(capabilities_are_those_of_rfc_2449),
 		TEST(a_session_without_its_fields_is_none),
 	};
