@@ -4,6 +4,7 @@
 #include "house/generation.h"
 
 #include "config.h"
+#include "sys/about.h"
 #include "sys/clock.h"
 #include "sys/log.h"
 #include "sys/process.h"
@@ -321,10 +322,12 @@ run(struct warden *w)
 	end_everything(w);
 }
 
+static const char usage_text[] = "usage: warden [-c CONTROLDIR] [-R RUNDIR] [-q QUEUEDIR] [-l LIBEXECDIR] SERVICE\n";
+
 __attribute__((noreturn)) static void
 usage(void)
 {
-	(void)fputs("usage: warden [-c CONTROLDIR] [-R RUNDIR] [-q QUEUEDIR] [-l LIBEXECDIR] SERVICE\n", stderr);
+	(void)fputs(usage_text, stderr);
 	exit(100);
 }
 
@@ -399,6 +402,7 @@ main(int argc, char *argv[])
 	struct why why = WHY_NONE;
 	enum result r;
 
+	about(argc, argv, "warden", usage_text);
 	self.service = parse(argc, argv, &w.in);
 	log_open("warden", self.service);
 	(void)sigemptyset(&w.signals);

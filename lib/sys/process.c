@@ -4,6 +4,7 @@
 #include "sys/process.h"
 
 #include "base/bytes.h"
+#include "sys/about.h"
 #include "sys/fd.h"
 #include "sys/log.h"
 
@@ -15,11 +16,21 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define USAGE "%s: %s\nIt is started by postern's warden: see warden(8).\n"
+
+static void
+answer(int argc, char *argv[], const struct privileges *may)
+{
+	char text[512];
+
+	(void)snprintf(text, sizeof text, USAGE, may->process, may->purpose);
+	about(argc, argv, may->process, text);
+}
+
 __attribute__((noreturn)) static void
 usage(const struct privileges *may)
 {
-	(void)fprintf(
-	    stderr, "%s: %s\nIt is started by postern's warden: see warden(8).\n", may->process, may->purpose);
+	(void)fprintf(stderr, USAGE, may->process, may->purpose);
 	exit(100);
 }
 
@@ -39,6 +50,7 @@ process_begin(int argc, char *argv[], const struct privileges *may)
 	struct process self = { .may = may };
 	bool uid_given = false;
 
+	answer(argc, argv, may);
 	for (int i = 1; i < argc; i++) {
 		const char *value = i + 1 < argc ? argv[i + 1] : NULL;
 

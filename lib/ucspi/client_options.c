@@ -2,6 +2,7 @@
  * Trusts whoever starts them.
  * Never guesses: a number that is none ends the program. */
 #include "ucspi/client.h"
+#include "sys/about.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,15 +19,19 @@
 #define EXIT_USAGE 100
 
 __attribute__((noreturn)) static void
-usage(const struct client_options *o, bool tls)
+usage(const struct client_options *o, bool tls, int argc, char *argv[])
 {
-	(void)fprintf(stderr,
+	char text[1024];
+
+	(void)snprintf(text, sizeof text,
 	    "usage: %s [-46hHrRdDqQv%s] [-i localip] [-p localport] [-I interface] [-l localname]\n"
 	    "\t[-T timeout[+timeout]] [-t seconds]%s host port program [argument ...]\n",
 	    o->command, tls ? "3xXnNmMsSeE" : "",
 	    tls ? " [-a cafile] [-A cadir] [-c certificate] [-k key]\n"
 		  "\t[-K passphrasefile] [-V depth] [-z ciphers] [-w seconds]"
 		: "");
+	about(argc, argv, o->command, text);
+	(void)fputs(text, stderr);
 	exit(EXIT_USAGE);
 }
 
@@ -131,13 +136,15 @@ client_options_read(struct client_options *o, const char *command, bool tls, int
 		.verify = true,
 		.match_name = true,
 		.tcp_variables = true };
+	if (argc == 2 && strncmp(argv[1], "--", 2) == 0)
+		usage(o, tls, argc, argv);
 	if (tls)
 		take_environment(o);
 	while ((c = getopt(argc, argv, tls ? "+" COMMON OF_TLS : "+" COMMON)) != -1)
 		if (!take_value(o, c, optarg))
-			usage(o, tls);
+			usage(o, tls, argc, argv);
 	if (argc - optind < 3 || (o->only_ipv4 && o->only_ipv6))
-		usage(o, tls);
+		usage(o, tls, argc, argv);
 	o->host = argv[optind];
 	o->port = argv[optind + 1];
 	o->program = argv + optind + 2;

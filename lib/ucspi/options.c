@@ -2,6 +2,7 @@
  * Trusts whoever starts them.
  * Never guesses: a number that is none, or a user that is not there, ends the program. */
 #include "ucspi/options.h"
+#include "sys/about.h"
 
 #include <arpa/inet.h>
 #include <grp.h>
@@ -24,12 +25,16 @@
 #define EXIT_TROUBLE 111
 
 __attribute__((noreturn)) static void
-usage(const struct server_options *o, bool tls)
+usage(const struct server_options *o, bool tls, int argc, char *argv[])
 {
-	(void)fprintf(stderr,
+	char text[1024];
+
+	(void)snprintf(text, sizeof text,
 	    "usage: %s [-146hHpPrRoOdDqQv%sUX] [-c limit] [-b backlog] [-x rules.cdb] [-y rules.cdb] [-B banner]\n"
 	    "\t[-g gid] [-u uid] [-l localname] [-t seconds] [-I interface]%s host port program [argument ...]\n",
 	    o->command, tls ? "V3nNsSeEzmZaA" : "", tls ? " [-T seconds] [-w seconds]" : "");
+	about(argc, argv, o->command, text);
+	(void)fputs(text, stderr);
 	exit(EXIT_USAGE);
 }
 
@@ -260,11 +265,13 @@ server_options_read(struct server_options *o, const char *command, bool tls, int
 		.idle_seconds = IDLE_SECONDS,
 		.look_up_name = true,
 		.tcp_variables = true };
+	if (argc == 2 && strncmp(argv[1], "--", 2) == 0)
+		usage(o, tls, argc, argv);
 	while ((c = getopt(argc, argv, tls ? "+" COMMON OF_TLS : "+" COMMON)) != -1)
 		if (!take_value(o, &w, c, optarg))
-			usage(o, tls);
+			usage(o, tls, argc, argv);
 	if (argc - optind < 3)
-		usage(o, tls);
+		usage(o, tls, argc, argv);
 	o->host = argv[optind];
 	o->port = argv[optind + 1];
 	o->program = argv + optind + 2;

@@ -10,12 +10,27 @@ from instance import TREE
 BUILD = os.path.relpath(instance.BUILD, TREE)
 MAKE = ["make", "-s"] + ([] if BUILD == "build" else ["-f", BUILD + "/Makefile"])
 
+TOOLS = set(os.listdir(os.path.join(TREE, "tools"))) | {"sslserver", "warden"}
+
 # Compiles as gcc does, but not what has $LACKS in it or among its options.
 COMPILER = """#!/bin/sh
 for word; do case $word in *.c) source=$word ;; esac; done
 { echo "$*"; cat "$source"; } | grep -qe "$LACKS" && exit 1
 exec gcc "$@"
 """
+
+
+def test_every_program_says_its_version_and_how_it_is_called():
+    with open(os.path.join(TREE, "configure"), encoding="utf-8") as f:
+        version = re.search(r"^version=(.*)$", f.read(), re.M).group(1)
+    with open(os.path.join(TREE, "tools/postern/main.c"), encoding="utf-8") as f:
+        words = re.findall(r'^\t\{ "([a-z]+)", ', f.read(), re.M)
+    programs = sorted(n for n in os.listdir(instance.BIN) if not n.endswith(".map"))
+    assert len(programs) > 25 and len(words) > 6
+    for command in [[n] for n in programs] + [["postern", w] for w in words]:
+        for option, begins in ("--version", f"{' '.join(command)} (Postern) {version}\n"), ("--help", "usage: " if command[0] in TOOLS else ""):
+            r = subprocess.run([os.path.join(instance.BIN, command[0]), *command[1:], option], capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL)
+            assert (r.returncode, r.stderr) == (0, "") and r.stdout.startswith(begins) and r.stdout, (command, option, r)
 
 
 @pytest.mark.skipif(BUILD != "build", reason="the same for every build")

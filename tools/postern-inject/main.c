@@ -2,10 +2,13 @@
  * Trusts who calls it with no more than their own rights.
  * Never runs with other rights than the caller's: it is not setuid. */
 #include "mail/local_mail.h"
+#include "sys/about.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+static const char usage[] = "usage: postern-inject [-aAhHnN] [-f SENDER] [-F NAME] [RECIPIENT…] <message\n";
 
 int
 main(int argc, char *argv[])
@@ -15,6 +18,7 @@ main(int argc, char *argv[])
 	char how = 'A';
 	int c;
 
+	about(argc, argv, "postern-inject", usage);
 	while ((c = getopt(argc, argv, "aAhHnNf:F:")) != -1)
 		switch (c) {
 		case 'a': /* recipients from the command line only */
@@ -36,8 +40,7 @@ main(int argc, char *argv[])
 			m.full_name = optarg;
 			break;
 		default:
-			(void)fputs(
-			    "usage: postern-inject [-aAhHnN] [-f SENDER] [-F NAME] [RECIPIENT…] <message\n", stderr);
+			(void)fputs(usage, stderr);
 			return 100;
 		}
 	m.recipients = how == 'h' ? argv + argc : argv + optind;

@@ -12,6 +12,7 @@
 #include "crypt/version.h"
 #include "postern/check_certificates.h"
 #include "postern/check_remote.h"
+#include "sys/about.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -384,14 +385,17 @@ check_all(struct check *k)
 	return status;
 }
 
+static const char usage_text[] = "usage: postern check [DIR [SERVICE ...]]\n";
+
 int
 check_main(int argc, char *argv[])
 {
 	struct check k = { .etc = POSTERN_CONTROLDIR };
 	int status = 0;
 
+	about(argc, argv, "postern check", usage_text);
 	if (argc > 1 && argv[1][0] == '-') {
-		(void)fprintf(stderr, "usage: postern check [DIR [SERVICE ...]]\n");
+		(void)fputs(usage_text, stderr);
 		return EXIT_REFUSED;
 	}
 	if (argc > 1)

@@ -7,6 +7,7 @@
 #include "control/source.h"
 #include "control/users.h"
 #include "net/mailbox.h"
+#include "sys/about.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -229,6 +230,8 @@ is_mailbox(const char *text)
 	return false;
 }
 
+static const char usage_text[] = "usage: postern explain [-c CONTROLDIR] [-R RUNDIR] [--from SENDER] ADDRESS\n";
+
 int
 explain_main(int argc, char *argv[])
 {
@@ -237,8 +240,9 @@ explain_main(int argc, char *argv[])
 	struct why why = WHY_NONE;
 	int status, fd = -1;
 
+	about(argc, argv, "postern explain", usage_text);
 	if (!parse(argc, argv, &q)) {
-		(void)fputs("usage: postern explain [-c CONTROLDIR] [-R RUNDIR] [--from SENDER] ADDRESS\n", stderr);
+		(void)fputs(usage_text, stderr);
 		return EXIT_RETURNED;
 	}
 	if (!is_mailbox(q.address) || !is_mailbox(q.sender))

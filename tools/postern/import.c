@@ -6,6 +6,7 @@
 #include "config.h"
 #include "control/schema.h"
 #include "postern/import_place.h"
+#include "sys/about.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -279,10 +280,12 @@ look_at_differences(struct import *im)
 		import_say(im, "control/locals", "is not there: me counts, as with qmail");
 }
 
+static const char usage_text[] = "usage: postern import [-f] [-n] DIRECTORY [CONTROL]\n";
+
 static int
 usage(void)
 {
-	(void)fprintf(stderr, "usage: postern import [-f] [-n] DIRECTORY [CONTROL]\n");
+	(void)fputs(usage_text, stderr);
 	return EXIT_USAGE;
 }
 
@@ -292,6 +295,7 @@ import_main(int argc, char *argv[])
 	struct import im = { .to = POSTERN_CONTROLDIR };
 	int c;
 
+	about(argc, argv, "postern import", usage_text);
 	while ((c = getopt(argc, argv, "fn")) != -1)
 		if (c == 'f')
 			im.replaces = true;

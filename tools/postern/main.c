@@ -8,6 +8,7 @@
 #include "postern/plan.h"
 #include "postern/queue.h"
 #include "postern/recipients.h"
+#include "sys/about.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -26,14 +27,25 @@ static const struct {
 	{ "queue", queue_main, "lists, shows, holds, releases, retries, bounces and deletes messages" },
 };
 
+static void
+print_words(FILE *f)
+{
+	(void)fputs("usage: postern WORD …\n       postern WORD --help | --help | --version\n", f);
+	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+		(void)fprintf(f, "  %-10s %s\n", words[i].word, words[i].meaning);
+}
+
 int
 main(int argc, char *argv[])
 {
 	for (size_t i = 0; argc > 1 && i < sizeof words / sizeof words[0]; i++)
 		if (strcmp(argv[1], words[i].word) == 0)
 			return words[i].run(argc - 1, argv + 1);
-	(void)fputs("usage: postern WORD …\n", stderr);
-	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-		(void)fprintf(stderr, "  %-10s %s\n", words[i].word, words[i].meaning);
+	if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+		print_words(stdout);
+		return 0;
+	}
+	about(argc, argv, "postern", "");
+	print_words(stderr);
 	return 100;
 }

@@ -10,6 +10,7 @@
 #include "base/secret.h"
 #include "control/passwords.h"
 #include "crypt/sasl.h"
+#include "sys/about.h"
 #include "sys/fd.h"
 
 #include <crypt.h>
@@ -344,12 +345,13 @@ static const struct {
 	{ "list", act_list, false },
 };
 
+static const char usage_text[] = "usage: postern passwd [-f FILE] [--no-scram] [--clear] "
+				 "set NAME | remove NAME | disable NAME | enable NAME | list\n";
+
 static int
 usage(void)
 {
-	(void)fputs("usage: postern passwd [-f FILE] [--no-scram] [--clear] set NAME | remove NAME | disable NAME | "
-		    "enable NAME | list\n",
-	    stderr);
+	(void)fputs(usage_text, stderr);
 	return EXIT_USAGE;
 }
 
@@ -375,6 +377,7 @@ passwd_main(int argc, char *argv[])
 	const char *file = POSTERN_CONTROLDIR "/passwords";
 	int i = 1;
 
+	about(argc, argv, "postern passwd", usage_text);
 	for (; i < argc && argv[i][0] == '-'; i++)
 		if (strcmp(argv[i], "-f") == 0 && i + 1 < argc)
 			file = argv[++i];

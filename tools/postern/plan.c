@@ -5,6 +5,7 @@
 
 #include "base/bytes.h"
 #include "config.h"
+#include "sys/about.h"
 #include "sys/syscalls.h"
 
 #include <stdio.h>
@@ -109,11 +110,13 @@ print_process(const struct privileges *p)
 	syscalls_list(p->syscalls, print_call, NULL);
 }
 
+static const char usage_text[] = "usage: postern plan [--json] [PROCESS]\n"
+				 "       postern plan --live [--json] [-R RUNDIR]\n";
+
 static int
 usage(void)
 {
-	(void)fputs(
-	    "usage: postern plan [--json] [PROCESS]\n       postern plan --live [--json] [-R RUNDIR]\n", stderr);
+	(void)fputs(usage_text, stderr);
 	return 100;
 }
 
@@ -142,6 +145,7 @@ plan_main(int argc, char *argv[])
 	bool live = false, json = false;
 	int i;
 
+	about(argc, argv, "postern plan", usage_text);
 	for (i = 1; i < argc && argv[i][0] == '-'; i++)
 		if (strcmp(argv[i], "--live") == 0)
 			live = true;

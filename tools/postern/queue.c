@@ -6,6 +6,7 @@
 #include "config.h"
 #include "postern/door.h"
 #include "postern/queue_print.h"
+#include "sys/about.h"
 #include "sys/fd.h"
 #include "wire/door.h"
 
@@ -22,14 +23,15 @@ struct request {
 	int n_names;
 };
 
+static const char usage_text[] = "usage: postern queue [-R RUNDIR] list [--json] [--held]\n"
+				 "       postern queue [-R RUNDIR] show [--json] [--content] ID ...\n"
+				 "       postern queue [-R RUNDIR] hold|release|bounce|delete ID ...\n"
+				 "       postern queue [-R RUNDIR] retry all | ID ... | DOMAIN ...\n";
+
 static int
 usage(void)
 {
-	(void)fputs("usage: postern queue [-R RUNDIR] list [--json] [--held]\n"
-		    "       postern queue [-R RUNDIR] show [--json] [--content] ID ...\n"
-		    "       postern queue [-R RUNDIR] hold|release|bounce|delete ID ...\n"
-		    "       postern queue [-R RUNDIR] retry all | ID ... | DOMAIN ...\n",
-	    stderr);
+	(void)fputs(usage_text, stderr);
 	return 100;
 }
 
@@ -238,6 +240,7 @@ queue_main(int argc, char *argv[])
 	int status = 0;
 	enum result r;
 
+	about(argc, argv, "postern queue", usage_text);
 	if (!parse(argc, argv, &q))
 		return usage();
 	if ((r = connect_to_queue(q.run, &c, &why)) != OK)

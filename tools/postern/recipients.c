@@ -5,6 +5,7 @@
 
 #include "control/cdb_replace.h"
 #include "control/recipients.h"
+#include "sys/about.h"
 
 #include <string.h>
 
@@ -25,6 +26,8 @@ add_address(struct cdb_make *made, struct bytes line, struct why *why)
 	return OK;
 }
 
+static const char usage_text[] = "usage: postern recipients TABLE.cdb < addresses\n";
+
 int
 recipients_main(int argc, char *argv[])
 {
@@ -32,8 +35,9 @@ recipients_main(int argc, char *argv[])
 	struct why why = WHY_NONE;
 	enum result r;
 
+	about(argc, argv, "postern recipients", usage_text);
 	if (argc != 2 || argv[1][0] == '-' || strlen(argv[1]) + 5 > sizeof temporary) {
-		(void)fprintf(stderr, "usage: postern recipients TABLE.cdb < addresses\n");
+		(void)fputs(usage_text, stderr);
 		return EXIT_USAGE;
 	}
 	(void)snprintf(temporary, sizeof temporary, "%s.tmp", argv[1]);

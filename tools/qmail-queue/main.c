@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "mail/local_mail.h"
 #include "mail/submit.h"
+#include "sys/about.h"
 #include "sys/fd.h"
 
 #include <errno.h>
@@ -124,8 +125,10 @@ send_message(struct submit *s, int fd, struct why *why)
 	}
 }
 
+static const char usage[] = "usage: qmail-queue 0<message 1<envelope\n";
+
 int
-main(void)
+main(int argc, char *argv[])
 {
 	static struct submit s;
 	static struct buf envelope, recipients; /* until the end of the program */
@@ -135,6 +138,7 @@ main(void)
 	int status, fd;
 	enum result r;
 
+	about(argc, argv, "qmail-queue", usage);
 	envelope = buf_growing(ENVELOPE_MAX);
 	recipients = buf_growing(ENVELOPE_MAX);
 	if ((status = read_message(&fd)) != 0 || (status = read_envelope(&envelope)) != 0 ||

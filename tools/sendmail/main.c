@@ -4,6 +4,7 @@
  * Never takes a recipient for an option behind --. */
 #include "config.h"
 #include "mail/local_mail.h"
+#include "sys/about.h"
 #include "sys/fd.h"
 
 #include <errno.h>
@@ -24,13 +25,14 @@ struct options {
 	char parameters[200], rcpt_parameters[128];
 };
 
+static const char usage_text[] =
+    "usage: sendmail [-t] [-i] [-f SENDER] [-F NAME] [-N WHEN] [-R FULL|HDRS] [-V ENVID] [RECIPIENT…] <message\n"
+    "       sendmail -bs | -bp\n";
+
 static int
 usage(void)
 {
-	(void)fputs("usage: sendmail [-t] [-i] [-f SENDER] [-F NAME] [-N WHEN] [-R FULL|HDRS] [-V ENVID] [RECIPIENT…] "
-		    "<message\n"
-		    "       sendmail -bs | -bp\n",
-	    stderr);
+	(void)fputs(usage_text, stderr);
 	return 100;
 }
 
@@ -196,6 +198,7 @@ main(int argc, char *argv[])
 	struct why why = WHY_NONE;
 	const char *name = strrchr(argv[0], '/') == NULL ? argv[0] : strrchr(argv[0], '/') + 1;
 
+	about(argc, argv, name, usage_text);
 	if (strcmp(name, "mailq") == 0)
 		o.mode = MODE_LIST;
 	else if (strcmp(name, "newaliases") == 0)

@@ -3,6 +3,7 @@
  * Never touches the old cdb until the new one is whole and on disk. */
 #include "control/cdb_replace.h"
 #include "control/rules.h"
+#include "sys/about.h"
 
 #define EXIT_USAGE 100
 #define EXIT_SYNTAX 101
@@ -25,14 +26,17 @@ add_rule(struct cdb_make *made, struct bytes line, struct why *why)
 	return rules_compile(line, put, made, why);
 }
 
+static const char usage[] = "usage: tcprules rules.cdb rules.tmp < rules\n";
+
 int
 main(int argc, char *argv[])
 {
 	struct why why = WHY_NONE;
 	enum result r;
 
+	about(argc, argv, "tcprules", usage);
 	if (argc != 3) {
-		(void)fprintf(stderr, "usage: tcprules rules.cdb rules.tmp < rules\n");
+		(void)fputs(usage, stderr);
 		return EXIT_USAGE;
 	}
 	if ((r = cdb_replace(argv[1], argv[2], stdin, add_rule, &why)) == OK)

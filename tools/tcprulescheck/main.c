@@ -3,6 +3,7 @@
  * Never changes anything. */
 #include "control/variables.h"
 #include "sys/fd.h"
+#include "sys/about.h"
 #include "ucspi/rules_file.h"
 
 #include <arpa/inet.h>
@@ -112,15 +113,17 @@ check(int fd, const char *file)
 	return status;
 }
 
+static const char usage[] = "usage: tcprulescheck rules.cdb, with TCPREMOTEIP, TCPREMOTEHOST, TCPREMOTEINFO in the "
+			    "environment\n";
+
 int
 main(int argc, char *argv[])
 {
 	int fd, status;
 
+	about(argc, argv, "tcprulescheck", usage);
 	if (argc != 2) {
-		(void)fprintf(stderr,
-		    "usage: tcprulescheck rules.cdb, with TCPREMOTEIP, TCPREMOTEHOST, TCPREMOTEINFO in the "
-		    "environment\n");
+		(void)fputs(usage, stderr);
 		return EXIT_USAGE;
 	}
 	fd = open(argv[1], O_RDONLY | O_CLOEXEC);
