@@ -88,7 +88,7 @@ check_user(const struct helpers *h, struct why *why)
 		if ((r = instance_owner(&h->in, users[i], &owners[i], why)) != OK)
 			return r;
 		if (owners[i].uid == h->server->o.uid)
-			return why_set(why, REFUSED, "the program may not run as Postern's user %s", users[i]);
+			return why_set(why, REFUSED, "the program may not run as Postern's user for %s", users[i]);
 		for (size_t k = 0; k < i; k++)
 			if (owners[k].uid == owners[i].uid)
 				return why_set(why, REFUSED, "%s and %s must not be one user", users[k], users[i]);

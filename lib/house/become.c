@@ -23,7 +23,7 @@
 struct arguments {
 	char *words[ARGUMENTS_MAX];
 	size_t n;
-	char uid[16], gid[16], ids[512], groups[512], ports[1024];
+	char uid[16], gid[16], ids[4096], groups[512], ports[1024];
 };
 
 __attribute__((noreturn)) static void
@@ -56,20 +56,31 @@ place_gifts(struct parcel *p)
 
 /* ---- arguments ---- */
 
-/* Whom lspawn must not become, with commas between. False if there is no room: without the list it must not run. */
-static bool
-list_own_ids(const struct instance *in, char *text, size_t size)
+static void
+list_own_id(const struct instance *in, const char *user, struct buf *ids)
 {
-	struct buf b = buf_over(text, size);
 	struct why why = WHY_NONE;
 	struct owner owner;
 
-#define PROCESS(name, by) \
-	if (house_privileges(#name) != NULL && \
-	    instance_owner(in, house_privileges(#name)->user, &owner, &why) == OK && owner.uid != 0) \
-		buf_format(&b, "%s%u", b.len > 0 ? "," : "", owner.uid);
-#include "census.def"
-	return buf_string(&b) != NULL;
+	if (instance_user(in, user, &owner, &why) == OK)
+		buf_format(ids, "%s%u", ids->len > 0 ? "," : "", owner.uid);
+}
+
+/* Whom lspawn must not become, with commas between: the users of all services, and those that older versions had, one for each
+ * role. False if there is no room: without the list it must not run. */
+static bool
+list_own_ids(const struct instance *in, char *text, size_t size)
+{
+	static struct house_user users[HOUSE_USERS_MAX];
+	size_t n = house_users(users);
+	struct buf ids = buf_over(text, size);
+
+	for (size_t i = 0; i < n; i++) {
+		list_own_id(in, users[i].name, &ids);
+		if (house_role_is_shared(users[i].role))
+			list_own_id(in, users[i].role, &ids);
+	}
+	return buf_string(&ids) != NULL;
 }
 
 static void

@@ -6,6 +6,7 @@
 #include "base/bytes.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 #define PROCESS(name, by) extern const struct privileges name##_privileges;
@@ -41,6 +42,16 @@ static const struct {
 	bool (*asks)(const struct control_source *source);
 } where_wanted[] = {
 #define WHERE_WANTED(process, asks) { #process, asks },
+#include "census.def"
+};
+
+static const char *const shared_groups[] = {
+#define GROUP(role) #role,
+#include "census.def"
+};
+
+static const char *const users_besides[] = {
+#define USER(name) #name,
 #include "census.def"
 };
 
@@ -139,4 +150,70 @@ house_slot(const char *process, const char *name)
 		if (strcmp(s->name, name) == 0)
 			return s;
 	return NULL;
+}
+
+/* ---- users ---- */
+
+static bool
+is_of_house(const char *role)
+{
+	return strcmp(role, "root") != 0 && strcmp(role, "recipient") != 0;
+}
+
+bool
+house_role_is_shared(const char *role)
+{
+	const char *first = NULL;
+
+	for (size_t i = 0; i < nitems(members_of) && is_of_house(role); i++) {
+		if (strcmp(house_privileges(members_of[i].process)->user, role) != 0)
+			continue;
+		if (first != NULL && strcmp(first, members_of[i].service) != 0)
+			return true;
+		first = members_of[i].service;
+	}
+	return false;
+}
+
+/* The longest names are checked by a unit test, with the prefix. */
+void
+house_user_name(const char *role, const char *service, char name[HOUSE_USER_LEN + 1])
+{
+	if (house_role_is_shared(role))
+		(void)snprintf(name, HOUSE_USER_LEN + 1, "%s-%s", role, service);
+	else
+		(void)snprintf(name, HOUSE_USER_LEN + 1, "%s", role);
+}
+
+static const char *
+group_of(const char *role)
+{
+	for (size_t i = 0; i < nitems(shared_groups); i++)
+		if (strcmp(shared_groups[i], role) == 0)
+			return shared_groups[i];
+	return NULL;
+}
+
+size_t
+house_users(struct house_user users[HOUSE_USERS_MAX])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < nitems(members_of) && n < HOUSE_USERS_MAX; i++) {
+		const char *role = house_privileges(members_of[i].process)->user;
+
+		if (!is_of_house(role))
+			continue;
+		users[n] = (struct house_user){
+			.role = role, .service = members_of[i].service, .group = group_of(role)
+		};
+		house_user_name(role, members_of[i].service, users[n].name);
+		n++;
+	}
+	for (size_t i = 0; i < nitems(users_besides) && n < HOUSE_USERS_MAX; i++) {
+		users[n] = (struct house_user){ .role = users_besides[i] };
+		(void)snprintf(users[n].name, sizeof users[n].name, "%s", users_besides[i]);
+		n++;
+	}
+	return n;
 }

@@ -8,6 +8,8 @@
 
 #define HOUSE_DOORWAYS_MAX 32 /* in the whole graph */
 #define HOUSE_MEMBERS_MAX 8   /* processes of one service */
+#define HOUSE_USERS_MAX 96    /* users of the house */
+#define HOUSE_USER_LEN 31     /* octets of a user's name, with the prefix */
 
 struct house_edge {
 	const char *from, *from_slot, *to, *to_slot;
@@ -17,6 +19,13 @@ struct house_doorway {
 	const char *client, *client_slot, *owner, *owner_slot, *socket;
 };
 
+/* A user of the house. Its name is ROLE-SERVICE, or ROLE if that role serves one service only; the user prefix comes before it. */
+struct house_user {
+	char name[HOUSE_USER_LEN + 1];
+	const char *role, *service; /* service: null if no process of a service runs as this user */
+	const char *group;          /* of all users of this role, besides their own; null: none */
+};
+
 extern const struct house_edge house_edges[];
 extern const size_t house_n_edges;
 extern const struct house_doorway house_doorways[];
@@ -24,6 +33,16 @@ extern const size_t house_n_doorways;
 
 /* The privileges of a process; null if there is none of that name. */
 const struct privileges *house_privileges(const char *process);
+
+/* All users of the house, each once; returns how many. */
+size_t house_users(struct house_user users[HOUSE_USERS_MAX]);
+
+/* The name, without the prefix, of the user that a role ("tls", as in privileges) has in a service or command. "root" and
+ * "recipient" stay as they are. */
+void house_user_name(const char *role, const char *service, char name[HOUSE_USER_LEN + 1]);
+
+/* Whether the users of that role differ from service to service. */
+bool house_role_is_shared(const char *role);
 
 /* The processes of a service, or helpers of a command, in the order of their start; returns how many, 0 if there is no such
  * service. */

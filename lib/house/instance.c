@@ -9,6 +9,7 @@
 #include "sys/fd.h"
 #include "house/house.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -57,7 +58,8 @@ from_file(int fd, const char *user, struct owner *owner, struct why *why)
 	while (bytes_split(&rest, '\n', &line))
 		if (line_owner(line, user, owner))
 			return OK;
-	return why_set(why, ABSENT, "uids: expected a line %s:UID:GID", user);
+	return why_set(why, ABSENT,
+	    "uids: expected a line %s:UID:GID (postern plan --users lists all names that it must have)", user);
 }
 
 static void
@@ -85,20 +87,29 @@ owner_list_groups(const struct owner *owner, char *text, size_t size)
 }
 
 enum result
-instance_owner(const struct instance *in, const char *user, struct owner *owner, struct why *why)
+instance_owner(const struct instance *in, const char *role, struct owner *owner, struct why *why)
+{
+	char name[HOUSE_USER_LEN + 1];
+
+	*owner = (struct owner){ .uid = in->same_user ? geteuid() : 0, .gid = in->same_user ? getegid() : 0 };
+	if (strcmp(role, "root") == 0 || in->same_user)
+		return OK;
+	if (strcmp(role, "tls") == 0 && in->engine.uid != 0) {
+		*owner = in->engine;
+		return OK;
+	}
+	house_user_name(role, in->service, name);
+	return instance_user(in, name, owner, why);
+}
+
+enum result
+instance_user(const struct instance *in, const char *user, struct owner *owner, struct why *why)
 {
 	char name[512];
 	struct passwd *pw;
 	enum result r;
 	int fd;
 
-	*owner = (struct owner){ .uid = in->same_user ? geteuid() : 0, .gid = in->same_user ? getegid() : 0 };
-	if (strcmp(user, "root") == 0 || in->same_user)
-		return OK;
-	if (strcmp(user, "tls") == 0 && in->engine.uid != 0) {
-		*owner = in->engine;
-		return OK;
-	}
 	(void)snprintf(name, sizeof name, "%s/uids", in->control);
 	fd = open(name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd >= 0) {
@@ -107,8 +118,8 @@ instance_owner(const struct instance *in, const char *user, struct owner *owner,
 	} else {
 		(void)snprintf(name, sizeof name, "%s%s", POSTERN_USER_PREFIX, user);
 		if ((pw = getpwnam(name)) == NULL)
-			return why_set(why, ABSENT, "there is no user %s, and no %s/uids: postern-setup makes them",
-			    name, in->control);
+			return why_set(why, ABSENT,
+			    "there is no user %s: run postern-setup, which adds the users that are missing", name);
 		from_passwd(pw, owner);
 		r = OK;
 	}
@@ -153,6 +164,24 @@ make_directory(const char *path, mode_t mode, const struct owner *owner, struct 
 	return OK;
 }
 
+/* A directory without directories in it. What is not there is no trouble; what can't be removed stays. */
+static void
+directory_remove(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *e;
+
+	if (d == NULL) {
+		fd_close(&fd);
+		return;
+	}
+	while ((e = readdir(d)) != NULL)
+		(void)unlinkat(fd, e->d_name, 0);
+	(void)closedir(d);
+	(void)rmdir(path);
+}
+
 /* the directory that a process of GIVEN_ROOT is for: the queue, or the service's keys */
 static const char *
 given_root(const struct instance *in, const struct privileges *p)
@@ -164,6 +193,20 @@ const char *
 instance_root(const struct instance *in, const struct privileges *p)
 {
 	return p->root == EMPTY_ROOT ? in->empty : p->root == GIVEN_ROOT ? given_root(in, p) : NULL;
+}
+
+/* Keys that another user's keyring wrote: an older version had one for all services, and its keyload may still read them. They stay
+ * for that process, whose root they are, under another name; the next start removes them. */
+static void
+put_keys_aside(const char *keys, const struct owner *owner)
+{
+	char old[PATH_MAX];
+	struct stat st;
+
+	(void)snprintf(old, sizeof old, "%s.old", keys);
+	directory_remove(old);
+	if (lstat(keys, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid != owner->uid)
+		(void)rename(keys, old); /* what fails here fails again where it counts */
 }
 
 enum result
@@ -183,8 +226,11 @@ instance_prepare(const struct instance *in, struct why *why)
 
 		if (p->root != GIVEN_ROOT || strcmp(p->user, "recipient") == 0)
 			continue;
-		if ((r = instance_owner(in, p->user, &owner, why)) != OK ||
-		    (r = make_directory(given_root(in, p), 0700, &owner, why)) != OK)
+		if ((r = instance_owner(in, p->user, &owner, why)) != OK)
+			return r;
+		if (given_root(in, p) == in->keys)
+			put_keys_aside(in->keys, &owner);
+		if ((r = make_directory(given_root(in, p), 0700, &owner, why)) != OK)
 			return r;
 	}
 	return OK;

@@ -29,9 +29,13 @@ struct instance {
 	struct owner engine; /* of a command: who `tls` runs as; uid 0: its user */
 };
 
-/* Who a process runs as, by the name in its privileges: from the control file `uids` (lines NAME:UID:GID or NAME:UID:GID,GROUP…) if there is
- * one, else the passwd entry of the user prefix and that name. "root" is 0. ABSENT if there is none. */
-enum result instance_owner(const struct instance *in, const char *user, struct owner *owner, struct why *why);
+/* Who a process with that role (the `user` of its privileges) runs as in this service. "root" is 0. ABSENT if there is no such
+ * user; REFUSED if its uid or gid is root's. */
+enum result instance_owner(const struct instance *in, const char *role, struct owner *owner, struct why *why);
+
+/* The same of a user of the house by name (house_users): from the control file `uids` (lines NAME:UID:GID or NAME:UID:GID,GROUP…)
+ * if there is one, else the passwd entry of the user prefix and that name. */
+enum result instance_user(const struct instance *in, const char *name, struct owner *owner, struct why *why);
 
 /* Its supplementary groups with commas between; false if there are none. */
 bool owner_list_groups(const struct owner *owner, char *text, size_t size);

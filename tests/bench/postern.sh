@@ -19,7 +19,7 @@ mta_start() {
   local c=$W/control n=21950 u
   rm -rf "$c" "$W/prun"
   mkdir -p "$c/smtpd" "$c/send"
-  for u in listen smtpd tls key policy auth queue send resolve remote pop3d; do
+  for u in $("$W/build/bin/postern" plan --users | cut -d' ' -f1); do
     postern_user $u $n
     n=$((n + 1))
   done

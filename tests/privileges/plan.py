@@ -45,6 +45,8 @@ def lines():
         yield 'set %s: %s' % (name, ' '.join(sets[name]))
     for m in the_plan['members']:
         yield 'service %s: %s' % (m['service'], m['process'])
+    for u in the_plan['users']:
+        yield 'user %s%s%s' % (u['name'], ': service ' + u['service'] if u['service'] else '', ', group ' + u['group'] if u['group'] else '')
     for e in the_plan['edges']:
         yield 'edge %s - %s: %s, %s' % (e['from'], e['to'], e['protocol'], e['how'])
 

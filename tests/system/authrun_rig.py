@@ -107,17 +107,15 @@ class House(Instance):
         super().__init__(items, services=services, **more)
         self.ports = ports
         self.port = next(iter(ports.values()))
-        self.authrun = self.uid + self.own_users().index("authrun")
+        self.authrun = self.users["authrun-submission"]  # in all services, so that one user has the files of these tests
+        self.users.update({name: self.authrun for name in self.users if name.startswith("authrun-")})
+        self.control("uids", [f"{name}:{uid}:{uid}" for name, uid in self.users.items()])
         os.mkdir(self.path("out"))
         os.chown(self.path("out"), self.authrun, self.authrun)
         for name, text in programs:
             write_program(self, name, text)
         for name, value in control(self).items():
             self.control(name, value)
-
-    def own_users(self):
-        with open(self.path("control/uids")) as f:
-            return [line.split(":")[0] for line in f]
 
     def __enter__(self):
         super().__enter__()

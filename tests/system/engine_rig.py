@@ -8,7 +8,7 @@ import struct
 import subprocess
 import tempfile
 
-from instance import BIN, FIRST_UID
+from instance import BIN, own_uids
 
 WK_RACK, WK_PAIR, WK_LOCKED_PAIR, WK_MISSING, WK_STAPLE, WK_FILE, WK_END = range(7)
 PK_SIGNER, PK_TLS_CLIENT = 0, 1
@@ -24,7 +24,7 @@ class Engine:
     def __init__(self, files, pairs=()):
         self.dir = tempfile.mkdtemp(prefix="pe.")
         os.chmod(self.dir, 0o755)
-        self.uid = FIRST_UID + 100 * (os.getpid() % 10000) + 8
+        self.uid = own_uids() + 908
         os.mkdir(self.path("keys"), 0o700)
         os.chown(self.path("keys"), self.uid, self.uid)
         os.mkdir(self.path("empty"), 0o755)

@@ -35,9 +35,14 @@ if [ "$B" = build ]; then make -s install >/dev/null; else make -s -f "$B/Makefi
 [ -x "$prefix/libexec/postern/warden" ] && [ -x "$sbin/postern" ]
 
 step set up
+# a version before had one user for each job, and an administrator gave one of them a group
+useradd --system --user-group "${users}smtpd"
+useradd --system --user-group --groups shadow "${users}authrun"
 postern-setup --host mx.example.test >/dev/null
 postern-setup --host mx.example.test >/dev/null # twice is once
-id ${users}queue >/dev/null
+id ${users}queue >/dev/null && id ${users}smtpd-smtps >/dev/null
+case " $(id -Gn ${users}authrun-pop3) " in *" shadow "*) ;; *) fail "an upgrade loses the groups of authrun's user" ;; esac
+case " $(id -Gn ${users}authrun-pop3) " in *" ${users}authrun "*) ;; *) fail "authrun's users share no group" ;; esac
 useradd -m -s /bin/sh carol
 mkdir -p /home/carol/Maildir/{tmp,new,cur}
 chown -R carol: /home/carol

@@ -1,6 +1,7 @@
 """A private instance of Postern for a test: its own directory, port, uids and control items; started without a supervisor,
 ended by pid. Needs root."""
 import atexit
+import functools
 import os
 import shutil
 import signal
@@ -24,9 +25,20 @@ def for_others(programs):
 
 
 BIN = for_others(f"{BUILD}/bin")
-PROCESSES = "listen smtpd policy queue send tls key auth resolve remote pop3d ucspitls authrun".split()
-FIRST_UID = 3000000
+FIRST_UID = 5000000  # of those that nobody has; each test process has a thousand, and a hundred more for each instance
 _next = [0]
+
+
+def own_uids():
+    """The first of this process's thousand; the last hundred are no instance's."""
+    return FIRST_UID + 1000 * (os.getpid() % 10000)
+
+
+@functools.cache
+def house_users(programs=BIN):
+    """The users of the house, as the control file `uids` names them."""
+    listed = subprocess.run([f"{programs}/postern", "plan", "--users"], capture_output=True, text=True, check=True).stdout
+    return [line.split()[0] for line in listed.splitlines()]
 
 
 def free_port():
@@ -56,7 +68,8 @@ class Instance:
         self.dir = tempfile.mkdtemp(prefix="pn.", dir=parent)
         os.chmod(self.dir, 0o755)
         self.port = free_port()
-        self.uid = FIRST_UID + 100 * (os.getpid() % 10000) + 20 * (_next[0] % 5)
+        self.uid = own_uids() + 100 * (_next[0] % 9)  # the first twenty are the test's: 19 is the virtual user's
+        self.users = {name: self.uid + 20 + i for i, name in enumerate(house_users())}
         _next[0] += 1
         self.services = list(services)
         self.network = network  # net.Network: where its processes live; else where the test does
@@ -69,7 +82,7 @@ class Instance:
             "postmaster": "postmaster@example.test",
             "virtualuser": f"{self.uid + 19}:{self.uid + 19}:{self.path('mail')}",
             "virtualusers": ["alice@example.test:alice/Maildir", "bob@example.test:bob/Maildir", "postmaster@example.test:postmaster/Maildir"],
-            "uids": [f"{name}:{self.uid + i}:{self.uid + i}" for i, name in enumerate(PROCESSES)],
+            "uids": [f"{name}:{uid}:{uid}" for name, uid in self.users.items()],
             "smtpd/listen": f"127.0.0.1:{self.port}",
             "smtpd/concurrencyaddress": "1000",
             "smtpd/concurrencynetwork": "1000",

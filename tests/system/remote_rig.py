@@ -10,7 +10,7 @@ import struct
 import subprocess
 import tempfile
 
-from instance import BIN, FIRST_UID
+from instance import BIN, own_uids
 
 PEER, MESSAGE, RECIPIENTS, SECURED, NOT_SECURED, AUTH_SAID, RESULT, DONE, SECURE, AUTH = range(10)
 DELIVERED, TEMPORARY, PERMANENT, UNTRIED = range(4)
@@ -58,7 +58,7 @@ class Remote:
         self.dir = tempfile.mkdtemp(prefix="pr.")
         os.chmod(self.dir, 0o755)
         self.door, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        uid = str(FIRST_UID + 100 * (os.getpid() % 10000) + 7)
+        uid = str(own_uids() + 907)
         self.log_file = open(os.path.join(self.dir, "log"), "w+b")
 
         doorway = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)

@@ -179,12 +179,12 @@ def test_groups_of_its_user_are_kept():
     """An administrator lets a program read something by a group."""
     def control(i):
         with open(i.path("control/uids")) as f:
-            lines = [line.strip() + (f",{i.uid + 50},{i.uid + 51}" if line.startswith("authrun:") else "") for line in f]
+            lines = [line.strip() + (f",{i.uid + 10},{i.uid + 11}" if line.startswith("authrun-") else "") for line in f]
         return {"uids": lines, "checkpassword": f"{i.path('check')} /bin/true"}
     with House(control, programs=[("check", PROGRAM)]) as i:
         assert i.login("show@example.test")[0] == 235
         with open(i.path("out/shown")) as f:
-            assert f"'Groups': ['{i.uid + 50}', '{i.uid + 51}']" in f.read()
+            assert f"'Groups': ['{i.uid + 10}', '{i.uid + 11}']" in f.read()
 
 
 # ---- recipients ----

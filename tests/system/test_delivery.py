@@ -173,7 +173,7 @@ def test_a_crowd_of_virtual_users_gets_its_mail_at_once():
 @pytest.mark.parametrize("account", ["7:7", "own", "nogroup"])
 def test_nothing_is_delivered_as_root_or_as_the_house(account):
     house = Instance()
-    account = {"own": f"{house.uid + 3}:{house.uid + 3}", "nogroup": f"{house.uid + 19}:0"}.get(account, account)
+    account = {"own": f"{house.users['queue']}:{house.users['queue']}", "nogroup": f"{house.uid + 19}:0"}.get(account, account)
     house.control("virtualuser", f"{account}:{house.path('mail')}")
     os.chown(house.path("mail"), *map(int, account.split(":")))
     with house:

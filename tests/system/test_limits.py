@@ -84,7 +84,7 @@ def small_disk():
     os.mkdir(mx.path("queue"), 0o700)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m,nr_inodes=400", "tmpfs", mx.path("queue")], check=True)
     os.chmod(mx.path("queue"), 0o700)
-    os.chown(mx.path("queue"), mx.uid + 3, mx.uid + 3)
+    os.chown(mx.path("queue"), mx.users["queue"], mx.users["queue"])
     yield mx
     subprocess.run(["umount", mx.path("queue")], check=False)
 

@@ -88,6 +88,24 @@ def test_a_renewal_in_the_middle_of_handshakes_fails_none(certificates):
         assert shake(mx, c) == c.fingerprint("one")
 
 
+def test_keys_that_another_user_had_in_a_version_before_stop_no_start(certificates):
+    with start(certificates) as mx:
+        assert shake(mx, certificates)
+        mx.stop("smtpd")
+        keys = mx.path("run/smtpd.keys")
+        for path in [keys] + [os.path.join(keys, n) for n in os.listdir(keys)]:
+            os.chown(path, mx.uid, mx.uid)
+        with open(keys + "/left", "w") as f:
+            f.write("a key\n")
+        for left in [keys + ".old"], []:  # what still has the old ones as its root may read them until the next start
+            mx.start("smtpd")
+            wait_for(mx.answers, what="a greeting")
+            assert shake(mx, certificates)
+            assert os.stat(keys).st_uid == mx.users["key-smtpd"] and not os.path.exists(keys + "/left")
+            assert [p for p in [keys + ".old"] if os.path.exists(p)] == left
+            mx.stop("smtpd")
+
+
 def test_what_is_no_pair_is_told_and_the_old_one_stays(certificates):
     c = certificates
     with start(c) as mx:

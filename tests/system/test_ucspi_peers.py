@@ -227,15 +227,15 @@ def test_its_processes_are_as_the_plan_says(certificates):
 def test_users_are_kept_apart(certificates):
     def served_as(uid, **environment):
         served = Served("sslserver", ["-lx"], ["cat"], keys(certificates, **environment))
-        served.words[1:1] = ["-u", str(served.uids["tls"]) if uid == "tls" else str(uid)]
+        served.words[1:1] = ["-u", str(served.uids["tls-sslserver"]) if uid == "tls" else str(uid)]
         return served.refuses()
 
     status, text = served_as("tls")
-    assert status == 111 and "may not run as Postern's user tls" in text
+    assert status == 111 and "may not run as Postern's user for tls" in text
     status, text = served_as(PROGRAM_UID, SSL_UID=str(PROGRAM_UID))
     assert status == 111 and "SSL_UID" in text
     served = Served("sslserver", QUIET, ["cat"], keys(certificates))
-    served.environment["SSL_UID"] = str(served.uids["key"])
+    served.environment["SSL_UID"] = str(served.uids["key-sslserver"])
     status, text = served.refuses()
     assert status == 111 and "must not be one user" in text
 

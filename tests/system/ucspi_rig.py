@@ -5,10 +5,10 @@ import signal
 import subprocess
 import tempfile
 
-from instance import BIN, FIRST_UID, wait_for
+from instance import BIN, FIRST_UID, own_uids, wait_for
 
-HELPERS = ("tls", "key", "ucspitls")
-PROGRAM_UID = FIRST_UID + 999990
+HELPERS = ("tls-sslserver", "key-sslserver", "ucspitls", "tls-sslclient", "key-sslclient")
+PROGRAM_UID = FIRST_UID - 10
 _next = [0]
 
 
@@ -19,7 +19,7 @@ class Served:
         self.dir = tempfile.mkdtemp(prefix="us.", dir="/tmp")
         os.chmod(self.dir, 0o755)
         os.mkdir(self.path("control"))
-        first = FIRST_UID + 100 * (os.getpid() % 10000) + 50 + len(HELPERS) * (_next[0] % 10)
+        first = own_uids() + 920 + len(HELPERS) * (_next[0] % 10)
         _next[0] += 1
         self.uids = {name: first + i for i, name in enumerate(HELPERS)}
         with open(self.path("control/uids"), "w") as f:

@@ -5,6 +5,7 @@
 
 #include "base/bytes.h"
 #include "config.h"
+#include "house/house.h"
 #include "sys/about.h"
 #include "sys/syscalls.h"
 
@@ -16,13 +17,13 @@ print_table(void)
 {
 	char user[64];
 
-	(void)printf("%-7s %-10s %-6s %-8s %s\n", "PROCESS", "USER", "ROOT", "NETWORK", "JOB");
+	(void)printf("%-9s %-19s %-9s %-8s %s\n", "PROCESS", "USER", "ROOT", "NETWORK", "JOB");
 	for (size_t i = 0; i < plan_n_processes; i++) {
 		const struct privileges *p = plan_processes[i].may;
 
 		plan_user(p, user, sizeof user);
 		(void)printf(
-		    "%-7s %-10s %-6s %-8s %s\n", p->process, user, plan_root_name(p), plan_network_name(p), p->purpose);
+		    "%-9s %-19s %-9s %-8s %s\n", p->process, user, plan_root_name(p), plan_network_name(p), p->purpose);
 	}
 	(void)printf("\nSERVICES\n");
 	for (size_t i = 0; i < plan_n_members; i++)
@@ -111,13 +112,27 @@ print_process(const struct privileges *p)
 }
 
 static const char usage_text[] = "usage: postern plan [--json] [PROCESS]\n"
-				 "       postern plan --live [--json] [-R RUNDIR]\n";
+				 "       postern plan --live [--json] [-R RUNDIR]\n"
+				 "       postern plan --users\n";
 
 static int
 usage(void)
 {
 	(void)fputs(usage_text, stderr);
 	return 100;
+}
+
+/* For scripts: each user's name in the control file `uids`, its system user, and the group that it shares or "-". */
+static int
+print_users(void)
+{
+	static struct house_user users[HOUSE_USERS_MAX];
+	size_t n = house_users(users);
+
+	for (size_t i = 0; i < n; i++)
+		(void)printf("%s %s%s %s%s\n", users[i].name, POSTERN_USER_PREFIX, users[i].name,
+		    users[i].group != NULL ? POSTERN_USER_PREFIX : "-", users[i].group != NULL ? users[i].group : "");
+	return 0;
 }
 
 static int
@@ -146,6 +161,9 @@ plan_main(int argc, char *argv[])
 	int i;
 
 	about(argc, argv, "postern plan", usage_text);
+	if (argc == 2 && strcmp(argv[1], "--users") == 0)
+		return print_users();
+
 	for (i = 1; i < argc && argv[i][0] == '-'; i++)
 		if (strcmp(argv[i], "--live") == 0)
 			live = true;

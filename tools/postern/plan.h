@@ -4,7 +4,7 @@
 #include "sys/privileges.h"
 #include "wire/wire.h"
 
-/* argv[0] is "plan"; then --json, --live, -R or --run RUNDIR, or a process's name. Returns the exit status: 0; 1 if a
+/* argv[0] is "plan"; then --json, --live, --users, -R or --run RUNDIR, or a process's name. Returns the exit status: 0; 1 if a
  * running process deviates or one is missing; 100 wrong use; 111 it could not be found out. */
 int plan_main(int argc, char *argv[]);
 
@@ -32,7 +32,7 @@ extern const size_t plan_n_edges;
 const struct privileges *plan_privileges(const char *process);
 const char *plan_root_name(const struct privileges *p);
 const char *plan_network_name(const struct privileges *p);
-/* The system user, with the prefix of configure where it has one. */
+/* The system user, with the prefix of configure where it has one; "pn-tls-SERVICE" where each service has its own. */
 void plan_user(const struct privileges *p, char *into, size_t size);
 /* A short name of an RLIMIT_… that the tables use; "?" if it is none. */
 const char *plan_limit_name(int resource);

@@ -5,6 +5,7 @@
 
 #include "base/bytes.h"
 #include "config.h"
+#include "house/house.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -78,7 +79,8 @@ plan_user(const struct privileges *p, char *into, size_t size)
 {
 	bool plain = strcmp(p->user, "root") == 0 || strcmp(p->user, "recipient") == 0;
 
-	(void)snprintf(into, size, "%s%s", plain ? "" : POSTERN_USER_PREFIX, p->user);
+	(void)snprintf(into, size, "%s%s%s", plain ? "" : POSTERN_USER_PREFIX, p->user,
+	    house_role_is_shared(p->user) ? "-SERVICE" : "");
 }
 
 const char *

@@ -4,6 +4,7 @@
 #include "postern/plan.h"
 
 #include "base/bytes.h"
+#include "house/house.h"
 #include "sys/syscalls.h"
 
 #include <stdio.h>
@@ -145,6 +146,21 @@ edge(const struct plan_edge *e)
 	(void)printf("]}");
 }
 
+static void
+users(void)
+{
+	static struct house_user all[HOUSE_USERS_MAX];
+	size_t n = house_users(all);
+
+	for (size_t i = 0; i < n; i++) {
+		pair(i == 0 ? "{" : ",\n{", "name", all[i].name);
+		pair(",", "role", all[i].role);
+		pair(",", "service", all[i].service != NULL ? all[i].service : "");
+		pair(",", "group", all[i].group != NULL ? all[i].group : "");
+		(void)printf("}");
+	}
+}
+
 void
 plan_json(const struct privileges *one)
 {
@@ -172,5 +188,7 @@ plan_json(const struct privileges *one)
 			edge(&plan_edges[i]);
 			before = ",\n";
 		}
+	(void)printf("],\n\"users\":[");
+	users();
 	(void)printf("]}\n");
 }
