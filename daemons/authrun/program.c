@@ -9,6 +9,7 @@
 #include "sys/confine_into.h"
 #include "sys/fd.h"
 #include "sys/log.h"
+#include "sys/log_out.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -57,6 +58,7 @@ become(const struct errand *e, char *const words[], pid_t parent, int input, int
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || getppid() != parent)
 		_exit(111);
 	(void)signal(SIGALRM, SIG_DFL);
+	log_out_usual_signals();
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	bound(RLIMIT_CPU, e->a->limit_ms / 1000 + 1);

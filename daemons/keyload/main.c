@@ -35,7 +35,6 @@ main(int argc, char *argv[])
 	struct why why = WHY_NONE;
 	enum result r;
 
-	(void)signal(SIGPIPE, SIG_IGN);
 	code_copy_at_fork();
 	if ((r = process_inherit(&self, &why)) != OK || (r = arena_open(ARENA_SIZE, &why)) != OK ||
 	    (r = process_confine(&self, &why)) != OK || (r = signer_warm(&why)) != OK)

@@ -8,7 +8,6 @@
 #include "wire/send_remote_door.h"
 #include "wire/sessions.h"
 
-#include <signal.h>
 #include <string.h>
 
 #define SESSIONS_MAX 10000 /* send counts them; this only bounds what a send gone mad could start */
@@ -33,7 +32,6 @@ main(int argc, char *argv[])
 	struct why why = WHY_NONE;
 	enum result r;
 
-	(void)signal(SIGPIPE, SIG_IGN);
 	if ((r = process_inherit(&self, &why)) != OK || (r = process_confine(&self, &why)) != OK)
 		return process_refuse(&self, r, &why);
 	r = sessions_serve(&door, SESSIONS_MAX, serve, NULL, &why);

@@ -9,7 +9,6 @@
 #include "wire/door.h"
 #include "wire/port.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -254,7 +253,6 @@ main(int argc, char *argv[])
 	    (r = control_open(&control, CONTROL_FD, "resolve", &why)) != OK ||
 	    (r = open_all(&self_state, &control, &why)) != OK)
 		return process_refuse(&self, r, &why);
-	(void)signal(SIGPIPE, SIG_IGN);
 	r = loop_run(&self_state.loop, &why);
 	return process_refuse(&self, r, &why);
 }

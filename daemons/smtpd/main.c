@@ -9,7 +9,6 @@
 #include "wire/listen_smtpd.h"
 #include "wire/sessions.h"
 
-#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -38,7 +37,6 @@ main(int argc, char *argv[])
 	bool bounds_files = !fd_is_file(STDERR_FILENO); /* a log that is one grows beyond any message */
 	enum result r;
 
-	(void)signal(SIGXFSZ, SIG_IGN);
 	if ((r = process_inherit(&self, &why)) != OK || (r = process_confine(&self, &why)) != OK)
 		return process_refuse(&self, r, &why);
 	r = sessions_serve(&door, SESSIONS_MAX, serve, &bounds_files, &why);

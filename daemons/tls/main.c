@@ -13,7 +13,6 @@
 #include "wire/channel.h"
 #include "wire/tls_facts.h"
 
-#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -108,7 +107,6 @@ main(int argc, char *argv[])
 	struct why why = WHY_NONE;
 	enum result r;
 
-	(void)signal(SIGPIPE, SIG_IGN);
 	code_copy_at_fork();
 	if ((r = process_inherit(&self, &why)) != OK || (r = arena_open(ARENA_SIZE, &why)) != OK ||
 	    (r = process_confine(&self, &why)) != OK || (r = provider_open(&why)) != OK ||

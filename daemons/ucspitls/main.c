@@ -8,8 +8,6 @@
 #include "ucspitls/session.h"
 #include "wire/sessions.h"
 
-#include <signal.h>
-
 #define SESSIONS_MAX 100000 /* sslserver counts them */
 
 static void
@@ -27,7 +25,6 @@ main(int argc, char *argv[])
 	struct why why = WHY_NONE;
 	enum result r;
 
-	(void)signal(SIGPIPE, SIG_IGN);
 	if ((r = process_inherit(&self, &why)) != OK || (r = process_confine(&self, &why)) != OK)
 		return process_refuse(&self, r, &why);
 	r = sessions_serve(&door, SESSIONS_MAX, serve, NULL, &why);

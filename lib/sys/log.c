@@ -1,9 +1,10 @@
 /* The log.
  * Trusts keys and event names (literals of the program), no value.
- * Never writes an octet of a value that is not printable, never more than one line an event, never waits for memory. */
+ * Never writes an octet of a value that is not printable, never more than one line an event, never waits. */
 #include "sys/log.h"
 
 #include "base/utf8.h"
+#include "sys/log_out.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -112,16 +113,8 @@ log_number(struct log_line *l, const char *key, uint64_t value)
 	buf_add_number(&l->buf, value);
 }
 
-/* a log that can't be written has nobody to be told to */
 static void
-put(const uint8_t *octets, size_t len)
-{
-	if (write(STDERR_FILENO, octets, len) < 0)
-		return;
-}
-
-void
-log_end(struct log_line *l)
+close_line(struct log_line *l)
 {
 	if (l->buf.failed) { /* cut: say so in the room of the last octets */
 		if (l->buf.len > sizeof l->octets - 5)
@@ -129,15 +122,46 @@ log_end(struct log_line *l)
 		memcpy(l->octets + l->buf.len, " ...", 4);
 		l->buf.len += 4;
 	}
-	l->octets[l->buf.len] = '\n';
+	l->octets[l->buf.len++] = '\n';
+}
+
+static bool
+tell_of_dropped(unsigned n)
+{
+	struct log_line l;
+
+	log_begin(&l, SEVERITY_WARNING, "log-dropped");
+	log_number(&l, "n", n);
+	close_line(&l);
+	return log_out_write(bytes_of(l.octets, l.buf.len));
+}
+
+static void
+put(struct bytes lines)
+{
+	unsigned dropped = log_out_take_dropped();
+
+	if (dropped == 0 || tell_of_dropped(dropped))
+		dropped = 0;
+	if (dropped == 0 && log_out_write(lines))
+		return;
+	for (size_t i = 0; i < lines.len; i++)
+		dropped += lines.at[i] == '\n';
+	log_out_count_dropped(dropped);
+}
+
+void
+log_end(struct log_line *l)
+{
+	close_line(l);
 	if (!gathered.on) {
-		put(l->octets, l->buf.len + 1);
+		put(bytes_of(l->octets, l->buf.len));
 		return;
 	}
-	if (gathered.len + l->buf.len + 1 > sizeof gathered.octets)
+	if (gathered.len + l->buf.len > sizeof gathered.octets)
 		log_flush();
-	memcpy(gathered.octets + gathered.len, l->octets, l->buf.len + 1);
-	gathered.len += l->buf.len + 1;
+	memcpy(gathered.octets + gathered.len, l->octets, l->buf.len);
+	gathered.len += l->buf.len;
 }
 
 void
@@ -150,7 +174,7 @@ void
 log_flush(void)
 {
 	if (gathered.len > 0)
-		put(gathered.octets, gathered.len);
+		put(bytes_of(gathered.octets, gathered.len));
 	gathered.len = 0;
 }
 

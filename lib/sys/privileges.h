@@ -58,7 +58,7 @@ enum syscall_set {
 	MAY_DATAGRAM_INET = 1 << 17, /* UDP and TCP to name servers */
 	MAY_NARROW = 1 << 18,        /* give up what is left of its system calls (sys/narrow.h) */
 	MAY_LIMIT = 1 << 19,         /* lower its own limits (sys/zygote.h) */
-	MAY_SET_WAITING = 1 << 20,   /* say of an open descriptor whether it waits: of the log too, which all share */
+	MAY_SET_WAITING = 1 << 20,   /* say of an open descriptor whether it waits */
 	MAY_SEE_SPACE = 1 << 21,     /* of the filesystem of what is open */
 	MAY_RUN_PROGRAMS = 1 << 22,  /* what other people's programs need: everything but what no such program does */
 	MAY_SHUT = 1 << 23,          /* end one direction of a stream; of a socket that others share, for them too */

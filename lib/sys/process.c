@@ -7,6 +7,7 @@
 #include "sys/about.h"
 #include "sys/fd.h"
 #include "sys/log.h"
+#include "sys/log_out.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -214,6 +215,7 @@ process_inherit(const struct process *self, struct why *why)
 	const struct privileges *may = self->may;
 	enum result r;
 
+	log_out_open(LOG_OUT_STANDARD_ERROR);
 	for (const struct fd_slot *s = may->fds; s < may->fds + nitems(may->fds) && s->name != NULL; s++)
 		if ((r = check_slot(may, s, why)) != OK)
 			return r;

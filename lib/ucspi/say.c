@@ -1,7 +1,9 @@
 /* Lines for people and log programs.
  * Trusts nothing that it prints: a line is one line, whatever a name contains.
- * Never waits or fails: a log that is full loses lines. */
+ * Never fails; in a server it never waits: a log that is full loses lines, and the next line says how many. */
 #include "ucspi/say.h"
+
+#include "sys/log_out.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -33,21 +35,41 @@ say_is(enum say_level l)
 	return level >= l;
 }
 
+static bool
+put(uint8_t room[LINE], struct buf *line)
+{
+	for (size_t i = 0; i < line->len; i++)
+		if (room[i] < 0x20 || room[i] == 0x7f)
+			room[i] = '?';
+	if (line->len == LINE)
+		line->len--;
+	room[line->len] = '\n';
+	return log_out_write(bytes_of(room, line->len + 1));
+}
+
+static bool
+tell_of_dropped(unsigned n)
+{
+	uint8_t room[LINE];
+	struct buf line = BUF_OVER(room);
+
+	buf_format(&line, "%s: warning: %u lines were dropped: the log did not take them", name, n);
+	return put(room, &line);
+}
+
 static void
 say(const char *kind, const char *format, va_list ap)
 {
 	uint8_t room[LINE];
 	struct buf line = BUF_OVER(room);
+	unsigned dropped = log_out_take_dropped();
 
 	buf_format(&line, "%s: %s", name, kind);
 	buf_vformat(&line, format, ap);
-	for (size_t i = 0; i < line.len; i++)
-		if (room[i] < 0x20 || room[i] == 0x7f)
-			room[i] = '?';
-	if (line.len == sizeof room)
-		line.len--;
-	room[line.len] = '\n';
-	(void)!write(2, room, line.len + 1);
+	if (dropped > 0 && !tell_of_dropped(dropped))
+		log_out_count_dropped(dropped + 1);
+	else if (!put(room, &line))
+		log_out_count_dropped(1);
 }
 
 void

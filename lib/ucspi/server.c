@@ -4,6 +4,7 @@
 #include "ucspi/server.h"
 
 #include "sys/fd.h"
+#include "sys/log_out.h"
 #include "ucspi/session.h"
 
 #include <errno.h>
@@ -202,7 +203,7 @@ take(struct server *s, const sigset_t *unblocked)
 static void
 catch_signals(sigset_t *unblocked)
 {
-	struct sigaction act = { .sa_handler = note }, ignore = { .sa_handler = SIG_IGN };
+	struct sigaction act = { .sa_handler = note };
 	sigset_t all;
 
 	(void)sigemptyset(&all);
@@ -213,7 +214,6 @@ catch_signals(sigset_t *unblocked)
 		if (sigaction(signals[i], &act, NULL) != 0)
 			say_die(EXIT_TROUBLE, "unable to catch signals");
 	}
-	(void)sigaction(SIGPIPE, &ignore, NULL);
 	(void)sigprocmask(SIG_BLOCK, &all, unblocked);
 	(void)sigdelset(unblocked, SIGTERM);
 	(void)sigdelset(unblocked, SIGHUP);
@@ -238,6 +238,7 @@ server_run(struct server *s)
 	sigset_t unblocked;
 
 	detach();
+	log_out_open(LOG_OUT_BESIDE);
 	catch_signals(&unblocked);
 	say_counts(s);
 	while (!told_to_end) {

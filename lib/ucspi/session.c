@@ -5,6 +5,7 @@
 
 #include "sys/confine_into.h"
 #include "sys/fd.h"
+#include "sys/log_out.h"
 #include "ucspi/rules_file.h"
 
 #include <errno.h>
@@ -154,9 +155,7 @@ usual_signals(void)
 __attribute__((noreturn)) static void
 execute(const struct server *s)
 {
-	struct sigaction usual = { .sa_handler = SIG_DFL };
-
-	(void)sigaction(SIGPIPE, &usual, NULL); /* ignored until now */
+	log_out_usual_signals();
 	(void)execvp(s->o.program[0], s->o.program);
 	say_die(EXIT_TROUBLE, "unable to run %s: %s", s->o.program[0], strerror(errno));
 }

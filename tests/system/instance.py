@@ -73,6 +73,7 @@ class Instance:
         _next[0] += 1
         self.services = list(services)
         self.network = network  # net.Network: where its processes live; else where the test does
+        self.log_fd = None  # takes the place of the files that services log to
         self.wardens = {}
         self.domain = "example.test"
         items = {
@@ -109,7 +110,7 @@ class Instance:
             f.write((text if isinstance(text, bytes) else text.encode()) + b"\n")
 
     def start(self, service):
-        log = open(self.path(service + ".log"), "ab")
+        log = open(self.path(service + ".log"), "ab") if self.log_fd is None else os.fdopen(os.dup(self.log_fd), "wb")
         self.wardens[service] = subprocess.Popen(
             [f"{BIN}/warden", "-c", self.path("control"), "-R", self.path("run"), "-q", self.path("queue"), "-l", BIN, service],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, close_fds=True, preexec_fn=self.network.join if self.network else None,
