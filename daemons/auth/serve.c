@@ -109,7 +109,7 @@ tell_result(struct auth *a, uint32_t ref, const struct pa_result *result, struct
 void
 exchange_end(struct exchange *e, uint16_t code, uint8_t subject, uint8_t detail, const char *text)
 {
-	struct pa_result result = { .code = code, .enhanced = { (uint8_t)(code / 100), subject, detail } };
+	struct pa_result result = { .code = code, .enhanced = { code / 100, subject, detail } };
 
 	tell_result(e->auth, e->ref, &result, BYTES(""), text);
 	forget(e->auth, e);

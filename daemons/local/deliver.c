@@ -56,7 +56,7 @@ set_result(struct delivery *d, enum sd_outcome outcome, unsigned subject, unsign
 	static const uint8_t classes[] = { [SD_DELIVERED] = 2, [SD_TEMPORARY] = 4, [SD_PERMANENT] = 5 };
 
 	d->result = (struct sd_result){ .outcome = (uint8_t)outcome,
-		.enhanced = { classes[outcome], (uint8_t)subject, (uint8_t)detail } };
+		.enhanced = { classes[outcome], (uint16_t)subject, (uint16_t)detail } };
 	(void)snprintf(d->text, sizeof d->text, "%s", text);
 }
 

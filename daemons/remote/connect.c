@@ -19,8 +19,8 @@ outcome_set(struct outcome *o, enum rm_outcome what, enum rm_scope scope, unsign
 
 	*o = (struct outcome){ .what = (uint8_t)what, .scope = (uint8_t)scope };
 	o->enhanced[0] = what == RM_DELIVERED ? 2 : what == RM_PERMANENT ? 5 : 4;
-	o->enhanced[1] = (uint8_t)subject;
-	o->enhanced[2] = (uint8_t)detail;
+	o->enhanced[1] = (uint16_t)subject;
+	o->enhanced[2] = (uint16_t)detail;
 	va_start(ap, format);
 	(void)vsnprintf(o->text, sizeof o->text, format, ap);
 	va_end(ap);
@@ -154,6 +154,10 @@ line_open(struct session *s, struct outcome *o)
 		failed |= h->failed;
 		if (i == 0)
 			s->line.dns_ms = (uint32_t)(clock_ms() - began);
+		if (h->is_unusable && o->text[0] == '\0')
+			(void)outcome_set(o, RM_TEMPORARY, RM_OF_PEER, 4, 4,
+			    "an MX record of %.*s names %s, which can be no host", (int)d->destination.len,
+			    (const char *)d->destination.at, h->name);
 		if (!usable)
 			continue;
 		if (try_host(s, h, &one))

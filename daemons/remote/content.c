@@ -9,11 +9,12 @@
 
 #define BLOCK (40u << 10)
 #define PIECE (16u << 10)
-#define CHUNKS_AHEAD 32 /* replies to BDAT that may wait in the socket */
+#define CHUNKS_AHEAD 32 /* replies to BDAT that may wait in the socket, if the peer takes commands without waiting */
 
 struct sender {
 	struct session *s;
 	bool chunked;
+	unsigned chunks_ahead;
 	bool line_start, after_cr;
 	unsigned n_chunks, n_answered;
 	struct smtp_reply *refusal;
@@ -33,7 +34,7 @@ read_answers(struct sender *c, unsigned leave, struct why *why)
 		if (r != OK)
 			return r;
 		c->n_answered++;
-		if (c->refusal->code != 250)
+		if (c->refusal->code / 100 != 2)
 			return REFUSED;
 	}
 	return OK;
@@ -55,7 +56,7 @@ send_block(struct sender *c, bool last, struct why *why)
 	buf_clear(&c->block);
 	if (r == OK && !last)
 		r = talk_flush(t, session_limit(c->s, MINUTES(3)), why);
-	return r == OK ? read_answers(c, last ? UINT32_MAX : CHUNKS_AHEAD, why) : r;
+	return r == OK ? read_answers(c, last ? UINT32_MAX : c->chunks_ahead, why) : r;
 }
 
 static enum result
@@ -149,6 +150,7 @@ content_send(struct session *s, const struct transaction *t, bool chunked, unsig
 	struct sender c = { .s = s, .chunked = chunked, .line_start = true, .refusal = refusal };
 	enum result r;
 
+	c.chunks_ahead = (s->line.offer.can & SMTP_CAN_PIPELINE) != 0 ? CHUNKS_AHEAD : 0;
 	c.block = BUF_OVER(block_room);
 	r = add_content(&c, t->trace, why);
 	if (r == OK)

@@ -44,22 +44,30 @@ content_failed(
 		(void)outcome_set(o, RM_TEMPORARY, RM_OF_RECIPIENT, 4, 2, "%s", why->text);
 }
 
-/* All replies to the content; the last one, or the first that is no 250, counts. */
+/* The peer has the whole message and said neither that it took it nor that it refused it. False. */
+static bool
+in_doubt(struct session *s, const char *what, struct outcome *o)
+{
+	s->line.lost = true;
+	(void)outcome_set(o, RM_TEMPORARY, RM_OF_RECIPIENT, 4, 2,
+	    "%.300s, after the whole message was sent: it may come twice", what);
+	o->duplicate = true;
+	return false;
+}
+
+/* All replies to the content; the last one, or the first that is no 2xx, counts. */
 static bool
 hear_last(struct session *s, unsigned n, struct outcome *o)
 {
 	struct smtp_reply reply;
 	struct why why = WHY_NONE;
 
-	do {
-		if (talk_reply(&s->line.talk, session_limit(s, MINUTES(10)), &reply, NULL, &why) != OK) {
-			s->line.lost = true;
-			(void)outcome_set(o, RM_TEMPORARY, RM_OF_RECIPIENT, 4, 2,
-			    "%s, after the whole message was sent: it may come twice", why.text);
-			o->duplicate = true;
-			return false;
-		}
-	} while (--n > 0 && reply.code == 250);
+	do
+		if (talk_reply(&s->line.talk, session_limit(s, MINUTES(10)), &reply, NULL, &why) != OK)
+			return in_doubt(s, why.text, o);
+	while (--n > 0 && reply.code / 100 == 2);
+	if (reply.code / 100 == 3)
+		return in_doubt(s, reply.text, o);
 	if (reply.code == 421 || n > 0)
 		s->line.lost = true; /* n: other chunks have replies that nobody waits for */
 	outcome_of_reply(o, &reply, RM_OF_RECIPIENT, reply.code < 300 ? 0 : 3, 0);
@@ -102,14 +110,15 @@ tell_result(struct session *s, const struct transaction *t, uint32_t i, const st
 }
 
 void
-tell_done(struct session *s, const struct transaction *t, const struct outcome *o, uint32_t transfer_ms, bool closing)
+tell_done(struct session *s, const struct transaction *t, const struct outcome *o, uint32_t transfer_ms,
+    enum rm_closing closing)
 {
 	const struct line *l = &s->line;
 	bool first = l->n_served == 0;
 	struct rm_done body = { .outcome = o->what,
 		.scope = o->scope,
 		.duplicate = o->duplicate,
-		.closing = closing,
+		.closing = (uint8_t)closing,
 		.from_peer = o->from_peer,
 		.dsn = (l->offer.can & SMTP_CAN_DSN) != 0,
 		.dns_ms = first ? l->dns_ms : 0,
@@ -147,6 +156,9 @@ deliver(struct session *s, struct transaction *t, struct transaction *next)
 		if (t->to[i].refused != NULL)
 			tell_result(s, t, i, t->to[i].refused);
 	s->line.talk.ends_at = 0;
-	tell_done(s, t, &o, (uint32_t)(clock_ms() - began), s->line.lost);
+	tell_done(s, t, &o, (uint32_t)(clock_ms() - began),
+	    s->line.lost                    ? RM_LOST
+		: line_is_used_up(&s->line) ? RM_CLOSING
+					    : RM_STAYS);
 	s->line.n_served++;
 }

@@ -44,16 +44,21 @@ add_parameter(struct buf *b, const char *name, struct bytes value)
 }
 
 static void
+say_reset(struct session *s, struct transaction *t)
+{
+	if (!s->line.needs_reset)
+		return;
+	buf_add_string(&s->line.talk.out, "RSET\r\n");
+	t->reset_due = true;
+	s->line.needs_reset = false;
+}
+
+static void
 say_mail(struct session *s, struct transaction *t)
 {
 	struct buf *b = &s->line.talk.out;
 	unsigned long long octets = t->message.content_len + t->trace.len;
 
-	if (s->line.needs_reset) {
-		buf_add_string(b, "RSET\r\n");
-		t->reset_due = true;
-		s->line.needs_reset = false;
-	}
 	buf_add_string(b, "MAIL FROM:<");
 	buf_add(b, t->reverse);
 	buf_add_octet(b, '>');
@@ -108,6 +113,15 @@ say_data(struct session *s, struct transaction *t)
 	t->data_said = true;
 }
 
+/* The recipients that one transaction of this peer takes (RFC 9422 3.2). */
+static uint32_t
+n_to_ask(const struct session *s, const struct transaction *t)
+{
+	uint32_t max = s->line.offer.rcpt_max;
+
+	return max > 0 && max < t->n_to ? max : t->n_to;
+}
+
 void
 envelope_say_ahead(struct session *s, struct transaction *t)
 {
@@ -116,8 +130,9 @@ envelope_say_ahead(struct session *s, struct transaction *t)
 	if (!can(s, SMTP_CAN_PIPELINE) || t->recipients.len + 64u * t->n_to > AHEAD_OCTETS ||
 	    !envelope_is_fit(s, t, &o))
 		return;
+	say_reset(s, t);
 	say_mail(s, t);
-	while (t->n_said < t->n_to)
+	while (t->n_said < n_to_ask(s, t))
 		say_rcpt(s, t);
 	if (!can(s, SMTP_CAN_CHUNK))
 		say_data(s, t);
@@ -134,6 +149,41 @@ hear(struct session *s, uint64_t ms, struct smtp_reply *reply, struct outcome *o
 		return line_lost(s, &why, o);
 	if (reply->code == 421)
 		s->line.lost = true;
+	return true;
+}
+
+static bool
+make_refusal(struct session *s, struct recipient *r, struct outcome *o)
+{
+	if ((r->refused = calloc(1, sizeof *r->refused)) != NULL)
+		return true;
+	s->line.lost = true;
+	return outcome_set(o, RM_TEMPORARY, RM_OF_RECIPIENT, 3, 0, "no memory for a reply");
+}
+
+/* Too many recipients, which another transaction may have: 452, or 552 as of old (RFC 5321 4.5.3.1.10). Both codes have other
+ * meanings, too: without a status they are taken for this one only behind a recipient that was accepted. */
+static bool
+is_too_many(const struct transaction *t, const struct smtp_reply *reply)
+{
+	bool fits = reply->code == 452 || reply->code == 552;
+	bool says_so = reply->enhanced[0] > 0 && reply->enhanced[1] == 5 && reply->enhanced[2] == 3;
+
+	if (t->n_accepted == 0)
+		return fits && says_so;
+	return says_so || (fits && reply->enhanced[0] == 0);
+}
+
+/* Those that were not asked for have a refusal that lets send give them again, in a transaction of their own. */
+static bool
+leave_rest(struct session *s, struct transaction *t, struct outcome *o)
+{
+	for (uint32_t i = n_to_ask(s, t); i < t->n_to; i++) {
+		if (!make_refusal(s, &t->to[i], o))
+			return false;
+		(void)outcome_set(t->to[i].refused, RM_TEMPORARY, RM_OF_RECIPIENT, 5, 3,
+		    "%s takes %u recipients at a time", s->line.host->name, n_to_ask(s, t));
+	}
 	return true;
 }
 
@@ -157,13 +207,18 @@ hear_next(struct session *s, struct transaction *t, struct outcome *o)
 	if (!hear(s, MINUTES(5), &reply, o))
 		return false;
 	r = &t->to[t->n_heard++];
-	if (reply.code / 100 == 2)
+	if (reply.code / 100 == 2) {
+		t->n_accepted++;
 		return true;
-	if ((r->refused = calloc(1, sizeof *r->refused)) == NULL) {
-		s->line.lost = true;
-		return outcome_set(o, RM_TEMPORARY, RM_OF_RECIPIENT, 3, 0, "no memory for a reply");
 	}
-	outcome_of_reply(r->refused, &reply, reply.code == 421 ? RM_OF_PEER : RM_OF_RECIPIENT, 1, 0);
+	if (!make_refusal(s, r, o))
+		return false;
+	if (!is_too_many(t, &reply)) {
+		outcome_of_reply(r->refused, &reply, reply.code == 421 ? RM_OF_PEER : RM_OF_RECIPIENT, 1, 0);
+		return true;
+	}
+	(void)outcome_set(r->refused, RM_TEMPORARY, RM_OF_RECIPIENT, 5, 3, "%s", reply.text);
+	r->refused->from_peer = true;
 	return true;
 }
 
@@ -183,11 +238,14 @@ say_and_hear(struct session *s, struct transaction *t, struct outcome *o)
 	bool pipelines = can(s, SMTP_CAN_PIPELINE);
 
 	if (!t->mail_said) {
+		say_reset(s, t);
+		if (!pipelines && !hear_all(s, t, o))
+			return false;
 		say_mail(s, t);
 		if (!pipelines && !hear_all(s, t, o))
 			return false;
 	}
-	while (t->n_said < t->n_to && (pipelines || t->mail.code / 100 == 2)) {
+	while (t->n_said < n_to_ask(s, t) && (pipelines || t->mail.code / 100 == 2)) {
 		say_rcpt(s, t);
 		if ((!pipelines || s->line.talk.out.len > WINDOW) && !hear_all(s, t, o))
 			return false;
@@ -195,16 +253,6 @@ say_and_hear(struct session *s, struct transaction *t, struct outcome *o)
 	if (pipelines && !t->data_said && !can(s, SMTP_CAN_CHUNK))
 		say_data(s, t);
 	return hear_all(s, t, o) && (!t->data_said || hear_next(s, t, o));
-}
-
-static uint32_t
-count_accepted(const struct transaction *t)
-{
-	uint32_t n = 0;
-
-	for (uint32_t i = 0; i < t->n_heard; i++)
-		n += t->to[i].refused == NULL;
-	return n;
 }
 
 /* The peer waits for content that there is none to send of. */
@@ -222,20 +270,20 @@ envelope_pass(struct session *s, struct transaction *t, struct outcome *o)
 {
 	bool accepted;
 
-	if (!say_and_hear(s, t, o))
+	if (!say_and_hear(s, t, o) || !leave_rest(s, t, o))
 		return false;
 	s->line.needs_reset = true;
-	accepted = t->mail.code / 100 == 2 && count_accepted(t) > 0 && !s->line.lost;
+	accepted = t->mail.code / 100 == 2 && t->n_accepted > 0 && !s->line.lost;
 	if (accepted && !t->data_said && !can(s, SMTP_CAN_CHUNK)) {
 		say_data(s, t);
 		if (!hear_next(s, t, o))
 			return false;
 	}
-	if (accepted && (!t->data_said || t->data.code == 354)) {
+	if (accepted && (!t->data_said || t->data.code / 100 == 3)) {
 		s->line.needs_reset = false;
 		return true;
 	}
-	if (!accepted && t->data_said && t->data.code == 354 && !s->line.lost) {
+	if (!accepted && t->data_said && t->data.code / 100 == 3 && !s->line.lost) {
 		if (t->mail.code / 100 != 2)
 			s->line.lost = true; /* whose mail does it wait for? An end could make an empty message of it */
 		else if (!end_empty(s, o))

@@ -78,7 +78,7 @@ hear(struct session *s, uint64_t ms, struct smtp_reply *reply, struct smtp_offer
 static bool
 is_ourselves(const struct session *s, const struct smtp_reply *reply)
 {
-	struct bytes name = bytes_skip(bytes_of_string(reply->text), 4);
+	struct bytes name = smtp_reply_words(reply);
 
 	name = bytes_first(name, bytes_find(name, ' '));
 	return !s->order.peer.is_relay && bytes_equal_nocase(name, s->order.helo);
@@ -119,7 +119,7 @@ hello(struct session *s, struct outcome *o)
 		if (!hear(s, MINUTES(5), &reply, NULL, o))
 			return false;
 	}
-	if (reply.code == 250)
+	if (reply.code / 100 == 2)
 		return true;
 	if (reply.code < 400)
 		return outcome_set(
@@ -215,7 +215,7 @@ start_tls(struct session *s, const struct demand *d, struct outcome *o)
 	buf_add_string(&s->line.talk.out, "STARTTLS\r\n");
 	if (!hear(s, MINUTES(2), &reply, NULL, o))
 		return without_tls(s, d, o);
-	if (reply.code != 220) {
+	if (reply.code / 100 != 2) {
 		(void)outcome_set(o, RM_TEMPORARY, RM_OF_PEER, 7, 0, "STARTTLS was refused: %.300s", reply.text);
 		return without_tls(s, d, o);
 	}

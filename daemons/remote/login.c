@@ -75,7 +75,7 @@ hear(struct session *s, struct smtp_reply *reply, struct outcome *o)
 static struct bytes
 challenge_of(const struct smtp_reply *reply)
 {
-	return bytes_skip(bytes_of_string(reply->text), 4);
+	return smtp_reply_words(reply);
 }
 
 /* "r=…,s=…,i=…" into what send is to have of it (RFC 5802 7) */

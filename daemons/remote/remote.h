@@ -20,7 +20,7 @@
 /* What became of something, and how to say so. */
 struct outcome {
 	uint8_t what; /* enum rm_outcome */
-	uint8_t enhanced[3];
+	uint16_t enhanced[3];
 	uint8_t scope; /* enum rm_scope */
 	bool duplicate;
 	bool from_peer; /* the text is a reply */
@@ -73,7 +73,7 @@ struct transaction {
 	uint8_t room[6144];
 	/* what was said of it, and which replies came; those are in the order of the commands */
 	bool reset_due, mail_said, mail_due, data_said;
-	uint32_t n_said, n_heard; /* recipients */
+	uint32_t n_said, n_heard, n_accepted; /* recipients */
 	struct smtp_reply mail, data;
 };
 
@@ -105,6 +105,9 @@ bool session_is_abandoned(const struct session *s);
 
 /* Milliseconds for a state of the dialogue: RFC 5321 4.5.3.2's, but at most the configured ones. */
 uint64_t session_limit(const struct session *s, uint64_t ms);
+
+/* Whether the connection takes no message behind the one that is next or under way. */
+bool line_is_used_up(const struct line *l);
 
 /* ---- connect.c: to a host that serves ---- */
 
@@ -142,8 +145,8 @@ bool envelope_pass(struct session *s, struct transaction *t, struct outcome *o);
 
 /* Serves it over the open line and tells send; *next (null: none known yet) may be said along. */
 void deliver(struct session *s, struct transaction *t, struct transaction *next);
-void tell_done(
-    struct session *s, const struct transaction *t, const struct outcome *o, uint32_t transfer_ms, bool closing);
+void tell_done(struct session *s, const struct transaction *t, const struct outcome *o, uint32_t transfer_ms,
+    enum rm_closing closing);
 
 /* The connection failed before any of the content was said. False. */
 bool line_lost(struct session *s, const struct why *why, struct outcome *o);

@@ -139,10 +139,10 @@ __attribute__((noreturn)) static void
 fail_all(struct session *s, const struct outcome *o)
 {
 	for (; s->n_given > 0; s->n_given--) {
-		tell_done(s, &s->given[s->first], o, 0, true);
+		tell_done(s, &s->given[s->first], o, 0, RM_LOST);
 		s->first = (s->first + 1) % RM_IN_FLIGHT;
 	}
-	end(s, false);
+	end(s, true);
 }
 
 __attribute__((noreturn)) static void
@@ -185,6 +185,13 @@ await_message(struct session *s)
 		stop(s, r, &why);
 }
 
+/* With the message that comes next it has had as many as the peer takes on one connection (RFC 9422 3.1). */
+bool
+line_is_used_up(const struct line *l)
+{
+	return l->offer.mail_max > 0 && l->n_served + 1 >= l->offer.mail_max;
+}
+
 static void
 serve_one(struct session *s)
 {
@@ -196,7 +203,7 @@ serve_one(struct session *s)
 
 	if ((r = drain(s, &why)) != OK)
 		stop(s, r, &why);
-	limit = s->line.offer.mail_max > 0 && s->line.n_served + 1 >= s->line.offer.mail_max;
+	limit = line_is_used_up(&s->line);
 	deliver(s, t, s->n_given > 1 && !limit && transaction_is_whole(next) ? next : NULL);
 	transaction_free(t);
 	s->first = (s->first + 1) % RM_IN_FLIGHT;

@@ -104,7 +104,7 @@ fill(struct talk *t, uint64_t until, struct why *why)
 	}
 }
 
-/* A line without its end, which may be a lone LF. */
+/* A line without its end, which may be a lone LF, or the end of what a peer says before it closes. */
 static enum result
 read_line(struct talk *t, uint64_t until, struct bytes *line, struct why *why)
 {
@@ -121,21 +121,33 @@ read_line(struct talk *t, uint64_t until, struct bytes *line, struct why *why)
 		if (rest.len > SMTP_REPLY_LINE_MAX)
 			return why_set(why, MALFORMED, "the peer sent a line of more than %d octets as its reply",
 			    SMTP_REPLY_LINE_MAX);
-		if ((r = fill(t, until, why)) != OK)
+		r = fill(t, until, why);
+		if (r == ABSENT && t->in_len > 0) {
+			*line = bytes_of(t->in, t->in_len);
+			t->in_at = t->in_len;
+			return OK;
+		}
+		if (r != OK)
 			return r;
 	}
 }
 
+/* There is no reply: *why quotes what was said instead. */
 static enum result
-malformed(struct bytes line, struct why *why)
+no_reply(const struct smtp_reply *reply, enum result r, struct why *why)
 {
+	struct why before = *why;
 	char shown[81];
-	size_t n = line.len < sizeof shown - 1 ? line.len : sizeof shown - 1;
+	size_t n = 0;
 
-	for (size_t i = 0; i < n; i++)
-		shown[i] = line.at[i] < ' ' || line.at[i] > '~' ? '?' : (char)line.at[i];
+	if (r == MALFORMED && before.text[0] == '\0')
+		(void)why_set(&before, r, "the peer sent a reply of more than %d lines", SMTP_REPLY_LINES_MAX);
+	for (; n < sizeof shown - 1 && reply->text[n] != '\0'; n++)
+		shown[n] = reply->text[n];
 	shown[n] = '\0';
-	return why_set(why, MALFORMED, "the peer sent what is no SMTP reply: %s", shown);
+	*why = WHY_NONE;
+	return n == 0 ? why_set(why, r, "%s", before.text)
+		      : why_set(why, r, "%.300s, after it said: %s", before.text, shown);
 }
 
 enum result
@@ -150,10 +162,10 @@ talk_reply(struct talk *t, uint64_t ms, struct smtp_reply *reply, struct smtp_of
 		return r;
 	do {
 		if ((r = read_line(t, until, &line, why)) != OK)
-			return r;
+			return no_reply(reply, r, why);
 		if ((r = smtp_reply_line(reply, line, &text)) == MALFORMED)
-			return malformed(line, why);
-		if (offer != NULL && reply->n_lines > 1)
+			return no_reply(reply, r, why);
+		if (offer != NULL && reply->n_coded > 1)
 			smtp_offer_line(offer, text);
 	} while (r == AGAIN);
 	return OK;

@@ -23,7 +23,8 @@ void talk_end(struct talk *t); /* closes it */
 enum result talk_flush(struct talk *t, uint64_t ms, struct why *why);
 
 /* Flushes, then reads one whole reply within ms, however slowly it comes. `offer` (null: not of interest) takes the
- * lines of an EHLO reply. OK; AGAIN: not in time; ABSENT: closed; MALFORMED: what came is no reply; BROKEN. */
+ * lines of an EHLO reply. OK; AGAIN: not in time; ABSENT: the peer closed; MALFORMED: a line or the reply is too long; BROKEN.
+ * If there is no reply, *reply has what was said instead, and *why quotes it. */
 enum result talk_reply(
     struct talk *t, uint64_t ms, struct smtp_reply *reply, struct smtp_offer *offer, struct why *why);
 

@@ -3,6 +3,7 @@
  * Never keeps one that is not whole in what it was announced to be. */
 #include "remote/remote.h"
 
+#include "mail/header_ascii.h"
 #include "sys/fd.h"
 
 #include <stdlib.h>
@@ -26,7 +27,7 @@ transaction_begin(struct transaction *t, struct wire_message *m, struct why *why
 
 	memset(t, 0, offsetof(struct transaction, room));
 	t->reset_due = t->mail_said = t->mail_due = t->data_said = false;
-	t->n_said = t->n_heard = 0;
+	t->n_said = t->n_heard = t->n_accepted = 0;
 	t->ref = m->ref;
 	t->fd = -1;
 	memcpy(&t->message, m->body, sizeof t->message);
@@ -70,10 +71,25 @@ make_views(struct transaction *t, struct why *why)
 	return rest.len == 0 ? OK : why_set(why, MALFORMED, "send gave more recipients than it said");
 }
 
+/* What said SMTPUTF8 when the message came need not need it: only addresses and header do (RFC 6531 3.3). */
+static void
+drop_needless_utf8(struct transaction *t)
+{
+	bool needed = !text_is_ascii(t->reverse) || !text_is_ascii(t->trace);
+
+	if ((t->message.flags & RM_SMTPUTF8) == 0)
+		return;
+	for (uint32_t i = 0; i < t->n_to && !needed; i++)
+		needed = !text_is_ascii(t->to[i].address) || !text_is_ascii(t->to[i].orcpt);
+	if (!needed && header_is_ascii(t->fd, t->message.content_at, t->message.content_len))
+		t->message.flags &= ~(uint32_t)RM_SMTPUTF8;
+}
+
 enum result
 transaction_add(struct transaction *t, const struct wire_message *m, struct why *why)
 {
 	const struct rm_recipients *body = m->body;
+	enum result r;
 
 	if (t->to == NULL || m->ref != t->ref || body->n == 0 || body->n > t->message.n_recipients - t->n_to)
 		return why_set(why, MALFORMED, "send gave recipients out of turn");
@@ -81,7 +97,12 @@ transaction_add(struct transaction *t, const struct wire_message *m, struct why 
 	if (t->recipients.failed)
 		return why_set(why, EXHAUSTED, "too much to say of the recipients");
 	t->n_to += body->n;
-	return transaction_is_whole(t) ? make_views(t, why) : OK;
+	if (!transaction_is_whole(t))
+		return OK;
+	r = make_views(t, why);
+	if (r == OK)
+		drop_needless_utf8(t);
+	return r;
 }
 
 void

@@ -67,6 +67,44 @@ put_txt(struct buf *b, struct bytes wire)
 	return true;
 }
 
+/* An MX record whose name can be no host's is still there: left out, it would look as if the domain had none, and its own address
+ * would get the mail. The name comes with its odd octets written as \\DDD, so that nobody takes it for a host. */
+static bool
+put_odd_name(struct buf *b, struct bytes wire)
+{
+	size_t start = b->len;
+
+	for (struct bytes label; wire.len > 0 && wire.at[0] != 0 && b->len - start < NAME_MAX_OCTETS;
+	     wire = bytes_skip(wire, 1u + label.len)) {
+		label = bytes_first(bytes_skip(wire, 1), wire.at[0]);
+		if (b->len > start)
+			buf_add_octet(b, '.');
+		for (size_t i = 0; i < label.len; i++)
+			if (ascii_is_alnum(label.at[i]) || label.at[i] == '-' || label.at[i] == '_')
+				buf_add_octet(b, ascii_lower(label.at[i]));
+			else
+				buf_format(b, "\\%03u", label.at[i]);
+	}
+	if (bytes_find(bytes_of(b->at + start, b->len - start), '\\') == b->len - start)
+		buf_add_octet(b, '\\');
+	return true;
+}
+
+static bool
+put_mx(struct buf *b, struct bytes data)
+{
+	size_t before;
+
+	if (data.len < 2)
+		return false;
+	buf_add(b, bytes_first(data, 2));
+	before = b->len;
+	if (put_name(b, bytes_skip(data, 2)))
+		return true;
+	b->len = before;
+	return put_odd_name(b, bytes_skip(data, 2));
+}
+
 /* one record's data in the form of client_resolve.h */
 static bool
 put_record(struct buf *b, uint16_t type, struct bytes data)
@@ -79,10 +117,7 @@ put_record(struct buf *b, uint16_t type, struct bytes data)
 		buf_add(b, data);
 		return data.len == 16;
 	case RS_MX:
-		if (data.len < 3)
-			return false;
-		buf_add(b, bytes_first(data, 2));
-		return put_name(b, bytes_skip(data, 2));
+		return put_mx(b, data);
 	case RS_TLSA:
 		buf_add(b, data);
 		return data.len >= 3;

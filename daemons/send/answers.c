@@ -3,6 +3,8 @@
  * Never settles a recipient before the transaction's end: until then nothing is final. */
 #include "send/hops.h"
 
+#include "base/enhanced.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,7 +52,8 @@ on_result(struct transaction *t, const struct rm_result *r, struct bytes text, s
 
 	for (uint32_t i = 0; i < r->recipient && task != NULL; i++)
 		task = task->next;
-	if (task == NULL || task->refused || (r->outcome != RM_TEMPORARY && r->outcome != RM_PERMANENT))
+	if (task == NULL || task->refused || !enhanced_is_valid(r->enhanced) ||
+	    (r->outcome != RM_TEMPORARY && r->outcome != RM_PERMANENT))
 		return why_set(why, MALFORMED, "remote gave a result that can't be");
 	task->text = malloc(text.len + 1);
 	if (task->text != NULL) {
@@ -77,7 +80,7 @@ read_answer(struct answer *a, const struct connection *c, const struct rm_done *
 {
 	struct bytes f[RM_DONE_FIELDS];
 
-	if (!wire_take_all(tail, f, RM_DONE_FIELDS) || done->outcome > RM_UNTRIED)
+	if (!wire_take_all(tail, f, RM_DONE_FIELDS) || done->outcome > RM_UNTRIED || !enhanced_is_valid(done->enhanced))
 		return false;
 	a->done = done;
 	a->facts = (struct delivery_facts){ .conn = c->conn.text,
@@ -114,8 +117,10 @@ static void
 passed(struct connection *c, struct transaction *t, struct answer *a)
 {
 	struct next_hop *h = c->to;
-	bool broke = a->done->outcome == RM_TEMPORARY && a->done->closing && !a->done->from_peer;
-	struct transaction *rest = a->done->outcome == RM_DELIVERED ? transaction_split(t) : NULL;
+	bool broke = a->done->outcome == RM_TEMPORARY && a->done->closing == RM_LOST && !a->done->from_peer;
+	/* not if the peer wants the message itself later */
+	bool at_once = a->done->outcome != RM_TEMPORARY || (!broke && !a->done->from_peer);
+	struct transaction *rest = at_once ? transaction_split(t) : NULL;
 
 	c->n_served++;
 	if (!broke)
@@ -159,7 +164,7 @@ on_done(struct connection *c, struct transaction **link, const struct rm_done *d
 
 	if (!read_answer(&a, c, done, tail))
 		return why_set(why, MALFORMED, "remote gave an answer that can't be");
-	c->closing |= done->closing != 0;
+	c->closing |= done->closing != RM_STAYS;
 	judge(c, take_out(c, link), &a);
 	connection_go_on(c);
 	return OK;

@@ -4,6 +4,7 @@
 #include "send/send.h"
 
 #include "mail/date.h"
+#include "mail/header_ascii.h"
 #include "mail/report.h"
 #include "sys/clock.h"
 #include "sys/log.h"
@@ -55,6 +56,23 @@ discard(const struct message *m, const char *what)
 	log_end(&l);
 }
 
+/* A report needs SMTPUTF8, and the forms of RFC 6533, only if what it shows of the message has octets beyond ASCII. */
+static bool
+needs_utf8(const struct message *m)
+{
+	struct store_walk w = store_walk_of(&m->store);
+	bool needed = !text_is_ascii(m->store.reverse) || !text_is_ascii(m->store.trace);
+	struct store_recipient r;
+	enum store_status status;
+	uint32_t i;
+
+	if ((m->store.flags & STORE_SMTPUTF8) == 0)
+		return false;
+	while (!needed && store_walk_next(&w, &r, &i, &status))
+		needed = !text_is_ascii(r.forward) || !text_is_ascii(r.orcpt);
+	return needed || !header_is_ascii(m->fd, m->store.content_at, m->store.content_len);
+}
+
 /* never 0, unique among those in use, and in the message's chain */
 static uint32_t
 new_ref(struct send *s, const struct message *m)
@@ -75,7 +93,8 @@ open_report(struct send *s, struct message *m, struct why *why)
 
 	if (message_is_report(m))
 		open.flags |= PQ_DOUBLE_BOUNCE;
-	if (m->store.flags & STORE_SMTPUTF8)
+	m->report_is_utf8 = needs_utf8(m);
+	if (m->report_is_utf8)
 		open.flags |= PQ_SMTPUTF8 | PQ_8BITMIME;
 	if (m->store.flags & STORE_8BITMIME)
 		open.flags |= PQ_8BITMIME;
@@ -166,7 +185,7 @@ fill(struct send *s, const struct message *m, struct report *r, struct buf *from
 		.arrived_s = m->store.received_us / 1000000,
 		.now_s = clock_wall_s(),
 		.until_s = m->store.received_us / 1000000 + s->lifetime_s,
-		.utf8 = (m->store.flags & STORE_SMTPUTF8) != 0,
+		.utf8 = m->report_is_utf8,
 		.eight_bit = (m->store.flags & STORE_8BITMIME) != 0,
 		.double_bounce = message_is_report(m),
 		.fd = m->fd,

@@ -103,7 +103,7 @@ static void
 fail_first(struct connection *c, const char *text)
 {
 	struct transaction *t = c->first;
-	struct delivery_facts facts = { .conn = c->conn.text, .host = hop_name(c->to) };
+	struct delivery_facts facts = { .conn = c->conn.text, .host = hop_name(c->to), .duplicate = true };
 	struct verdict v = { .outcome = SD_TEMPORARY, .enhanced = { 4, 3, 0 } };
 
 	c->first = t->next;

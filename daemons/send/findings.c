@@ -3,6 +3,7 @@
  * Never names anyone who is not to be named (RFC 3461 4.1), nor one twice. */
 #include "send/send.h"
 
+#include "base/enhanced.h"
 #include "mail/report.h"
 
 #include <stdlib.h>
@@ -36,16 +37,10 @@ read_notes(struct texts *t, const struct message *m)
 static bool
 split_note(struct bytes *text, struct report_recipient *who)
 {
-	struct bytes rest = *text, word, part;
-	uint64_t n;
+	struct bytes rest = *text, word;
 
-	if (!bytes_split(&rest, ' ', &word))
+	if (!bytes_split(&rest, ' ', &word) || !enhanced_parse(word, who->status))
 		return false;
-	for (size_t i = 0; i < 3; i++) {
-		if (!bytes_split(&word, '.', &part) || !bytes_to_number(part, UINT8_MAX, &n))
-			return false;
-		who->status[i] = (uint8_t)n;
-	}
 	*text = rest;
 	if (bytes_starts(rest, BYTES(NOTE_PEER)) && bytes_split(&rest, ' ', &word)) {
 		who->host = bytes_skip(word, sizeof NOTE_PEER - 1);

@@ -41,7 +41,7 @@ struct flows {
 /* Why a next hop can't be had: what each of its messages is told. */
 struct verdict {
 	enum sd_outcome outcome;
-	uint8_t enhanced[3];
+	uint16_t enhanced[3];
 	bool from_peer;
 	char host[256];
 	char text[WHY_MAX + 1];
@@ -114,7 +114,8 @@ void transaction_put_back(struct transaction *t, bool counted, const char *text)
 /* Ends it: each recipient that has no answer of its own gets this one. */
 void transaction_settle(struct transaction *t, const struct verdict *v, const struct delivery_facts *facts);
 
-/* Takes out those that the peer would have had in another transaction, which this returns; null: none. */
+/* Takes out the recipients that the peer would take in another transaction, and returns that one. Null: there are none, or only such,
+ * so that a peer that takes nobody is not asked again at once. */
 struct transaction *transaction_split(struct transaction *t);
 void verdict_say(struct verdict *v, const char *text); /* cut to its room */
 

@@ -4,6 +4,7 @@
 #include "send/parking.h"
 #include "send/send.h"
 
+#include "base/enhanced.h"
 #include "sys/clock.h"
 #include "sys/log.h"
 
@@ -213,7 +214,7 @@ answered(struct port *p, struct wire_message *m, struct why *why)
 	const struct sd_result *r = m->body;
 	struct task *t = m->ref < SD_IN_FLIGHT ? l->given[m->ref] : NULL;
 
-	if (t == NULL || r->outcome > SD_PERMANENT)
+	if (t == NULL || r->outcome > SD_PERMANENT || !enhanced_is_valid(r->enhanced))
 		return why_set(why, MALFORMED, "local answered what was not asked");
 	l->given[m->ref] = NULL;
 	l->n_given--;

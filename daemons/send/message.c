@@ -141,12 +141,16 @@ message_deferred(const struct message *m, enum channel_kind *kind)
 
 /* reckoned from when this attempt began; but not in the past, however long it took */
 static uint64_t
-next_attempt(const struct message *m, enum channel_kind kind)
+next_attempt(const struct send *s, const struct message *m, enum channel_kind kind)
 {
-	uint64_t due_s = schedule_next(m->store.received_us / 1000000, m->now_s, kind), now_s = clock_wall_s();
+	uint64_t birth_s = m->store.received_us / 1000000, now_s = clock_wall_s();
+	uint64_t due_s = schedule_next(birth_s, m->now_s, kind),
+		 held_s = schedule_in_doubt(birth_s, now_s, s->lifetime_s);
 
 	if (m->not_before_s != UINT64_MAX && due_s < m->not_before_s && !m->unfinished)
 		due_s = m->not_before_s;
+	if (m->in_doubt && m->store.attempts > 0 && due_s < held_s)
+		due_s = held_s;
 	return due_s > now_s ? due_s : now_s + SOON_S;
 }
 
@@ -165,7 +169,7 @@ finish(struct send *s, struct message *m)
 	else if (m->held || (m->put_off && !m->report_failed))
 		drop(s, m); /* queue announces it again, or the line asks for it */
 	else {
-		later.due_at = next_attempt(m, kind);
+		later.due_at = next_attempt(s, m, kind);
 		tell_queue(s, QS_LATER, &m->id, &later, BYTES_NONE);
 		put_to_wait(s, m, later.due_at);
 	}

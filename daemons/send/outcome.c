@@ -3,6 +3,7 @@
  * Never makes of a failure a delivery, whatever status came with it. */
 #include "send/send.h"
 
+#include "base/enhanced.h"
 #include "sys/log.h"
 
 #include <stdio.h>
@@ -46,7 +47,7 @@ log_delivery(const struct send *s, const struct task *t, const struct delivery_f
 	const struct message *m = t->message;
 	uint64_t received_s = m->store.received_us / 1000000;
 	struct log_line l;
-	char status[16];
+	char status[ENHANCED_TEXT];
 
 	(void)snprintf(status, sizeof status, "%u.%u.%u", t->enhanced[0], t->enhanced[1], t->enhanced[2]);
 	log_begin(&l, t->outcome == SD_DELIVERED ? SEVERITY_INFO : SEVERITY_WARNING, "delivery");
@@ -117,7 +118,7 @@ set_text(struct task *t, struct bytes text, const char *more)
 
 /* The class is ours to say, by the outcome; what is older than the queue's lifetime has its own status. */
 static void
-set_status(struct task *t, const uint8_t enhanced[3], bool too_old)
+set_status(struct task *t, const uint16_t enhanced[3], bool too_old)
 {
 	static const uint8_t classes[] = { [SD_DELIVERED] = 2, [SD_TEMPORARY] = 4, [SD_PERMANENT] = 5 };
 
@@ -156,8 +157,31 @@ keep_time(const struct task *t, uint64_t not_before_s)
 		m->not_before_s = not_before_s;
 }
 
+/* The peer may have it, and get it again: that is told, since only the peer's administrator can mend it. */
+static void
+keep_doubt(const struct send *s, const struct task *t, const struct delivery_facts *f)
+{
+	struct message *m = t->message;
+	struct log_line l;
+
+	if (!f->duplicate || t->outcome != SD_TEMPORARY)
+		return;
+	m->in_doubt = true;
+	if (m->store.attempts == 0)
+		return; /* once may be chance */
+	log_begin(&l, SEVERITY_WARNING, "in-doubt");
+	log_text(&l, "msg", m->id.text);
+	log_bytes(&l, "rcpt", t->address);
+	log_bytes(&l, "host", f->host);
+	log_bytes(&l, "address", f->address);
+	log_number(&l, "attempts", m->store.attempts + 1);
+	log_number(&l, "held_s", schedule_in_doubt(m->store.received_us / 1000000, m->now_s, s->lifetime_s) - m->now_s);
+	log_text(&l, "why", "no valid reply came to the message again: the host may have it several times");
+	log_end(&l);
+}
+
 void
-task_settle_remote(struct send *s, struct task *t, enum sd_outcome outcome, const uint8_t enhanced[3],
+task_settle_remote(struct send *s, struct task *t, enum sd_outcome outcome, const uint16_t enhanced[3],
     struct bytes text, const struct delivery_facts *facts)
 {
 	char *before = t->text; /* `text` may show it */
@@ -174,8 +198,10 @@ task_settle_remote(struct send *s, struct task *t, enum sd_outcome outcome, cons
 			: returned ? " (returned by the administrator)"
 				   : "");
 	free(before);
-	if (facts != NULL)
+	if (facts != NULL) {
 		keep_facts(t, facts);
+		keep_doubt(s, t, facts);
+	}
 	keep_time(t, facts != NULL ? facts->not_before_s : 0);
 	log_delivery(s, t, facts);
 	record(s, t);
@@ -183,7 +209,7 @@ task_settle_remote(struct send *s, struct task *t, enum sd_outcome outcome, cons
 }
 
 void
-task_settle(struct send *s, struct task *t, enum sd_outcome outcome, const uint8_t enhanced[3], struct bytes text)
+task_settle(struct send *s, struct task *t, enum sd_outcome outcome, const uint16_t enhanced[3], struct bytes text)
 {
 	task_settle_remote(s, t, outcome, enhanced, text, NULL);
 }
@@ -191,7 +217,7 @@ task_settle(struct send *s, struct task *t, enum sd_outcome outcome, const uint8
 void
 task_defer(struct send *s, struct task *t, const char *text)
 {
-	static const uint8_t here[3] = { 4, 3, 0 };
+	static const uint16_t here[3] = { 4, 3, 0 };
 
 	task_settle(s, t, SD_TEMPORARY, here, bytes_of_string(text));
 }

@@ -61,7 +61,7 @@ static void
 begin_remote(
     struct send *s, struct message *m, uint32_t i, const struct store_recipient *r, const struct destination *d)
 {
-	static const uint8_t no_route[3] = { 4, 4, 4 }, no_domain[3] = { 5, 1, 2 };
+	static const uint16_t no_route[3] = { 4, 4, 4 }, no_domain[3] = { 5, 1, 2 };
 	struct next_hop *hop = NULL;
 	struct why why = WHY_NONE;
 	enum lines_answer answer = hop_find(s, m, d->domain, &hop, &why);
@@ -84,7 +84,7 @@ begin_remote(
 
 static void
 begin_nowhere(struct send *s, struct message *m, uint32_t i, struct bytes forward, enum sd_outcome outcome,
-    const uint8_t enhanced[3], const char *text)
+    const uint16_t enhanced[3], const char *text)
 {
 	struct task *t = new_task(m, i, forward, forward, NULL);
 
@@ -95,7 +95,7 @@ begin_nowhere(struct send *s, struct message *m, uint32_t i, struct bytes forwar
 void
 route_begin(struct send *s, struct message *m, uint32_t i, const struct store_recipient *recipient)
 {
-	static const uint8_t no_user[3] = { 5, 1, 1 }, no_table[3] = { 4, 3, 0 }, returned[3] = { 5, 0, 0 };
+	static const uint16_t no_user[3] = { 5, 1, 1 }, no_table[3] = { 4, 3, 0 }, returned[3] = { 5, 0, 0 };
 	struct bytes forward = recipient->forward;
 	struct destination d;
 	enum result r;

@@ -4,6 +4,7 @@
 #include "send/send.h"
 
 #define AGE_MAX (UINT64_C(1) << 40)
+#define IN_DOUBT_LEAST_S 3600u
 
 static uint64_t
 square_root(uint64_t n)
@@ -42,6 +43,16 @@ schedule_next(uint64_t birth_s, uint64_t now_s, enum channel_kind kind)
 	uint64_t next = (birth_s < now_s ? birth_s : now_s) + root * root;
 
 	return next > now_s ? next : now_s + 1;
+}
+
+uint64_t
+schedule_in_doubt(uint64_t birth_s, uint64_t now_s, uint64_t lifetime_s)
+{
+	uint64_t age = age_of(birth_s, now_s), wait = 3 * age > IN_DOUBT_LEAST_S ? 3 * age : IN_DOUBT_LEAST_S;
+
+	if (lifetime_s > age && wait > lifetime_s - age)
+		wait = lifetime_s - age + 1;
+	return now_s + wait;
 }
 
 bool

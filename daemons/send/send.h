@@ -40,7 +40,7 @@ struct task {
 	bool virtual_user;
 	uint8_t kind;    /* enum channel_kind */
 	uint8_t outcome; /* enum sd_outcome, once settled */
-	uint8_t enhanced[3];
+	uint16_t enhanced[3];
 	uint64_t began_ms;
 	uint8_t notify;
 	bool refused;                        /* by the peer, for itself: outcome, enhanced and text say how */
@@ -76,7 +76,9 @@ struct message {
 	bool unfinished;                 /* a recipient could not be begun: it waits for the next attempt */
 	bool put_off;                    /* a recipient's line was full; the line asks for the message again */
 	bool reported;                   /* its report is in the queue */
+	bool report_is_utf8;             /* the report under way shows octets beyond ASCII in addresses or header */
 	bool report_failed;              /* none could be made now */
+	bool in_doubt;                   /* a peer has it from this attempt, perhaps: see schedule_in_doubt */
 	uint32_t report_ref;             /* of the report under way; 0: none; the low bits are the message's chain */
 	struct message *unreported;      /* next in the list of those that wait to make theirs */
 	struct message *next, *previous; /* all in hand with this hash */
@@ -167,9 +169,10 @@ void route_begin(struct send *s, struct message *m, uint32_t i, const struct sto
 /* ---- outcome.c: what became of a recipient ---- */
 
 /* A task came to its end: logged, recorded; the message concluded if it was the last. `text` is copied. */
-void task_settle(struct send *s, struct task *t, enum sd_outcome outcome, const uint8_t enhanced[3], struct bytes text);
+void task_settle(
+    struct send *s, struct task *t, enum sd_outcome outcome, const uint16_t enhanced[3], struct bytes text);
 #define NOTE_PEER "smtp;" /* in a note behind the status: the host's name, a blank and its reply follow */
-void task_settle_remote(struct send *s, struct task *t, enum sd_outcome outcome, const uint8_t enhanced[3],
+void task_settle_remote(struct send *s, struct task *t, enum sd_outcome outcome, const uint16_t enhanced[3],
     struct bytes text, const struct delivery_facts *facts);
 void task_defer(struct send *s, struct task *t, const char *text); /* for a reason of this host: 4.3.0 */
 void tasks_free(struct message *m);
@@ -234,6 +237,10 @@ void bounce_ended(struct send *s, struct message *m, enum result r);
 
 /* When to try next (seconds since 1970): qmail's birth + (sqrt(now - birth) + 10 or 20)^2, never before now + 1. */
 uint64_t schedule_next(uint64_t birth_s, uint64_t now_s, enum channel_kind kind);
+
+/* When to try a message again that a peer may have taken without saying so, perhaps each time: never before this. The time in the
+ * queue is multiplied by four, so that in a week it comes some seven times; the last try is at the end of lifetime_s. */
+uint64_t schedule_in_doubt(uint64_t birth_s, uint64_t now_s, uint64_t lifetime_s);
 
 /* Whether an attempt at now_s is the first one at an age of age_s (a square) or more: due_s, for which the attempt before
  * set it (0: there was none), tells when that was. */

@@ -164,23 +164,29 @@ transaction_put_back(struct transaction *t, bool counted, const char *text)
 	transaction_settle(t, &v, NULL);
 }
 
-/* Those of its recipients that the peer would take in another transaction (RFC 5321 4.5.3.1.10). */
+/* The peer would take it in another transaction (RFC 5321 4.5.3.1.10). */
+static bool
+is_one_too_many(const struct task *task)
+{
+	return task->refused && task->outcome == SD_TEMPORARY && task->enhanced[1] == 5 && task->enhanced[2] == 3;
+}
+
 struct transaction *
 transaction_split(struct transaction *t)
 {
-	struct transaction *rest = NULL;
+	struct transaction *rest;
 	struct task *task = t->first, *next;
+	uint32_t n = 0;
 
+	for (const struct task *one = task; one != NULL; one = one->next)
+		n += is_one_too_many(one);
+	if (n == 0 || n == t->n || (rest = new_transaction(t->hop, t->message)) == NULL)
+		return NULL;
 	t->first = t->last = NULL;
 	t->n = 0;
 	for (; task != NULL; task = next) {
-		bool too_many = task->refused && task->outcome == SD_TEMPORARY && task->enhanced[1] == 5 &&
-		    task->enhanced[2] == 3;
-
 		next = task->next;
-		if (too_many && rest == NULL)
-			rest = new_transaction(t->hop, t->message);
-		append(too_many && rest != NULL ? rest : t, task);
+		append(is_one_too_many(task) ? rest : t, task);
 	}
 	return rest;
 }

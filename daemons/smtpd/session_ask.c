@@ -3,6 +3,8 @@
  * Never goes on without an answer, never keeps a descriptor that it did not ask for. */
 #include "smtpd/session.h"
 
+#include "base/enhanced.h"
+
 #include <unistd.h>
 
 static bool
@@ -26,7 +28,7 @@ session_may_say(unsigned code, struct bytes text)
 static bool
 say(struct session *s, const struct sp_answer *a, struct bytes text)
 {
-	if (!session_may_say(a->code, text) || a->enhanced[0] > 5)
+	if (!session_may_say(a->code, text) || a->enhanced[0] > 5 || !enhanced_is_valid(a->enhanced))
 		return gone(s);
 	if (a->enhanced[0] == 0)
 		session_add(s, "%u %.*s\r\n", a->code, (int)text.len, (const char *)text.at);

@@ -11,10 +11,10 @@ struct report_recipient {
 	struct bytes address; /* final recipient */
 	struct bytes orcpt;   /* type;xtext as said; empty: none */
 	enum report_action action;
-	uint8_t status[3]; /* RFC 3463 */
-	struct bytes text; /* what happened, in words or as the peer said it; control octets become blanks */
-	struct bytes host; /* that the mail went or was to go to; empty: none */
-	bool from_peer;    /* the text is a remote server's reply: Diagnostic-Code: smtp */
+	uint16_t status[3]; /* RFC 3463 */
+	struct bytes text;  /* what happened, in words or as the peer said it; control octets become blanks */
+	struct bytes host;  /* that the mail went or was to go to; empty: none */
+	bool from_peer;     /* the text is a remote server's reply: Diagnostic-Code: smtp */
 };
 
 struct report {

@@ -61,7 +61,7 @@ no_host_of(const struct hosts_wish *w, const struct mx_list *list, struct hosts 
 		    "mail for %.*s would come back: by its MX records this host is the best one, but it does not "
 		    "take it as local",
 		    SHOW(w->destination));
-	return why_set(why, fails(h, REFUSED, 4, 4), "no MX record of %.*s has a valid name", SHOW(w->destination));
+	return why_set(why, fails(h, AGAIN, 4, 4), "no MX record of %.*s can be read", SHOW(w->destination));
 }
 
 static enum result
@@ -78,6 +78,7 @@ from_records(const struct hosts_wish *w, const struct answer *a, struct hosts *h
 		(void)set_name(h->list[i].name, bytes_of_string(list.hosts[i].name));
 		h->list[i].preference = list.hosts[i].preference;
 		h->list[i].vouched = a->head.secure != 0;
+		h->list[i].is_unusable = list.hosts[i].is_unusable;
 	}
 	h->n = list.n;
 	return OK;
@@ -217,6 +218,9 @@ host_look_up(struct questions *q, const struct hosts_wish *w, struct host *h)
 
 	h->looked_up = true;
 	set_base(h, NULL);
+	h->failed = h->is_unusable;
+	if (h->is_unusable)
+		return false;
 	if (is_literal(h)) {
 		h->n = w->is_relay || host_address_is_foreign(&h->addresses[0]);
 		h->n_unfit = 1 - h->n;

@@ -20,6 +20,7 @@ struct host {
 	char name[MX_NAME_MAX + 1];
 	char base[MX_NAME_MAX + 1]; /* of its TLSA records: the name, or what its CNAMEs lead to */
 	uint16_t preference;        /* of its MX record, if there is one */
+	bool is_unusable;           /* its MX record has a name that can be no host's: it can't be reached */
 	bool vouched;               /* DNSSEC or a route says that this host is meant */
 	bool secure;                /* so are its addresses, or the alias that leads to them */
 	bool looked_up, failed;

@@ -1,6 +1,6 @@
 /* MX records put in order.
  * Trusts no record: there may be any number of them, with any name.
- * Never keeps more than MX_MAX, nor a name that is no domain. */
+ * Never keeps more than MX_MAX, never forgets a host because its name is no domain: it is there, and can't be reached. */
 #include "net/mx.h"
 
 #include "net/domain.h"
@@ -27,6 +27,15 @@ insert(struct mx_list *list, const struct mx *one)
 		list->n++;
 	memmove(&list->hosts[at + 1], &list->hosts[at], (list->n - 1 - at) * sizeof list->hosts[0]);
 	list->hosts[at] = *one;
+}
+
+/* Octets that no host's name has become `?`: the name is shown in logs. */
+static void
+set_name(struct mx *one, struct bytes name)
+{
+	one->len = (uint8_t)name.len;
+	for (size_t i = 0; i < name.len; i++)
+		one->name[i] = name.at[i] <= ' ' || name.at[i] >= 0x7f ? '?' : (char)name.at[i];
 }
 
 static bool
@@ -59,9 +68,9 @@ mx_order(struct mx_list *list, struct bytes records, struct bytes own, uint32_t 
 			list->is_null = true;
 		else if (is_own(own, name))
 			mine = one.preference < mine ? one.preference : mine;
-		else if (name.len <= MX_NAME_MAX && domain_is_valid(name, false)) {
-			one.len = (uint8_t)name.len;
-			memcpy(one.name, name.at, name.len);
+		else {
+			one.is_unusable = name.len > MX_NAME_MAX || !domain_is_valid(name, false);
+			set_name(&one, bytes_first(name, MX_NAME_MAX));
 			insert(list, &one);
 		}
 	}

@@ -9,7 +9,8 @@
 
 struct mx {
 	uint16_t preference;
-	uint32_t turn; /* random: the order among equals */
+	uint32_t turn;    /* random: the order among equals */
+	bool is_unusable; /* the name can be no host's: such a host can't be reached */
 	uint8_t len;
 	char name[MX_NAME_MAX + 1];
 };

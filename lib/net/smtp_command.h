@@ -37,7 +37,7 @@ struct smtp_command smtp_command_parse(struct bytes line);
 /* What is wrong with an argument: a reply. */
 struct smtp_fault {
 	uint16_t code;
-	uint8_t enhanced[3];
+	uint16_t enhanced[3];
 	const char *text;
 };
 

@@ -1,18 +1,25 @@
 /* Replies of SMTP servers.
- * Trusts nothing: neither length nor form, nor that the lines of a reply have one code.
+ * Trusts nothing: neither length nor form, nor that the lines of a reply have one code, or any.
  * Never keeps more than the text for log and report, and that without control octets. */
 #include "net/smtp_reply.h"
 
+#include "base/enhanced.h"
+
+#include <stdio.h>
 #include <string.h>
 
+#define CODE_DIGITS 3u
+#define CODE_LEN 4u /* with a blank */
+
+/* Three digits that no fourth one follows. */
 static bool
 code_of(struct bytes line, uint16_t *code)
 {
 	unsigned n = 0;
 
-	if (line.len < 3)
+	if (line.len < CODE_DIGITS || (line.len > CODE_DIGITS && ascii_is_digit(line.at[CODE_DIGITS])))
 		return false;
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < CODE_DIGITS; i++) {
 		if (!ascii_is_digit(line.at[i]))
 			return false;
 		n = n * 10 + line.at[i] - '0';
@@ -21,21 +28,21 @@ code_of(struct bytes line, uint16_t *code)
 	return n >= 200 && n <= 599;
 }
 
-/* "5.1.1" in front of the text, of the class of the code */
-static void
-enhanced_of(struct bytes text, uint16_t code, uint8_t enhanced[3])
+/* One octet parts the code from the words, whichever it is; none does if they begin at once. */
+static struct bytes
+words_of(struct bytes line)
 {
-	struct bytes rest = bytes_first(text, bytes_find(text, ' ')), part;
-	uint8_t found[3];
-	uint64_t n;
+	struct bytes rest = bytes_skip(line, CODE_DIGITS);
 
-	for (size_t i = 0; i < 3; i++) {
-		if (rest.at == NULL || !bytes_split(&rest, '.', &part) || !bytes_to_number(part, UINT8_MAX, &n))
-			return;
-		found[i] = (uint8_t)n;
-	}
-	if (rest.len == 0 && found[0] == code / 100)
-		memcpy(enhanced, found, sizeof found);
+	return rest.len == 0 || ascii_is_alnum(rest.at[0]) ? rest : bytes_skip(rest, 1);
+}
+
+static struct bytes
+without_blanks_before(struct bytes line)
+{
+	while (line.len > 0 && line.at[0] <= ' ')
+		line = bytes_skip(line, 1);
+	return line;
 }
 
 static void
@@ -48,23 +55,71 @@ keep(struct smtp_reply *r, struct bytes what)
 	r->text[r->text_len] = '\0';
 }
 
+/* The text begins with the code: that of the last line that has one. */
+static void
+put_code(struct smtp_reply *r, bool is_there)
+{
+	char code[CODE_LEN + 8];
+
+	if (!is_there) {
+		if (r->text_len > SMTP_REPLY_TEXT_MAX - CODE_LEN)
+			r->text_len = SMTP_REPLY_TEXT_MAX - CODE_LEN;
+		memmove(r->text + CODE_LEN, r->text, r->text_len);
+		r->text_len += CODE_LEN;
+		r->text[CODE_LEN - 1] = ' ';
+		r->text[r->text_len] = '\0';
+	}
+	(void)snprintf(code, sizeof code, "%03u", r->code);
+	memcpy(r->text, code, CODE_DIGITS);
+}
+
+static void
+take_enhanced(struct smtp_reply *r, struct bytes words)
+{
+	uint16_t found[3];
+
+	if (r->enhanced[0] == 0 && enhanced_parse(bytes_first(words, bytes_find(words, ' ')), found) &&
+	    found[0] == r->code / 100)
+		memcpy(r->enhanced, found, sizeof found);
+}
+
+static void
+take_coded(struct smtp_reply *r, struct bytes line, uint16_t code)
+{
+	bool is_first = r->code == 0, alone = is_first && r->text_len == 0;
+
+	if (code != r->code)
+		memset(r->enhanced, 0, sizeof r->enhanced);
+	r->code = code;
+	r->n_coded++;
+	keep(r, alone ? line : words_of(line));
+	put_code(r, alone || !is_first);
+	take_enhanced(r, words_of(line));
+}
+
 enum result
 smtp_reply_line(struct smtp_reply *r, struct bytes line, struct bytes *text)
 {
-	bool more = line.len > 3 && line.at[3] == '-';
-	uint16_t code;
+	uint16_t code = 0;
 
-	if (!code_of(line, &code) || (line.len > 3 && !more && line.at[3] != ' ') || line.len > SMTP_REPLY_LINE_MAX ||
-	    (r->n_lines > 0 && code != r->code) || ++r->n_lines > SMTP_REPLY_LINES_MAX)
+	*text = BYTES_NONE;
+	if (line.len > SMTP_REPLY_LINE_MAX || ++r->n_lines > SMTP_REPLY_LINES_MAX)
 		return MALFORMED;
-	*text = bytes_skip(line, 4);
-	if (r->n_lines == 1) {
-		r->code = code;
-		enhanced_of(*text, code, r->enhanced);
-		keep(r, line);
-	} else
-		keep(r, *text);
-	return more ? AGAIN : OK;
+	line = without_blanks_before(line);
+	if (!code_of(line, &code)) {
+		if (line.len > 0)
+			keep(r, line);
+		return AGAIN;
+	}
+	take_coded(r, line, code);
+	*text = words_of(line);
+	return line.len > CODE_DIGITS && line.at[CODE_DIGITS] == '-' ? AGAIN : OK;
+}
+
+struct bytes
+smtp_reply_words(const struct smtp_reply *r)
+{
+	return r->code == 0 ? bytes_of_string(r->text) : words_of(bytes_of_string(r->text));
 }
 
 /* ---- EHLO ---- */

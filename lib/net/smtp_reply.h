@@ -9,18 +9,23 @@
 #define SMTP_REPLY_LINES_MAX 100
 #define SMTP_REPLY_TEXT_MAX 800 /* octets of text kept for log and report */
 
+/* Of several lines the last one's code counts. Lines without a code are text of the reply that they stand in or before. */
 struct smtp_reply {
-	uint16_t code;       /* 200 to 599; 0: no line yet */
-	uint8_t enhanced[3]; /* as the first line had it, if its class fits the code; else zeros */
-	unsigned n_lines;
+	uint16_t code;        /* 200 to 599; 0: no line with a code yet */
+	uint16_t enhanced[3]; /* the first that stands behind this code and is of its class; else zeros */
+	unsigned n_lines, n_coded;
 	size_t text_len;
 	char text[SMTP_REPLY_TEXT_MAX + 1]; /* code and texts, lines joined by blanks; control octets as blanks */
 };
 #define SMTP_REPLY_NONE ((struct smtp_reply){ .code = 0 })
 
-/* Takes the next line, without its line end. OK: the reply is whole; AGAIN: lines follow; MALFORMED: it is none, another
- * code than the line before, or one line too many. *text: what is behind the code; shows the line. */
+/* Takes the next line, without its line end. The form is taken leniently: blanks before the code, and any octet or none behind it.
+ * OK: the reply is whole. AGAIN: more lines follow, since this one has a hyphen behind its code, or no code at all. MALFORMED:
+ * the line is too long, or one too many. *text: what is behind the code, "" if there is none; shows the line. */
 enum result smtp_reply_line(struct smtp_reply *r, struct bytes line, struct bytes *text);
+
+/* The text behind the code. */
+struct bytes smtp_reply_words(const struct smtp_reply *r);
 
 /* What an EHLO reply offers. */
 enum smtp_feature {
@@ -44,5 +49,5 @@ struct smtp_offer {
 	uint32_t mail_max; /* transactions of a connection; 0: not told */
 };
 
-/* Takes one line's text of the EHLO reply, but the first. What is not known is passed over. */
+/* Takes the text of one line of an EHLO reply, but of the first line with a code. It passes over what it does not know. */
 void smtp_offer_line(struct smtp_offer *o, struct bytes text);

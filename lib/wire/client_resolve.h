@@ -51,7 +51,7 @@ struct rs_answer {
 };
 /* tail: the canonical name ("" if it is the name asked for); then n records, one field each: A 4 octets; AAAA 16; MX 2
  * octets of preference and the name; TLSA usage, selector, matching type and data; TXT the strings joined; PTR, CNAME the
- * name. Names are lower case, without a final dot; "" is the root. */
+ * name. Names are lower case, without a final dot; "" is the root. The name of an MX record that can be no host's has a \ in it. */
 
 /* clang-format off */
 /*	message		body			tail fds sender	 how often */

@@ -22,10 +22,10 @@ struct pa_begin {
     * (fields in the field); if SCRAM-SHA-256-PLUS is offered, the TLS session's tls-exporter (RFC 9266), else "" */
 
 struct pa_result {
-	uint16_t code;       /* 235, or of the refusal: 4xx, 5xx */
-	uint8_t enhanced[3]; /* as in sp_answer */
-	uint8_t close;       /* 1: and the session is to end */
-	uint16_t spare;
+	uint16_t code;        /* 235, or of the refusal: 4xx, 5xx */
+	uint16_t enhanced[3]; /* as in sp_answer */
+	uint8_t close;        /* 1: and the session is to end */
+	uint8_t spare[3];
 }; /* tail: who it is (PA_USER_MAX; 235 only, else ""), text */
 
 /*	message		body			tail fds sender	 how often */

@@ -25,9 +25,9 @@ struct sd_deliver {
 enum sd_outcome { SD_DELIVERED, SD_TEMPORARY, SD_PERMANENT };
 
 struct sd_result {
-	uint8_t outcome;     /* enum sd_outcome */
-	uint8_t enhanced[3]; /* RFC 3463 status */
-	uint32_t spare;
+	uint16_t enhanced[3]; /* RFC 3463 status */
+	uint8_t outcome;      /* enum sd_outcome */
+	uint8_t spare;
 }; /* tail: text for log and report */
 
 /*	message		body			tail fds sender	 how often */

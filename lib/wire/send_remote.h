@@ -86,21 +86,27 @@ enum rm_scope {
 	RM_OF_PEER,      /* of the destination: it would be the same for every message */
 };
 
+enum rm_closing {
+	RM_STAYS,
+	RM_CLOSING, /* the session takes no more; what it does not answer is untried */
+	RM_LOST,    /* so it is, because the connection failed */
+};
+
 struct rm_result {
-	uint32_t recipient; /* index in the transaction */
-	uint8_t outcome;    /* enum rm_outcome */
-	uint8_t enhanced[3];
+	uint32_t recipient;   /* index in the transaction */
+	uint16_t enhanced[3]; /* RFC 3463 */
+	uint8_t outcome;      /* enum rm_outcome */
+	uint8_t spare;
 }; /* tail: the peer's reply, as text for log and report */
 
 struct rm_done {
-	uint8_t outcome;     /* of all recipients that had no RM_RESULT */
-	uint8_t enhanced[3]; /* RFC 3463 */
-	uint8_t scope;       /* enum rm_scope */
-	uint8_t duplicate;   /* 1: the connection was lost after the final dot: it may come twice */
-	uint8_t closing;     /* 1: the session takes no more; what it does not answer is untried */
-	uint8_t dsn;         /* 1: the peer makes the reports that were asked for (RFC 3461) */
-	uint8_t from_peer;   /* 1: the text is its reply */
-	uint8_t spare[3];
+	uint16_t enhanced[3]; /* RFC 3463 */
+	uint8_t outcome;      /* of all recipients that had no RM_RESULT */
+	uint8_t scope;        /* enum rm_scope */
+	uint8_t duplicate;    /* 1: no reply that made sense came after the whole message was sent: it may come twice */
+	uint8_t closing;      /* enum rm_closing */
+	uint8_t dsn;          /* 1: the peer makes the reports that were asked for (RFC 3461) */
+	uint8_t from_peer;    /* 1: the text is its reply */
 	uint32_t dns_ms, connect_ms, tls_ms,
 	    transfer_ms; /* the first three: of the connection, 0 from its second message on */
 };

@@ -102,10 +102,10 @@ struct sp_commit {
 };
 
 struct sp_answer {
-	uint16_t code;       /* of the reply, 200 to 599 */
-	uint8_t enhanced[3]; /* class, subject, detail; class 0: none */
-	uint8_t close;       /* 1: end the session after the reply */
-	uint16_t spare;
+	uint16_t code;        /* of the reply, 200 to 599 */
+	uint16_t enhanced[3]; /* class, subject, detail; class 0: none */
+	uint8_t close;        /* 1: end the session after the reply */
+	uint8_t spare[3];
 }; /* tail: text */
 
 struct sp_content {

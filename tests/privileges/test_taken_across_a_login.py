@@ -157,7 +157,7 @@ def a_box(channel):
 
 FORGERIES = {
     "nothing": ("127.0.0.1", lambda channel: None),
-    "policy's own yes": ("127.0.0.1", send_only("SP_ANSWER", struct.pack("<H4B2x", 235, 2, 7, 0, 0), b"welcome")),
+    "policy's own yes": ("127.0.0.1", send_only("SP_ANSWER", struct.pack("<4HB3x", 235, 2, 7, 0, 0), b"welcome")),
     "policy's own welcome": ("127.0.0.1", send_only("SP_WELCOME", b"\0" * 40, fields(b"x", b"y"))),
     "a response to no challenge": ("127.0.0.2", send_only("SP_SASL", b"", RIGHT)),
     "the right words, not offered without TLS": ("127.0.0.1", send_only("SP_AUTH", bytes([PLAIN, 1]), RIGHT)),

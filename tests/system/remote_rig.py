@@ -44,9 +44,9 @@ def take_fields(tail):
 class Done:
     def __init__(self, ref, body, results):
         self.ref, self.results = ref, results
-        v = struct.unpack_from("<9B3x4I", body)
-        self.outcome, self.status, self.scope = v[0], "%d.%d.%d" % v[1:4], v[4]
-        self.duplicate, self.closing, self.dsn, self.from_peer = v[5], v[6], v[7], v[8]
+        v = struct.unpack_from("<3H6B4I", body)
+        self.status, self.outcome, self.scope = "%d.%d.%d" % v[:3], v[3], v[4]
+        self.duplicate, self.closing, self.dsn, self.from_peer = v[5:9]
         self.host, self.address, self.protocol, self.cipher, self.how, self.text = take_fields(body[28:])
 
 
@@ -159,8 +159,8 @@ class Session:
                 return None
             kind, ref, body, _ = m
             if kind == RESULT:
-                i, outcome, *status = struct.unpack_from("<I4B", body)
-                self.results.setdefault(ref, {})[i] = (outcome, "%d.%d.%d" % tuple(status), body[8:].decode())
+                i, *status, outcome = struct.unpack_from("<I3HB", body)
+                self.results.setdefault(ref, {})[i] = (outcome, "%d.%d.%d" % tuple(status), body[12:].decode())
             elif kind == DONE:
                 return Done(ref, body, self.results.pop(ref, {}))
             elif kind == SECURE and self.engine:

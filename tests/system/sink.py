@@ -2,10 +2,14 @@
 
     with Sink(ehlo=["PIPELINING"], on={"RCPT": lambda s, arg: b"550 5.1.1 no\\r\\n"}) as sink: … sink.port, sink.messages
 
+strict: refuses octets that came before their time, as Exim does: PIPELINING was not offered, or the verb is one that ends a group. A connection's
+early has them.
+
 on: per verb (also GREETING, DOT for the end of DATA, CHUNK for BDAT) a reply as octets, None for the usual one, b"" for none, CLOSE to hang up,
 or a function (connection, argument) that returns one of these. tls: an ssl.SSLContext for STARTTLS; implicit: TLS at once."""
 import base64
 import contextlib
+import select
 import socket
 import ssl
 import threading
@@ -59,8 +63,22 @@ class Connection(threading.Thread):
         self.certificate = self.socket.getpeercert(True)
         self.sink.handshakes.append((self.secure, self.certificate))
 
+    def is_synchronised(self, verb):
+        """Whether the client waits for this reply, as it must. Gives octets that it sends ahead some time to come."""
+        may_pipeline = "PIPELINING" in self.sink.ehlo and verb not in ("GREETING", "EHLO", "HELO", "STARTTLS", "AUTH", "DATA", "QUIT")
+        if not self.sink.strict or may_pipeline or self.secure:
+            return True
+        if not self.buffer and select.select([self.socket], [], [], 0.02)[0]:
+            self.buffer = self.socket.recv(65536)
+        if self.buffer:
+            self.sink.early.append((verb, self.buffer[:100]))
+        return not self.buffer
+
     def answer(self, verb, argument, usual, before=None):
         """Says the reply to a verb, after before() if it is a good one; returns its first digit."""
+        if not self.is_synchronised(verb):
+            self.say(b"554 SMTP synchronization error\r\n")
+            raise EOFError
         reply = self.sink.on.get(verb)
         if callable(reply):
             reply = reply(self, argument)
@@ -162,9 +180,10 @@ class Connection(threading.Thread):
 
 
 class Sink(threading.Thread):
-    def __init__(self, ehlo=("PIPELINING", "8BITMIME", "SIZE 10000000"), on=None, tls=None, implicit=False, address="127.0.0.1", port=0, network=None):
+    def __init__(self, ehlo=("PIPELINING", "8BITMIME", "SIZE 10000000"), on=None, tls=None, implicit=False, address="127.0.0.1", port=0, network=None, strict=False):
         super().__init__(daemon=True)
-        self.ehlo, self.on, self.tls, self.implicit = list(ehlo), dict(on or {}), tls, implicit
+        self.ehlo, self.on, self.tls, self.implicit, self.strict = list(ehlo), dict(on or {}), tls, implicit, strict
+        self.early = []
         self.messages, self.commands, self.connections, self.ends, self.logins, self.handshakes = [], [], [], [], [], []
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         with network.inside() if network else contextlib.nullcontext():

@@ -83,11 +83,20 @@ def test_parameters_are_said_where_the_peer_knows_them(remote):
         assert sink.messages[0].mail_line == b"MAIL FROM:<alice@example.test>"
 
 
-def test_a_peer_without_smtputf8_gets_no_such_mail(remote):
+@pytest.mark.parametrize("what", [{"sender": "ä@example.test"}, {"to": ["bob@example.com", "ö@example.com"]}, {"content": "Subject: ü\r\n\r\nx\r\n".encode()},
+                                  {"trace": "Received: for <ö@example.com>\r\n".encode()}])
+def test_a_peer_without_smtputf8_gets_no_such_mail(remote, what):
     with Sink(ehlo=("8BITMIME",)) as sink:
-        done = one(remote, sink, flags=SMTPUTF8)
+        done = one(remote, sink, flags=SMTPUTF8, **what)
         assert (done.outcome, done.status, done.scope) == (PERMANENT, "5.6.7", OF_RECIPIENT)
         assert not sink.messages
+
+
+@pytest.mark.parametrize("ehlo", [("8BITMIME",), EVERY])
+def test_a_word_of_the_client_alone_does_not_make_mail_need_smtputf8(remote, ehlo):
+    with Sink(ehlo=ehlo) as sink:
+        done = one(remote, sink, flags=EIGHT_BIT | SMTPUTF8, content="Subject: x\r\n\r\nschön\r\n".encode())
+        assert done.outcome == DELIVERED and b"SMTPUTF8" not in sink.messages[0].mail_line
 
 
 def test_what_is_too_large_is_not_sent(remote):
@@ -174,10 +183,10 @@ def test_a_thousand_recipients_in_one_transaction(remote):
     (b"554 5.7.1 go away\r\n", PERMANENT, "5.7.1"), (b"421 busy\r\n", TEMPORARY, "4.3.2"), (b"450 greylisted\r\n", TEMPORARY, "4.3.2"),
     (b"hello\r\n", TEMPORARY, "4.4.2"), (b"\x00\xff\x16\x03\r\n", TEMPORARY, "4.4.2"), (CLOSE, TEMPORARY, "4.4.2"), (b"99 x\r\n", TEMPORARY, "4.4.2"),
     (b"250 2.0.0 early\r\n", TEMPORARY, "4.3.2"), (b"x" * 1048576 + b"\r\n", TEMPORARY, "4.4.2"), (b"220-a\r\n" * 5000, TEMPORARY, "4.4.2"),
-    (b"220-a\r\n250 b\r\n", TEMPORARY, "4.4.2")])
+    (b"220-a\r\n250 b\r\n", TEMPORARY, "4.3.2")])
 def test_greetings_that_are_none(remote, greeting, outcome, status):
     with Sink(on={"GREETING": greeting}) as sink:
-        done = one(remote, sink)
+        done = one(remote, sink, idle_ms=300)
         assert (done.outcome, done.status, done.scope) == (outcome, status, OF_PEER)
         assert not sink.messages
 
@@ -272,6 +281,93 @@ def test_plain_text_is_not_for_what_this_host_can_not(remote):
         assert not sink.messages and len(sink.connections) == 1
 
 
+@pytest.mark.parametrize("ehlo", [(), ("CHUNKING",), ("PIPELINING",), ("PIPELINING", "CHUNKING"), EVERY])
+def test_nothing_is_sent_ahead_that_was_not_offered(remote, ehlo):
+    content = b"".join(b"%d %s\r\n" % (i, b"x" * 70) for i in range(2000))  # several chunks
+    with Sink(ehlo=ehlo, on={"RCPT": refuse(b"bad", b"550 5.1.1 no\r\n")}, strict=True) as sink:
+        s = remote.session().peer(sink.port)
+        for to in (["a@x.test", "b@x.test"], ["bad@x.test"], ["c@x.test"]):  # the second leaves something to reset
+            s.message(content=content, to=to)
+        done = [s.done() for _ in range(3)]
+        s.close()
+        wait_for(lambda: sink.ends, what="QUIT")
+        assert not sink.early and [d.outcome for d in done] == [DELIVERED, TEMPORARY, DELIVERED], [d.text for d in done]
+        assert [m.content for m in sink.messages] == [content] * 2
+
+
+@pytest.mark.parametrize("ehlo", [(), ("CHUNKING",), ("PIPELINING", "CHUNKING")])
+@pytest.mark.parametrize("reply", [b"250", b"250_ok", b"250\tok", b"  250 ok", b"note: kept\r\n250 2.0.0 ok", b"250-a\r\nb\r\n250 c", b"250-a\r\n251 b", b"251 ok",
+                                   b"299 ok", b"550-a\r\n250 b"])
+def test_what_says_yes_to_a_message_is_a_yes(remote, ehlo, reply):
+    with Sink(ehlo=ehlo, on={"DOT": reply + b"\r\n", "CHUNK": reply + b"\r\n", "EHLO": lambda c, _: c.ehlo_reply().replace(b" ", b"_", 1)}) as sink:
+        done = one(remote, sink)
+        assert (done.outcome, done.duplicate) == (DELIVERED, 0), done.text
+
+
+@pytest.mark.parametrize("said", [b"OK, taken\r\n", b"\x01\x02\x03", b"250-half\r\n", b"354 go on\r\n"])
+def test_garbage_after_a_message_is_a_doubt_and_is_told(remote, said):
+    def garble(connection, _):
+        connection.say(said)
+        return CLOSE
+
+    with Sink(on={"DOT": garble}) as sink:
+        done = one(remote, sink)
+        assert (done.outcome, done.duplicate, done.closing, done.scope) == (TEMPORARY, 1, 2, OF_RECIPIENT)
+        assert "may come twice" in done.text and (b"taken" not in said or "OK, taken" in done.text)
+
+
+def test_a_status_of_three_digits_is_told(remote):
+    with Sink(on={"RCPT": refuse(b"bad", b"550 5.7.509 Access denied\r\n"), "DOT": b"451 4.255.256 no\r\n"}) as sink:
+        done = one(remote, sink, to=["bad@x.test", "good@x.test"])
+        assert (done.status, done.results[0][1]) == ("4.255.256", "5.7.509")
+
+
+def at_most(n, reply):
+    """Takes n recipients of a transaction."""
+    return lambda c, _: reply if len(c.recipients) >= n else None
+
+
+@pytest.mark.parametrize("ehlo", [(), ("PIPELINING",), ("PIPELINING", "CHUNKING")])
+@pytest.mark.parametrize("reply", [b"452 too many\r\n", b"552 too many\r\n", b"452 4.5.3 too many\r\n", b"552 5.5.3 too many\r\n", b"550 5.5.3 too many\r\n"])
+def test_too_many_recipients_may_come_again(remote, ehlo, reply):
+    with Sink(ehlo=ehlo, on={"RCPT": at_most(2, reply)}) as sink:
+        done = one(remote, sink, to=["a@x.test", "b@x.test", "c@x.test", "d@x.test"])
+        assert done.outcome == DELIVERED
+        assert {i: r[:2] for i, r in done.results.items()} == {2: (TEMPORARY, "4.5.3"), 3: (TEMPORARY, "4.5.3")}
+
+
+@pytest.mark.parametrize("reply, result", [(b"552 5.2.2 full\r\n", (PERMANENT, "5.2.2")), (b"452 4.2.2 full\r\n", (TEMPORARY, "4.2.2")), (b"552 full\r\n", (PERMANENT, "5.1.0"))])
+def test_a_mailbox_that_is_full_is_not_too_many_recipients(remote, reply, result):
+    with Sink(on={"RCPT": refuse(b"full", reply)}) as sink:
+        done = one(remote, sink, to=["full@x.test", "good@x.test"])
+        assert done.outcome == DELIVERED and done.results[0][:2] == result
+
+
+@pytest.mark.parametrize("ehlo", [("LIMITS RCPTMAX=2",), ("LIMITS RCPTMAX=2", "PIPELINING"), ("PIPELINING", "CHUNKING", "LIMITS RCPTMAX=2 XMAX=1")])
+def test_no_peer_hears_more_recipients_than_it_says(remote, ehlo):
+    with Sink(ehlo=ehlo) as sink:
+        s = remote.session().peer(sink.port)
+        for _ in range(2):  # the second is said ahead
+            s.message(to=["a@x.test", "b@x.test", "c@x.test"])
+        for _ in range(2):
+            done = s.done()
+            assert done.outcome == DELIVERED and {i: r[:2] for i, r in done.results.items()} == {2: (TEMPORARY, "4.5.3")}
+        s.close()
+        assert [len(m.recipients) for m in sink.messages] == [2, 2]
+
+
+def test_no_connection_has_more_messages_than_the_peer_says(remote):
+    with Sink(ehlo=("PIPELINING", "LIMITS MAILMAX=2")) as sink:
+        s = remote.session().peer(sink.port)
+        for _ in range(3):
+            s.message()
+        done = [s.done() for _ in range(3)]
+        assert [d.outcome for d in done] == [DELIVERED, DELIVERED, UNTRIED] and [d.closing for d in done[:2]] == [0, 1]
+        assert s.done() is None
+        wait_for(lambda: sink.ends, what="the end")
+        assert len([c for _, c in sink.commands if c.startswith(b"MAIL")]) == 2 and sink.commands[-1][1] == b"QUIT"
+
+
 def test_nobody_there(remote):
     done = one(remote, free_port())
     assert (done.outcome, done.status, done.scope) == (TEMPORARY, "4.4.1", OF_PEER) and "refused" in done.text
@@ -313,22 +409,22 @@ def login(remote, sink, lines, **how):
 def test_passwords_are_said_by_send(remote):
     with Sink(ehlo=("AUTH PLAIN LOGIN",)) as sink:
         body, asked = login(remote, sink, [b"AUTH PLAIN AHUAcA==\r\n"], auth_plain=1)
-        assert body[0] == DELIVERED and sink.logins == [[b"u", b"p"]] and [a[:2] for a in asked] == [(0, 0)]
+        assert body[6] == DELIVERED and sink.logins == [[b"u", b"p"]] and [a[:2] for a in asked] == [(0, 0)]
     with Sink(ehlo=("AUTH LOGIN",)) as sink:
         body, asked = login(remote, sink, [b"AUTH LOGIN\r\n", b"dQ==\r\n", b"cA==\r\n"], auth_plain=1)
-        assert body[0] == DELIVERED and sink.logins == [[b"u", b"p"]]
+        assert body[6] == DELIVERED and sink.logins == [[b"u", b"p"]]
     with Sink(ehlo=("AUTH PLAIN",), on={"AUTH": b"535 5.7.8 no\r\n"}) as sink:
         body, _ = login(remote, sink, [b"AUTH PLAIN AHUAcA==\r\n"], auth_plain=1)
-        assert body[0] == TEMPORARY and not sink.messages
+        assert body[6] == TEMPORARY and not sink.messages
 
 
 def test_no_password_without_tls(remote):
     with Sink(ehlo=("AUTH PLAIN LOGIN",)) as sink:
         body, asked = login(remote, sink, [])
-        assert body[0] == TEMPORARY and not asked and not sink.logins
+        assert body[6] == TEMPORARY and not asked and not sink.logins
     with Sink(ehlo=()) as sink:
         body, asked = login(remote, sink, [], auth_plain=1)
-        assert body[0] == TEMPORARY and not asked
+        assert body[6] == TEMPORARY and not asked
 
 
 def test_nonsense_from_send_ends_a_session_alone(remote):

@@ -71,6 +71,56 @@ without_such_an_end_each_wait_has_its_own(void **state)
 	talk_end(&talk);
 }
 
+static void
+garbage_and_a_close_are_told_as_what_they_are(void **state)
+{
+	int peer = begin();
+	struct smtp_reply reply;
+	struct why why = WHY_NONE;
+
+	(void)state;
+	talk.ends_at = 0;
+	assert_int_equal(write(peer, "OK, taken\r\n\1\n", 13), 13);
+	(void)close(peer);
+	assert_int_equal(talk_reply(&talk, 5000, &reply, NULL, &why), ABSENT);
+	assert_non_null(strstr(why.text, "closed the connection, after it said: OK, taken"));
+	talk_end(&talk);
+}
+
+static void
+a_last_line_without_an_end_counts_if_the_peer_closes(void **state)
+{
+	int peer = begin();
+	struct smtp_reply reply;
+	struct why why = WHY_NONE;
+
+	(void)state;
+	assert_int_equal(write(peer, "250-2.0.0 a\n250 queued", 22), 22);
+	(void)close(peer);
+	assert_int_equal(talk_reply(&talk, 5000, &reply, NULL, &why), OK);
+	assert_string_equal(reply.text, "250-2.0.0 a queued");
+	assert_int_equal(talk_reply(&talk, 5000, &reply, NULL, &why), ABSENT);
+	talk_end(&talk);
+}
+
+static void
+lines_without_a_code_offer_nothing(void **state)
+{
+	int peer = begin();
+	struct smtp_reply reply;
+	struct smtp_offer offer = { 0 };
+	struct why why = WHY_NONE;
+	static const char said[] = "SIZE 5\r\n250-STARTTLS\r\nPIPELINING\r\n250-SIZE 7\r\n250 DSN\r\n";
+
+	(void)state;
+	assert_int_equal(write(peer, said, sizeof said - 1), sizeof said - 1);
+	assert_int_equal(talk_reply(&talk, 5000, &reply, &offer, &why), OK);
+	assert_int_equal(offer.can, SMTP_CAN_SIZE | SMTP_CAN_DSN); /* the first line is the host's name */
+	assert_int_equal(offer.size, 7);
+	(void)close(peer);
+	talk_end(&talk);
+}
+
 int
 main(void)
 {
@@ -78,6 +128,9 @@ main(void)
 		cmocka_unit_test(a_peer_that_says_something_in_time_has_an_end_all_the_same),
 		cmocka_unit_test(a_peer_that_takes_a_little_now_and_then_has_an_end_all_the_same),
 		cmocka_unit_test(without_such_an_end_each_wait_has_its_own),
+		cmocka_unit_test(garbage_and_a_close_are_told_as_what_they_are),
+		cmocka_unit_test(a_last_line_without_an_end_counts_if_the_peer_closes),
+		cmocka_unit_test(lines_without_a_code_offer_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

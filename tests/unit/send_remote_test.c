@@ -235,6 +235,163 @@ recipients_that_were_too_many_go_in_another_transaction(void **state)
 	channel_close(&session);
 }
 
+/* 552 to all but one, of old: the one has its end, and the others are asked for at once, whatever becomes of the content. */
+static void
+too_many_are_asked_again_at_once_also_if_the_content_is_refused(void **state)
+{
+	static const struct srig_recipient two[] = { { "a@far.example", 1 }, { "b@far.example", 1 } };
+	struct srig_message m = srig_message(0, 0, "s@far.example", two, 2);
+	struct rm_result too_many = { .recipient = 1, .outcome = RM_TEMPORARY, .enhanced = { 4, 5, 3 } };
+	struct channel session;
+	struct why why = WHY_NONE;
+	uint32_t ref;
+
+	(void)state;
+	srig_start();
+	announce(&m);
+	session = expect_session("far.example");
+	ref = expect_transaction(&session, &m, 2, "a@far.example");
+	assert_int_equal(channel_send(&session, RM_RESULT, ref, &too_many, BYTES("552 one"), NULL, &why), OK);
+	remote_answer(&session, ref, RM_PERMANENT, RM_OF_RECIPIENT, false, "554 no");
+	expect_status(&m, 0, STORE_FAILED, "5.4.4 ");
+	ref = expect_transaction(&session, &m, 1, "b@far.example");
+	/* one that takes nobody is not asked again at once */
+	too_many.recipient = 0;
+	assert_int_equal(channel_send(&session, RM_RESULT, ref, &too_many, BYTES("452 4.5.3 none"), NULL, &why), OK);
+	remote_answer(&session, ref, RM_TEMPORARY, RM_OF_RECIPIENT, false, "no recipient was accepted");
+	expect_status(&m, 1, STORE_WAITING, "4.5.3 ");
+	(void)expect_later(&m);
+	channel_close(&session);
+}
+
+static void
+a_status_of_three_digits_is_in_note_and_report(void **state)
+{
+	struct srig_message m = srig_message(0, 0, "s@far.example", one, 1);
+	struct rm_result refused = { .outcome = RM_PERMANENT, .enhanced = { 5, 7, 509 } };
+	struct channel session;
+	struct why why = WHY_NONE;
+	uint32_t ref, report;
+
+	(void)state;
+	srig_start();
+	announce(&m);
+	session = expect_session("far.example");
+	ref = expect_transaction(&session, &m, 1, "a@far.example");
+	assert_int_equal(channel_send(&session, RM_RESULT, ref, &refused, BYTES("550 5.7.509 no"), NULL, &why), OK);
+	remote_answer(&session, ref, RM_TEMPORARY, RM_OF_RECIPIENT, false, "no recipient was accepted");
+	expect_status(&m, 0, STORE_FAILED, "5.7.509 smtp;mx.far.example 550 5.7.509 no");
+	assert_non_null(strstr(
+	    expect_report("s@far.example", PQ_COMPLETE | PQ_BOUNCE, &report), "Action: failed\r\nStatus: 5.7.509\r\n"));
+	report_committed(report);
+	expect_done(&m);
+	channel_close(&session);
+}
+
+static void
+a_status_of_three_digits_comes_back_from_an_earlier_note(void **state)
+{
+	static const struct srig_recipient two[] = { { "a@far.example", 0 }, { "b@far.example", 0 } };
+	struct srig_message m = srig_message(0, 0, "s@far.example", two, 2);
+	struct store_message stored;
+	struct store_notes notes;
+	struct channel session;
+	struct why why = WHY_NONE;
+	uint32_t report;
+
+	(void)state;
+	assert_int_equal(store_read(m.fd, &stored, &why), OK);
+	store_notes_begin(&notes, m.fd, &stored);
+	assert_int_equal(store_put_note(m.fd, &notes.at, 0, BYTES("5.7.509 smtp;mx.far.example 550 5.7.509 no")), OK);
+	assert_int_equal(store_put_status(m.fd, 0, STORE_FAILED), OK);
+	store_message_free(&stored);
+	srig_start();
+	announce(&m);
+	session = expect_session("far.example");
+	remote_answer(&session, expect_transaction(&session, &m, 1, "b@far.example"), RM_DELIVERED, RM_OF_RECIPIENT,
+	    false, "250 ok");
+	expect_status(&m, 1, STORE_DELIVERED, "");
+	assert_non_null(strstr(expect_report("s@far.example", PQ_COMPLETE | PQ_BOUNCE, &report),
+	    "Status: 5.7.509\r\nRemote-MTA: dns; mx.far.example\r\nDiagnostic-Code: smtp; 550 5.7.509 no\r\n"));
+	report_committed(report);
+	expect_done(&m);
+	channel_close(&session);
+}
+
+static void
+answer_in_doubt(struct channel *session, uint32_t ref)
+{
+	struct rm_done body = { .outcome = RM_TEMPORARY, .enhanced = { 4, 4, 2 }, .duplicate = 1, .closing = RM_LOST };
+	uint8_t room[200];
+	struct buf tail = BUF_OVER(room);
+	struct why why = WHY_NONE;
+
+	for (int i = 0; i < RM_DONE_FIELDS; i++)
+		wire_put_string(&tail, i == 0 ? "mx.far.example" : "");
+	assert_int_equal(channel_send(session, RM_DONE, ref, &body, buf_bytes(&tail), NULL, &why), OK);
+}
+
+static void
+a_message_that_a_peer_may_have_taken_again_and_again_is_held_back(void **state)
+{
+	const uint64_t age_s = 100000;
+	struct srig_message first = srig_message(age_s, 0, "s@far.example", one, 1);
+	struct srig_message again = srig_message(age_s, 0, "s@far.example", one, 1);
+	struct channel session;
+	uint64_t now = clock_wall_s(), due_s;
+
+	(void)state;
+	dir_put(&srig_dir, "queuelifetime", "604800\n");
+	assert_int_equal(store_put_later(again.fd, 1, now - 1), OK);
+	srig_start();
+	announce(&first);
+	session = expect_session("far.example");
+	answer_in_doubt(&session, expect_transaction(&session, &first, 1, "a@far.example"));
+	channel_close(&session);
+	expect_status(&first, 0, STORE_WAITING, "4.4.2 ");
+	due_s = expect_later(&first);
+	assert_true(due_s < now + age_s / 2); /* once may be chance */
+	announce(&again);
+	session = expect_session("far.example");
+	answer_in_doubt(&session, expect_transaction(&session, &again, 1, "a@far.example"));
+	channel_close(&session);
+	expect_status(&again, 0, STORE_WAITING, "4.4.2 ");
+	due_s = expect_later(&again);
+	assert_in_range(due_s, now + 3 * age_s, now + 3 * age_s + 60);
+}
+
+static void
+a_report_needs_smtputf8_only_if_it_shows_such_octets(void **state)
+{
+	static const struct srig_recipient odd[] = { { "\xc3\xb6@far.example", 0 } };
+	struct srig_message plain = srig_message(0, STORE_SMTPUTF8 | STORE_8BITMIME, "s@far.example", one, 1);
+	struct srig_message needs = srig_message(0, STORE_SMTPUTF8 | STORE_8BITMIME, "s@far.example", odd, 1);
+	struct channel session;
+	uint32_t report;
+
+	(void)state;
+	srig_start();
+	announce(&plain);
+	session = expect_session("far.example");
+	remote_answer(&session, expect_transaction(&session, &plain, 1, "a@far.example"), RM_PERMANENT, RM_OF_RECIPIENT,
+	    false, "554 no");
+	expect_status(&plain, 0, STORE_FAILED, "5.4.4 ");
+	assert_non_null(strstr(expect_report("s@far.example", PQ_COMPLETE | PQ_BOUNCE | PQ_8BITMIME, &report),
+	    "Final-Recipient: rfc822;a@far.example\r\n"));
+	report_committed(report);
+	expect_done(&plain);
+	announce(&needs);
+	remote_answer(&session, expect_transaction(&session, &needs, 1, odd[0].address), RM_PERMANENT, RM_OF_RECIPIENT,
+	    false, "554 no");
+	expect_status(&needs, 0, STORE_FAILED, "5.4.4 ");
+	assert_non_null(
+	    strstr(expect_report("s@far.example", PQ_COMPLETE | PQ_BOUNCE | PQ_8BITMIME | PQ_SMTPUTF8, &report),
+		"Final-Recipient: utf-8;\xc3\xb6@far.example\r\n"));
+	report_committed(report);
+	expect_done(&needs);
+	channel_close(&session);
+}
+
 static void
 who_asks_for_a_report_hears_from_the_last_host_that_makes_them(void **state)
 {
@@ -283,6 +440,11 @@ main(void)
 		rig(a_session_that_talks_nonsense_is_not_listened_to),
 		rig(who_is_refused_is_reported_and_the_others_are_delivered),
 		rig(recipients_that_were_too_many_go_in_another_transaction),
+		rig(too_many_are_asked_again_at_once_also_if_the_content_is_refused),
+		rig(a_status_of_three_digits_is_in_note_and_report),
+		rig(a_status_of_three_digits_comes_back_from_an_earlier_note),
+		rig(a_message_that_a_peer_may_have_taken_again_and_again_is_held_back),
+		rig(a_report_needs_smtputf8_only_if_it_shows_such_octets),
 		rig(who_asks_for_a_report_hears_from_the_last_host_that_makes_them),
 	};
 

@@ -45,6 +45,27 @@ the_schedule_is_quadratic(void **state)
 }
 
 static void
+a_message_that_a_peer_may_have_comes_to_it_few_times_in_a_week(void **state)
+{
+	const uint64_t birth = 1000000, lifetime = 604800;
+
+	(void)state;
+	for (uint64_t first = 0; first < lifetime; first = first * 2 + 400) {
+		unsigned copies = 1;
+		uint64_t now = birth + first;
+
+		for (; now <= birth + lifetime; copies++) {
+			uint64_t next = schedule_in_doubt(birth, now, lifetime);
+
+			assert_true(next >= now + 1 && (next >= now + 3600 || next == birth + lifetime + 1));
+			now = next;
+		}
+		assert_in_range(copies, 2, 7);
+		assert_true(now <= birth + lifetime + 3601); /* the last try is at the end of its life */
+	}
+}
+
+static void
 of_all_attempts_one_is_the_first_after_an_age(void **state)
 {
 	(void)state;
@@ -245,6 +266,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_schedule_is_quadratic),
+		cmocka_unit_test(a_message_that_a_peer_may_have_comes_to_it_few_times_in_a_week),
 		cmocka_unit_test(of_all_attempts_one_is_the_first_after_an_age),
 		cmocka_unit_test_setup_teardown(what_waits_comes_once_and_in_its_order, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_is_not_due_is_not_asked_for_unless_wanted, set_up, tear_down),

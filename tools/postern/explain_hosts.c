@@ -39,7 +39,9 @@ say_addresses(const struct host *h)
 	if (h->n_unfit > 0)
 		explain_row("", "%u of its addresses %s left out: of this host itself, of none or of many", h->n_unfit,
 		    h->n_unfit == 1 ? "is" : "are");
-	if (h->n == 0 && h->n_unfit == 0)
+	if (h->is_unusable)
+		explain_row("", "can be no host: it counts as one that can't be reached");
+	else if (h->n == 0 && h->n_unfit == 0)
 		explain_row("", h->failed ? "no name server could say its addresses" : "has no address");
 }
 
