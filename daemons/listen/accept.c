@@ -149,18 +149,19 @@ static enum result
 hand_out(struct acceptor *a, int connection, const struct lp_peer *peer, bool *told, struct why *why)
 {
 	struct ls_session session = { 0 };
-	int pair[2], fds[2];
+	int pair[2], to_smtpd[2], to_policy[2];
 	enum result r = channel_pair(pair, why);
 
 	if (r != OK)
 		return r;
 	memcpy(session.conn, peer->conn, sizeof session.conn);
-	fds[0] = connection;
-	fds[1] = pair[0];
-	r = port_send(&a->policy, LP_PEER, 0, peer, BYTES_NONE, &pair[1], why);
+	to_smtpd[0] = to_policy[1] = connection;
+	to_smtpd[1] = pair[0];
+	to_policy[0] = pair[1];
+	r = port_send(&a->policy, LP_PEER, 0, peer, BYTES_NONE, to_policy, why);
 	*told = r == OK;
 	if (r == OK)
-		r = port_send(&a->smtpd, LS_SESSION, 0, &session, BYTES_NONE, fds, why);
+		r = port_send(&a->smtpd, LS_SESSION, 0, &session, BYTES_NONE, to_smtpd, why);
 	(void)close(pair[0]);
 	(void)close(pair[1]);
 	return r;

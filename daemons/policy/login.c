@@ -6,6 +6,7 @@
 #include "base/secret.h"
 #include "policy/policy.h"
 #include "policy/privileges.h"
+#include "sys/fd.h"
 #include "sys/log.h"
 #include "wire/policy_pop3box.h"
 
@@ -314,7 +315,24 @@ login_end(struct policy *p, struct session *s)
 /* ---- POP3: the user's own process goes on ---- */
 
 static enum result
-tell_box(const struct policy *p, const struct session *s, const struct wire_message *m, int fd, struct why *why)
+box_says(struct port *port, struct wire_message *m, struct why *why)
+{
+	(void)port;
+	(void)m;
+	return why_set(why, MALFORMED, "a pop3box said something");
+}
+
+static void
+box_ended(struct port *port, enum result r, struct why *why)
+{
+	session_lost(policy_of_loop(port->loop), container_of(port, struct session, port), "pop3box", r, why);
+}
+
+static const struct port_events box_events = { box_says, box_ended };
+
+/* From here on the session is over when its pop3box has closed this channel, or those who hand it on. */
+static enum result
+tell_box(struct policy *p, struct session *s, const struct wire_message *m, int fd, struct why *why)
 {
 	const struct sp_box *box = m->body;
 	struct pb_session tell = { .idle_seconds = p->settings.idle_seconds,
@@ -325,31 +343,49 @@ tell_box(const struct policy *p, const struct session *s, const struct wire_mess
 	struct channel c = channel_of(fd, &policy_pop3box_protocol, PB_POLICY, false);
 	uint8_t room[PB_USER_MAX + PB_AHEAD_MAX + 4];
 	struct buf tail = BUF_OVER(room);
+	enum result r;
 
 	memcpy(tell.conn, s->client.peer.conn, sizeof tell.conn);
 	wire_put(&tail, s->client.user);
 	wire_put(&tail, m->tail);
-	if (buf_result(&tail) != OK)
-		return why_set(why, MALFORMED, "more was read ahead than may be");
-	return channel_send(&c, PB_SESSION, 0, &tell, buf_bytes(&tail), m->fds, why);
+	r = buf_result(&tail) == OK ? port_open(&s->port, &p->loop, c, &box_events, 1, why)
+				    : why_set(why, MALFORMED, "more was read ahead than may be");
+	if (r != OK) {
+		(void)close(fd);
+		return r;
+	}
+	return port_send(&s->port, PB_SESSION, 0, &tell, buf_bytes(&tail), &s->connection, why);
 }
 
-enum result
-login_box(struct policy *p, struct session *s, const struct wire_message *m, struct why *why)
+static enum result
+hand_over(struct policy *p, struct session *s, const struct wire_message *m, struct why *why)
 {
-	enum result r;
 	int pair[2];
+	enum result r = channel_pair(pair, why);
 
-	if ((r = channel_pair(pair, why)) != OK)
+	if (r != OK)
 		return r;
 	r = tell_box(p, s, m, pair[0], why);
 	if (r == OK)
 		r = port_is_open(&p->auth.port)
 		    ? port_send(&p->auth.port, PA_BOX, ref_of(p, s), NULL, BYTES_NONE, &pair[1], why)
 		    : why_set(why, ABSENT, "auth is gone");
-	(void)close(pair[0]);
 	(void)close(pair[1]);
+	return r;
+}
+
+/* The front end has nothing more to say: its channel is closed first, and its place taken by the one to the pop3box. */
+enum result
+login_box(struct policy *p, struct session *s, const struct wire_message *m, struct why *why)
+{
+	enum result r;
+
+	port_close(&s->port);
+	r = hand_over(p, s, m, why);
+	fd_close(&s->connection);
 	s->login.known = false;
 	s->login.state = LOGIN_BOXED;
-	return r;
+	if (r != OK)
+		session_lost(p, s, "auth", r, why);
+	return OK;
 }

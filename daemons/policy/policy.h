@@ -47,6 +47,7 @@ struct session {
 	struct envelope envelope;
 	struct session_tls tls;
 	struct session_login login;
+	int connection; /* for an engine or a pop3box, and never read here; the plain text of POP3 within TLS; -1: not needed */
 	bool naming; /* waits for its peer's name; nothing was said to it yet */
 	uint8_t host_len;
 	uint8_t host[255];
@@ -117,6 +118,7 @@ void sessions_tell_ended(struct policy *p);
 void session_answer(struct policy *p, struct session *s, const struct reply *r);
 void session_after_commit(struct policy *p, struct session *s, const struct reply *r, const char *id);
 void session_end(struct policy *p, struct session *s);
+void session_lost(struct policy *p, struct session *s, const char *from, enum result r, const struct why *why);
 
 void session_named(struct policy *p, struct session *s, struct bytes host, enum host_known known);
 

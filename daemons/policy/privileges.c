@@ -21,7 +21,7 @@ const struct privileges policy_privileges = {
 		{ POLICY_AUTHRUN_FD, "authrun", FD_CHANNEL, 0, true }, /* where programs know recipients or passwords */
 		{ POLICY_RACK_FD, "certificates", FD_TABLE, 0, true }, /* whether there is one to be shown */
 	},
-	.holds = HOLDS_EVENTS | HOLDS_CHANNELS | HOLDS_WRITERS,
+	.holds = HOLDS_EVENTS | HOLDS_CHANNELS | HOLDS_WRITERS | HOLDS_CONNECTION,
 	.syscalls = MAY_COMPUTE | MAY_WAIT | MAY_TALK | MAY_PAIR | MAY_READ_AT,
 	.limits = { { RLIMIT_NOFILE, 65536 }, { RLIMIT_NPROC, 0 } },
 };

@@ -7,6 +7,7 @@
 
 #include "base/id.h"
 #include "sys/clock.h"
+#include "sys/fd.h"
 #include "sys/log.h"
 
 #include <stdio.h>
@@ -202,9 +203,8 @@ on_early(struct policy *p, struct session *s, const struct wire_message *m, stru
 static enum result
 on_tls_start(struct policy *p, struct session *s, const struct wire_message *m, struct why *why)
 {
-	struct wire_message own = *m; /* the descriptor stays the port's to close */
-
-	return starttls_begin(p, s, &own, why);
+	(void)m;
+	return starttls_begin(p, s, why);
 }
 
 #define WHILE(stage) (1u << STAGE_##stage)
@@ -239,22 +239,27 @@ from_session(struct port *port, struct wire_message *m, struct why *why)
 	return turns[m->type].handle(policy_of_loop(port->loop), s, m, why);
 }
 
-static void
-session_ended(struct port *port, enum result r, struct why *why)
+/* Its channel is closed; not ABSENT: for a reason that is logged. */
+void
+session_lost(struct policy *p, struct session *s, const char *from, enum result r, const struct why *why)
 {
-	struct session *s = container_of(port, struct session, port);
-	struct policy *p = policy_of_loop(port->loop);
 	struct log_line l;
 
 	if (r != ABSENT) {
 		log_begin(&l, SEVERITY_ERROR, "session-broken");
 		session_log(&l, s);
-		log_text(&l, "from", "smtpd");
+		log_text(&l, "from", from);
 		log_text(&l, "result", result_meaning(r)->name);
 		log_text(&l, "why", why->text);
 		log_end(&l);
 	}
 	session_end(p, s);
+}
+
+static void
+session_ended(struct port *port, enum result r, struct why *why)
+{
+	session_lost(policy_of_loop(port->loop), container_of(port, struct session, port), "smtpd", r, why);
 }
 
 static const struct port_events session_events = { from_session, session_ended };
@@ -297,6 +302,7 @@ session_end(struct policy *p, struct session *s)
 	if (!s->used)
 		return;
 	port_close(&s->port);
+	fd_close(&s->connection); /* the peer sees the end when the front end and policy have closed it */
 	starttls_end(s);
 	checks_end(p, s);
 	login_end(p, s);
@@ -330,6 +336,7 @@ take_session(struct policy *p)
 	p->n_sessions++;
 	s->used = true;
 	s->port = (struct port){ .channel = { .fd = -1 } };
+	s->connection = -1;
 	s->abandoned = s->lost = false;
 	s->stage = STAGE_IDLE;
 	s->envelope.helo = s->envelope.reverse = s->envelope.envid = BYTES_NONE; /* another's */
@@ -364,6 +371,8 @@ greet(struct policy *p, struct session *s, enum result met)
 
 	starttls_meet(p, s);
 	login_meet(p, s);
+	if (s->tls.wish == TLS_OFF && !p->settings.is_pop3)
+		fd_close(&s->connection); /* the front end alone has it, until the end */
 	if (met != OK)
 		log_denied(s, met);
 	r = session_welcome(p, s, met, &why);
@@ -411,7 +420,8 @@ sessions_from_listen(struct port *port, struct wire_message *m, struct why *why)
 		session_end(p, s);
 		return OK;
 	}
-	m->fds[0] = -1;
+	s->connection = m->fds[1];
+	m->fds[0] = m->fds[1] = -1;
 	s->port.in_turns = true;
 	s->port.secret = port_is_open(&p->auth.port);
 	starttls_meet(p, s); /* as far as is known; a name may change it */

@@ -1,6 +1,6 @@
 /* TLS of sessions.
- * Trusts the engine's word on the peer, which comes on a channel of its own; the front end only for the connection that it
- * hands over, which is the one that listen gave it or one that does not matter.
+ * Trusts the engine's word on the peer, which comes on a channel of its own; listen for the connection. The front end says when,
+ * and nothing else.
  * Never lets a session that must be secure send before it is. */
 #include "policy/starttls.h"
 
@@ -282,9 +282,9 @@ make_ends(int ends[N_ENDS])
 }
 
 static enum result
-join_ends(struct policy *p, struct session *s, int connection, int ends[N_ENDS], struct why *why)
+join_ends(struct policy *p, struct session *s, int ends[N_ENDS], struct why *why)
 {
-	int to_engine[4] = { connection, ends[PLAIN_ENGINE], ends[SIGNER_ENGINE], ends[FACTS_ENGINE] };
+	int to_engine[4] = { s->connection, ends[PLAIN_ENGINE], ends[SIGNER_ENGINE], ends[FACTS_ENGINE] };
 	struct channel facts = channel_of(ends[FACTS_OURS], &tls_facts_protocol, TF_POLICY, false);
 	enum result r;
 
@@ -307,14 +307,24 @@ log_refused(const struct session *s, const struct why *why)
 }
 
 static enum result
-join(struct policy *p, struct session *s, int connection, int ends[N_ENDS], struct why *why)
+join(struct policy *p, struct session *s, int ends[N_ENDS], struct why *why)
 {
-	return make_ends(ends) ? join_ends(p, s, connection, ends, why)
-			       : why_set(why, EXHAUSTED, "no descriptors for TLS");
+	return make_ends(ends) ? join_ends(p, s, ends, why) : why_set(why, EXHAUSTED, "no descriptors for TLS");
+}
+
+/* The engine has the connection. A user's own process will need the plain text in its place. */
+static void
+let_go(const struct policy *p, struct session *s, int ends[N_ENDS])
+{
+	fd_close(&s->connection);
+	if (!p->settings.is_pop3)
+		return;
+	s->connection = ends[PLAIN_OURS];
+	ends[PLAIN_OURS] = -1;
 }
 
 enum result
-starttls_begin(struct policy *p, struct session *s, struct wire_message *m, struct why *why)
+starttls_begin(struct policy *p, struct session *s, struct why *why)
 {
 	struct reply no = REFUSAL(454, 4, 7, 0, "TLS not available due to temporary reason", "tls not available");
 	struct why reason = WHY_NONE;
@@ -325,10 +335,11 @@ starttls_begin(struct policy *p, struct session *s, struct wire_message *m, stru
 		return why_set(why, MALFORMED, "STARTTLS where there is none");
 	r = find_certificate(p, s, &reason);
 	if (r == OK)
-		r = join(p, s, m->fds[0], ends, &reason);
+		r = join(p, s, ends, &reason);
 	if (r == OK) {
 		s->tls.state = TLS_SHAKING;
 		r = port_send(&s->port, SP_TLS_PLAIN, 0, NULL, BYTES_NONE, &ends[PLAIN_OURS], &reason);
+		let_go(p, s, ends);
 	} else {
 		log_refused(s, &reason);
 		session_answer(p, s, &no);

@@ -41,8 +41,8 @@ enum result starttls_open(struct policy *p, struct why *why);
 /* What the session's rule says; call when the client was met. */
 void starttls_meet(struct policy *p, struct session *s);
 
-/* SP_TLS_START: hands the connection to an engine with a signer of its own and answers SP_TLS_PLAIN, or refuses. Takes fds[0]. */
-enum result starttls_begin(struct policy *p, struct session *s, struct wire_message *m, struct why *why);
+/* SP_TLS_START: hands the connection to an engine with a signer of its own and answers SP_TLS_PLAIN, or refuses. */
+enum result starttls_begin(struct policy *p, struct session *s, struct why *why);
 
 /* Before a request is looked at: the engine's facts, which were sent before it. MALFORMED: the front end speaks before
  * the handshake is done. */

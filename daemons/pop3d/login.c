@@ -45,11 +45,10 @@ static void
 hand_over(struct session *s)
 {
 	struct sp_box box = { .utf8 = s->utf8 };
-	int fds[2] = { s->io.fd, s->policy.fd };
 	struct why why = WHY_NONE;
 
 	pop3_io_flush(&s->io);
-	if (channel_send(&s->policy, SP_BOX, 0, &box, pop3_io_rest(&s->io), fds, &why) != OK)
+	if (channel_send(&s->policy, SP_BOX, 0, &box, pop3_io_rest(&s->io), NULL, &why) != OK)
 		gone(s);
 	s->io.over = true;
 }

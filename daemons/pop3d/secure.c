@@ -1,4 +1,4 @@
-/* STLS (RFC 2595), and TLS before the greeting: the connection goes to policy, plaintext comes back.
+/* STLS (RFC 2595), and TLS before the greeting: policy hands the connection to an engine, plaintext comes back.
  * Trusts policy that what comes back is a TLS session with this peer.
  * Never keeps an octet that was read before the handshake, nor the connection itself. */
 #include "net/pop3_command.h"
@@ -45,7 +45,7 @@ pop3d_secure(struct session *s, const char *ready)
 	struct wire_message m;
 	struct why why = WHY_NONE;
 
-	if (channel_send(&s->policy, SP_TLS_START, 0, NULL, BYTES_NONE, &s->io.fd, &why) != OK ||
+	if (channel_send(&s->policy, SP_TLS_START, 0, NULL, BYTES_NONE, NULL, &why) != OK ||
 	    channel_receive(&s->policy, &buffer, &m, &why) != OK)
 		return end(s);
 	if (m.type == SP_ANSWER && ready != NULL) {

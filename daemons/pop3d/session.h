@@ -42,7 +42,7 @@ void pop3d_add_mechanisms(struct session *s, const char *title, const char *befo
 /* ---- secure.c: STLS (RFC 2595) ---- */
 void pop3d_stls(struct session *s, struct bytes argument);
 
-/* Hands the connection to policy and goes on with the plaintext that comes back, as if nothing had been said before; first,
+/* Has policy hand the connection to an engine, and goes on with the plaintext that comes back, as if nothing had been said before; first,
  * if `ready` is not null, that is the last that is said in the clear. False: it was refused, with the reply, or the session
  * is over. */
 bool pop3d_secure(struct session *s, const char *ready);

@@ -97,7 +97,7 @@ bool session_ask(struct session *s, uint16_t type, const void *body, struct byte
 /* The same for SP_DATA: if content may be sent, s->content_fd is set and nothing is replied. */
 bool session_ask_content(struct session *s, bool *accepted);
 
-/* Hands the connection to policy and goes on with the plaintext that comes back, as if nothing had been said before; first,
+/* Has policy hand the connection to an engine, and goes on with the plaintext that comes back, as if nothing had been said before; first,
  * if `ready` is not null, that is the last that is said in the clear. False: it was refused, with the reply, or the session
  * is over. */
 bool session_secure(struct session *s, const char *ready);

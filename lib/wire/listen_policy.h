@@ -29,6 +29,7 @@ struct lp_ended {
 
 /*	message		body			tail fds sender	 how often */
 #define LISTEN_POLICY(M) \
-	M(LP_PEER, struct lp_peer, 0, 1, LP_LISTEN, ANY) /* fd: policy's end of the session's channel */ \
+	M(LP_PEER, struct lp_peer, 0, 2, LP_LISTEN, \
+	    ANY) /* fds: policy's end of the session's channel; the connection */ \
 	M(LP_ENDED, struct lp_ended, 0, 0, LP_POLICY, ANY)
 WIRE_PROTOCOL(listen_policy, LISTEN_POLICY)

@@ -1,5 +1,5 @@
 /* What `policy` says to a user's `pop3box`: one message, before it is known who the user will be. The channel goes through auth and
- * lspawn, which say that, and cannot be used for anything else. */
+ * lspawn, which say that, and cannot be used for anything else. pop3box keeps it until its end: policy sees when it closes. */
 #pragma once
 
 #include "base/id.h"
@@ -26,6 +26,5 @@ struct pb_session {
 
 /*	message		body			tail fds sender	 how often */
 #define POLICY_POP3BOX(M) \
-	M(PB_SESSION, struct pb_session, PB_USER_MAX + PB_AHEAD_MAX + 4, 2, PB_POLICY, \
-	    ONCE) /* fds: the connection; one end of something that closes when the session is over */
+	M(PB_SESSION, struct pb_session, PB_USER_MAX + PB_AHEAD_MAX + 4, 1, PB_POLICY, ONCE) /* fd: the connection */
 WIRE_PROTOCOL(policy_pop3box, POLICY_POP3BOX)

@@ -1,6 +1,7 @@
 /* What passes between a session of a front end (smtpd; pop3d before the login) and `policy`. The session turns bytes into these
  * requests; policy decides.
- * One request at a time: the next may be sent when the answer to the last has come. SP_RESET has no answer. */
+ * One request at a time: the next may be sent when the answer to the last has come. SP_RESET has no answer.
+ * A front end sends no descriptor: policy has the connection from listen. */
 #pragma once
 
 #include "base/id.h"
@@ -121,11 +122,10 @@ struct sp_content {
 	M(SP_EARLY, struct wire_nothing, 0, 0, SP_SMTPD, ONCE) /* spoken to before the greeting. SP_ANSWER */ \
 	M(SP_BEGIN, struct sp_begin, SP_BEGIN_TAIL_MAX, 0, SP_SMTPD, ANY)            /* SP_ANSWER */ \
 	M(SP_RCPT, struct sp_rcpt, SP_PATH_MAX + SP_ORCPT_MAX + 4, 0, SP_SMTPD, ANY) /* SP_ANSWER */ \
-	M(SP_DATA, struct wire_nothing, 0, 0, SP_SMTPD, ANY)  /* SP_CONTENT, or SP_ANSWER that refuses */ \
-	M(SP_COMMIT, struct sp_commit, 0, 0, SP_SMTPD, ANY)   /* SP_ANSWER */ \
-	M(SP_RESET, struct wire_nothing, 0, 0, SP_SMTPD, ANY) /* the transaction is forgotten; no answer */ \
-	M(SP_TLS_START, struct wire_nothing, 0, 1, SP_SMTPD, \
-	    ANY) /* fd: the connection. SP_TLS_PLAIN, or SP_ANSWER that refuses */ \
+	M(SP_DATA, struct wire_nothing, 0, 0, SP_SMTPD, ANY)      /* SP_CONTENT, or SP_ANSWER that refuses */ \
+	M(SP_COMMIT, struct sp_commit, 0, 0, SP_SMTPD, ANY)       /* SP_ANSWER */ \
+	M(SP_RESET, struct wire_nothing, 0, 0, SP_SMTPD, ANY)     /* the transaction is forgotten; no answer */ \
+	M(SP_TLS_START, struct wire_nothing, 0, 0, SP_SMTPD, ANY) /* SP_TLS_PLAIN, or SP_ANSWER that refuses */ \
 	M(SP_TLS_PLAIN, struct wire_nothing, 0, 1, SP_POLICY, \
 	    ONCE) /* fd: what is said from now on, in plain text; all before it is forgotten */ \
 	M(SP_AUTH, struct sp_auth, SP_SASL_MAX, 0, SP_SMTPD, \
@@ -133,9 +133,9 @@ struct sp_content {
 	M(SP_SASL, struct wire_nothing, SP_SASL_MAX, 0, SP_SMTPD, \
 	    ANY) /* tail: the response to a challenge, base64 as said; "*" cancels. As SP_AUTH */ \
 	M(SP_CHALLENGE, struct wire_nothing, SP_SASL_MAX, 0, SP_POLICY, ANY) /* tail: base64. SP_SASL comes next */ \
-	M(SP_BOX, struct sp_box, SP_AHEAD_MAX, 2, SP_SMTPD, \
-	    ONCE) /* POP3, after 235: the user's own process is to go on. fds: the connection; this channel's own end, so that \
-		   * policy sees when that process has ended. tail: octets read behind the login. No answer: the session ends */ \
+	M(SP_BOX, struct sp_box, SP_AHEAD_MAX, 0, SP_SMTPD, \
+	    ONCE) /* POP3, after 235: the user's own process is to go on. tail: octets read behind the login. No answer: policy \
+		   * closes the channel */ \
 	M(SP_ANSWER, struct sp_answer, SP_TEXT_MAX, 0, SP_POLICY, ANY) \
 	M(SP_CONTENT, struct sp_content, 0, 1, SP_POLICY, ANY) /* fd: append the content to it */
 WIRE_PROTOCOL(smtpd_policy, SMTPD_POLICY)

@@ -241,7 +241,8 @@ def open_session(listen, slot):
     ours.settimeout(5)
     body = b'%011d\0' % slot + struct.pack('<IB3x16s16sHHIII', slot, 4, bytes([127, 0, 0, 1]) + bytes(12), bytes(16), 1025, 25,
                                            0xffffffff, 0, 1)
-    socket.send_fds(listen, [head(LP_PEER, len(body)) + body], [its.fileno()])
+    with socket.socket() as connection:
+        socket.send_fds(listen, [head(LP_PEER, len(body)) + body], [its.fileno(), connection.fileno()])
     its.close()
     return ours
 

@@ -65,12 +65,12 @@ def in_proc(address):
 
 
 def server_of(house, service, client):
-    """The process that has the other end of the client's connection, and nobody else."""
+    """The process that has the other end of the client's connection; policy keeps it, too, and nobody else has it."""
     ends = [in_proc(client.socket.getpeername()), in_proc(client.socket.getsockname())]
     with open("/proc/net/tcp") as f:
         inode = next((w[9] for w in map(str.split, f) if w[1:3] == ends), None)
     found = []
-    for pid in family([house.wardens[service].pid]):
+    for pid in set(family([house.wardens[service].pid])) - {house.pids(service)["policy"]}:
         with contextlib.suppress(OSError):
             found += [pid for fd in os.listdir(f"/proc/{pid}/fd") if os.readlink(f"/proc/{pid}/fd/{fd}") == f"socket:[{inode}]"]
     return found[0] if len(found) == 1 else None
@@ -151,8 +151,7 @@ def mail_while_it_is_looked_at(channel):
 
 
 def a_box(channel):
-    with socket.socket() as connection:
-        channel.send("SP_BOX", b"", b"", [connection.fileno(), channel.end.fileno()])
+    channel.send("SP_BOX")
 
 
 FORGERIES = {
@@ -221,39 +220,36 @@ def throw(channel, packet, n_fds):
     return False
 
 
-def test_what_is_no_connection_ends_nobody_elses_session(house):
-    """To TLS goes whatever descriptor smtpd has: a file, a channel, a pipe."""
+def test_smtpd_taken_over_can_not_give_an_engine_another_connection(house):
+    """It says when; the connection is the one that listen gave to policy. What it sends along ends its session and no other."""
     before = house.pids("submission")["tls"]
-    reader, writer = os.pipe()
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as datagrams, open(os.devnull) as null, open(__file__) as file:
-        for fd in null.fileno(), file.fileno(), datagrams.fileno(), reader, writer:
-            with session(house, "submission") as (_, process), channel_of(process) as channel:
-                assert ask(channel, "SP_TLS_START", b"", b"", [fd])[0] == "SP_TLS_PLAIN"
-                assert ask(channel, "SP_RESET")[0] is None
-    os.close(reader)
-    os.close(writer)
-    wait_for(lambda: house.log("submission").count("a connection that is none") >= 5, 20, "the engines' word on it")
+    with session(house, "submission") as (_, process), channel_of(process) as channel, socket.socket() as other:
+        assert ask(channel, "SP_TLS_START", b"", b"", [other.fileno()])[0] is None
+    with session(house, "submission") as (client, process), channel_of(process) as channel:
+        assert ask(channel, "SP_TLS_START")[0] == "SP_TLS_PLAIN"
+        assert b"TLS" in ssl_version(client, house).encode()
+        assert ask(channel, "SP_TLS_START")[0] is None  # not a second time
     assert house.pids("submission")["tls"] == before and "session-killed" not in house.log("submission")
 
 
-def test_tls_with_itself_is_no_certificate(house, tmp_path):
-    """smtpd hands over a connection of its own and is its own peer, with a certificate that it made."""
-    fake = Certificates(str(tmp_path))
-    fake.issue("alice", "email:" + ALICE)
-    with nobody_new(house), session(house, "submission") as (_, process), channel_of(process) as channel:
-        ours, its = socket.socketpair()
-        with ours, its:
-            channel.send("SP_TLS_START", b"", b"", [its.fileno()])
-            packet, fds, _, _ = socket.recv_fds(channel.end, 9000, 4)
-            name = channel.names[struct.unpack_from("<H", packet)[0]]
-            assert name == "SP_TLS_PLAIN" and len(fds) == 1
-            how = context(house.certificates)
-            how.load_cert_chain(fake.path("alice.pem"), fake.path("alice.key"))
-            ours.settimeout(20)
-            with contextlib.closing(socket.socket(fileno=fds[0])), how.wrap_socket(ours, server_hostname="mx.example.test"):
-                refusal = code(ask(channel, "SP_AUTH", bytes([EXTERNAL, 1]), b64(ALICE)))
-                assert refusal in (535, 0)
-                assert refusal == 0 or mail(channel, "bob@elsewhere.test") == 530
+def ssl_version(client, house):
+    with context(house.certificates).wrap_socket(client.socket, server_hostname="mx.example.test") as s:
+        return s.version()
+
+
+def test_a_peer_sees_the_end_although_policy_has_its_connection_too(house):
+    """Whether its front end ends in order or is killed, with TLS or without."""
+    for end in "QUIT", "kill":
+        client = wait_for(lambda: greeted(house, "submission", "127.0.0.1"), 20, "a greeting")
+        pid = wait_for(lambda: server_of(house, "submission", client), 20, "the process of a session")
+        client.socket.settimeout(10)
+        if end == "QUIT":
+            client.socket.sendall(b"QUIT\r\n")
+            assert client.line().startswith(b"221")
+        else:
+            os.kill(pid, 15)
+        assert client.line() in (None, b"")
+        client.socket.close()
 
 
 # ---- pop3d and pop3box ----
@@ -361,30 +357,24 @@ def test_pop3d_taken_over_gets_no_mailbox_without_a_login(house, after):
     with session(house, "pop3", "127.0.0.2") as (client, process), channel_of(process) as channel:
         if after is not None:
             assert code(ask(channel, "SP_AUTH", bytes([PLAIN, 1]), after)) == 535
-        connection = next(s for s in process.sockets(socket.SOCK_STREAM).values())
-        with connection:
-            channel.send("SP_BOX", b"", b"STAT\r\n", [connection.fileno(), channel.end.fileno()])
-            assert channel.receive()[0] is None
+        channel.send("SP_BOX", b"", b"STAT\r\n")
+        assert channel.receive()[0] is None
     wait_for(lambda: children(house.pids("pop3")["lspawn"]) == set(), 20, "lspawn without a pop3box")
     with session(house, "pop3") as (client, process), channel_of(process) as channel:  # nor can it send mail
         assert mail(channel) == 0
 
 
 def test_pop3d_taken_over_gets_the_mailbox_of_who_logged_in(house):
-    """It can put another connection of its own in the place of its peer's: what is at the other end is alice's all the same."""
+    """On the connection of its peer, and no other."""
     with session(house, "pop3", "127.0.0.2") as (_, process), channel_of(process) as channel:
         assert code(ask(channel, "SP_AUTH", bytes([PLAIN, 1]), RIGHT)) == 235
         assert code(ask(channel, "SP_AUTH", bytes([PLAIN, 1]), b64(f"\0bob@example.test\0{PASSWORD}"))) == 0 or pytest.fail("twice")
     parent = wait_for(lambda: without_boxes(house, "pop3"), 20, "the end of earlier sessions")
-    with session(house, "pop3", "127.0.0.2") as (_, process), channel_of(process) as channel:
+    with session(house, "pop3", "127.0.0.2") as (client, process), channel_of(process) as channel:
         assert code(ask(channel, "SP_AUTH", bytes([PLAIN, 1]), RIGHT)) == 235
-        ours, its = socket.socketpair()
-        with ours, its:
-            ours.settimeout(20)
-            channel.send("SP_BOX", b"", b"STAT\r\n", [its.fileno(), channel.end.fileno()])
-            its.close()
-            assert ours.recv(100).startswith(b"+OK")
-            (pid,) = wait_for(lambda: children(parent), 20, "alice's process")
-            assert os.readlink(f"/proc/{pid}/cwd") == house.path("mail/alice/Maildir")
-            channel.send("SP_BOX", b"", b"", [channel.end.fileno(), channel.end.fileno()])  # and another one
-            wait_for(lambda: len(children(parent)) == 1, 20, "no other")
+        channel.send("SP_BOX", b"", b"STAT\r\n")
+        assert client.line().startswith(b"+OK")
+        (pid,) = wait_for(lambda: children(parent), 20, "alice's process")
+        assert os.readlink(f"/proc/{pid}/cwd") == house.path("mail/alice/Maildir")
+        channel.send("SP_BOX")  # and another one
+        wait_for(lambda: len(children(parent)) == 1, 20, "no other")

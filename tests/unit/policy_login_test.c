@@ -5,6 +5,7 @@
 #include "wire/policy_pop3box.h"
 
 #include <stdio.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -208,13 +209,13 @@ a_front_end_out_of_turn_is_gone(void **state)
 	}
 	c = connect_peer(clear, LP_IPV4); /* not logged in */
 	(void)welcomed(&c, text);
-	assert_int_equal(channel_send(&c, SP_BOX, 0, &box, BYTES_NONE, (int[]){ 2, 2 }, &why), OK);
+	assert_int_equal(channel_send(&c, SP_BOX, 0, &box, BYTES_NONE, NULL, &why), OK);
 	expect_gone(&c);
 	c = connect_peer(clear, LP_IPV4); /* while auth works on it */
 	(void)welcomed(&c, text);
 	say_auth(&c, SP_PLAIN, "");
 	(void)auth_receives(PA_BEGIN);
-	assert_int_equal(channel_send(&c, SP_BOX, 0, &box, BYTES_NONE, (int[]){ 2, 2 }, &why), OK);
+	assert_int_equal(channel_send(&c, SP_BOX, 0, &box, BYTES_NONE, NULL, &why), OK);
 	expect_gone(&c);
 	(void)auth_receives(PA_FORGET);
 	c = connect_peer(anybody, LP_IPV4); /* not offered without TLS */
@@ -242,16 +243,14 @@ after_the_login_the_users_process_gets_the_session(void **state)
 	struct bytes fields[2];
 	struct why why = WHY_NONE;
 	uint32_t ref, first_slot;
-	int wire[2];
+	char octet;
 
 	(void)state;
 	rig_start_as("pop3s");
 	c = log_in(&ref);
 	first_slot = 0;
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, wire), 0);
-	assert_int_equal(channel_send(&c, SP_BOX, 0, &box, BYTES("STAT\r\n"), (int[]){ wire[0], c.fd }, &why), OK);
-	channel_close(&c);
-	(void)close(wire[0]);
+	rig_say(&c, SP_BOX, &box, BYTES("STAT\r\n"));
+	expect_gone(&c);
 	m = auth_receives(PA_BOX);
 	assert_int_equal(m.ref, ref);
 	box_end = channel_of(m.fds[0], &policy_pop3box_protocol, PB_POP3BOX, true);
@@ -264,14 +263,15 @@ after_the_login_the_users_process_gets_the_session(void **state)
 	assert_true(bytes_equal(fields[0], BYTES("joe")));
 	assert_true(bytes_equal(fields[1], BYTES("STAT\r\n")));
 	assert_int_equal(write(m.fds[0], "x", 1), 1);
+	assert_int_equal(read(rig_peer, &octet, 1), 1); /* the connection that listen gave */
+	wire_close_fds(&m);
+	assert_int_equal(read(rig_peer, &octet, 1), 0); /* which policy has no longer */
 	/* the session goes on until that process has ended */
 	c = log_in(&ref);
 	channel_close(&c);
 	expect_ended(1);
-	wire_close_fds(&m);
-	expect_ended(first_slot);
 	channel_close(&box_end);
-	(void)close(wire[1]);
+	expect_ended(first_slot);
 }
 
 static void
@@ -280,21 +280,21 @@ nothing_comes_of_a_session_that_says_more_after_it_was_handed_over(void **state)
 	struct sp_box box = { 0 };
 	struct channel c;
 	struct wire_message m;
-	struct why why = WHY_NONE;
 	uint32_t ref;
-	int wire[2];
 
 	(void)state;
 	rig_start_as("pop3");
 	c = log_in(&ref);
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, wire), 0);
-	assert_int_equal(channel_send(&c, SP_BOX, 0, &box, BYTES_NONE, (int[]){ wire[0], wire[0] }, &why), OK);
+	(void)kill(rig_child, SIGSTOP); /* so that it finds both at once */
+	rig_say(&c, SP_BOX, &box, BYTES_NONE);
+	rig_say(&c, SP_BOX, &box, BYTES_NONE);
+	(void)kill(rig_child, SIGCONT);
 	m = auth_receives(PA_BOX);
 	wire_close_fds(&m);
-	assert_int_equal(channel_send(&c, SP_BOX, 0, &box, BYTES_NONE, (int[]){ wire[0], wire[0] }, &why), OK);
 	expect_gone(&c);
-	(void)close(wire[0]);
-	(void)close(wire[1]);
+	expect_ended(0);
+	c = log_in(&ref); /* the next that auth hears is another session's */
+	channel_close(&c);
 }
 
 static void

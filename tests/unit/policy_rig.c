@@ -19,6 +19,7 @@ struct control_dir rig_dir;
 pid_t rig_child;
 struct channel listen_end, queue_end, resolve_end, auth_end;
 bool rig_resolves;
+int rig_peer = -1;
 static int door, resolve_door;
 struct wire_buffer rig_buffer, queue_buffer, resolve_buffer;
 static uint32_t n_peers;
@@ -144,6 +145,7 @@ rig_tear_down(void **state)
 	channel_close(&queue_end);
 	channel_close(&resolve_end);
 	channel_close(&auth_end);
+	rig_forget_peer();
 	(void)close(door);
 	(void)close(resolve_door);
 	(void)kill(rig_child, SIGKILL);
@@ -152,12 +154,20 @@ rig_tear_down(void **state)
 	return 0;
 }
 
+void
+rig_forget_peer(void)
+{
+	if (rig_peer >= 0)
+		(void)close(rig_peer);
+	rig_peer = -1;
+}
+
 struct channel
 connect_peer(const uint8_t *address, uint8_t family)
 {
 	struct lp_peer peer = { .conn = "00000000001", .slot = n_peers++, .family = family, .uid = UINT32_MAX };
 	struct why why = WHY_NONE;
-	int pair[2];
+	int pair[2], net[2];
 
 	if (family == LP_UNIX)
 		peer.uid = 4711;
@@ -166,8 +176,13 @@ connect_peer(const uint8_t *address, uint8_t family)
 		memcpy(peer.local, (const uint8_t[]){ 192, 0, 2, 1 }, 4);
 	}
 	assert_int_equal(channel_pair(pair, &why), OK);
-	assert_int_equal(channel_send(&listen_end, LP_PEER, 0, &peer, BYTES_NONE, &pair[1], &why), OK);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, net), 0);
+	assert_int_equal(
+	    channel_send(&listen_end, LP_PEER, 0, &peer, BYTES_NONE, (int[]){ pair[1], net[1] }, &why), OK);
 	(void)close(pair[1]);
+	(void)close(net[1]);
+	rig_forget_peer();
+	rig_peer = net[0];
 	assert_int_equal(setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
 	return channel_of(pair[0], &smtpd_policy_protocol, SP_SMTPD, true);
 }

@@ -27,6 +27,9 @@ void rig_start_as(const char *service); /* with an auth at auth_end */
 int rig_set_up(void **state);
 int rig_tear_down(void **state);
 struct channel connect_peer(const uint8_t *address, uint8_t family); /* of 4 or 16 octets, by the family */
+extern int
+    rig_peer; /* the far end of the last one's connection; policy and the front end, which is the test, have the other */
+void rig_forget_peer(void);
 void expect_ended(uint32_t slot);
 void expect_welcome(struct channel *c, unsigned code, unsigned flags);
 void expect_answer(struct channel *c, unsigned code, const char *enhanced);

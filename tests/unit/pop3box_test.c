@@ -58,27 +58,24 @@ run(const char *ahead, const char *said)
 	uint8_t room[PB_AHEAD_MAX + PB_USER_MAX + 8];
 	struct buf tail = BUF_OVER(room);
 	struct why why = WHY_NONE;
-	int fds[2], life[2];
+	int fds[2];
 	size_t n = 0;
 	ssize_t some;
 	enum result r;
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
-	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, life), 0);
 	(void)fcntl(fds[1], F_SETFL, O_NONBLOCK);
 	assert_int_equal(write(fds[1], said, strlen(said)), (ssize_t)strlen(said));
 	(void)shutdown(fds[1], SHUT_WR);
 	wire_put_string(&tail, "alice@example.test");
 	wire_put_string(&tail, ahead);
 	memset(&box, 0, sizeof box);
-	m = (struct wire_message){ .body = &body, .tail = buf_bytes(&tail), .fds = { fds[0], life[0] }, .n_fds = 2 };
+	m = (struct wire_message){ .body = &body, .tail = buf_bytes(&tail), .fds = { fds[0] }, .n_fds = 1 };
 	r = session_run(&box, &m, &away, &why);
 	while ((some = read(fds[1], got + n, sizeof got - 1 - n)) > 0)
 		n += (size_t)some;
 	got[n] = '\0';
 	(void)close(fds[1]);
-	(void)close(life[0]);
-	(void)close(life[1]);
 	return r;
 }
 
