@@ -131,7 +131,7 @@ enum result session_welcome(const struct policy *p, struct session *s, enum resu
 
 /* transaction.c: the part of a session that queue has. */
 void transaction_open(struct policy *p, struct session *s);
-void transaction_commit(struct policy *p, struct session *s, uint64_t octets);
+void transaction_commit(struct policy *p, struct session *s, const struct sp_commit *said);
 void transaction_abort(struct policy *p, struct session *s);
 void transactions_sweep(struct policy *p); /* ends what queue has left unanswered too long */
 extern const struct port_events queue_events;

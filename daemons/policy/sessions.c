@@ -169,7 +169,7 @@ on_commit(struct policy *p, struct session *s, const struct wire_message *m, str
 	(void)why;
 	s->envelope.octets = commit->octets;
 	if (s->client.max_octets == 0 || commit->octets <= s->client.max_octets)
-		transaction_commit(p, s, commit->octets);
+		transaction_commit(p, s, commit);
 	else {
 		s->n_refused++;
 		log_refusal(s, &r, BYTES_NONE);

@@ -216,9 +216,9 @@ transaction_open(struct policy *p, struct session *s)
 }
 
 void
-transaction_commit(struct policy *p, struct session *s, uint64_t octets)
+transaction_commit(struct policy *p, struct session *s, const struct sp_commit *said)
 {
-	struct pq_commit commit = { octets };
+	struct pq_commit commit = { .octets = said->octets, .sum = said->sum };
 	struct why why = WHY_NONE;
 	enum result r = BROKEN;
 

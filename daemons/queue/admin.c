@@ -254,7 +254,8 @@ release(struct admin *a, const struct id *id, struct why *why)
 
 	if ((r = open_message(a, id, &fd, &m, why)) != OK)
 		return r;
-	if (m.held && (r = scan_note(a->scan, id, why)) == OK && (r = set_mark(a, id, false, why)) == OK)
+	if (m.held && (r = feed_prove(a->feed, id, fd, why)) == OK && (r = past_note(a->past, id, why)) == OK &&
+	    (r = set_mark(a, id, false, why)) == OK)
 		feed_announce(a->feed, id, false, fd);
 	store_message_free(&m);
 	fd_close(&fd);

@@ -1,7 +1,10 @@
 /* What an administrator asks for, through the admin door. */
 #pragma once
 
-#include "queue/scan.h"
+#include "queue/feed.h"
+
+#include <dirent.h>
+
 #include "wire/port.h"
 #include "wire/queue_control.h"
 
@@ -28,7 +31,7 @@ struct admin {
 	struct place *place;
 	struct shelf *shelf;
 	struct feed *feed;
-	struct scan *scan;
+	struct past *past;
 	unsigned n_listing;
 };
 

@@ -30,32 +30,14 @@ commits_open(struct commits *c, struct loop *loop, bool groups, struct why *why)
 	return loop_watch(loop, &c->done, EPOLLIN, why);
 }
 
-/* What an old message left behind the new envelope must not become content, whatever the client says it has written. */
-static enum result
-blank(struct transaction *t, uint64_t from, struct why *why)
-{
-	static const uint8_t zeros[4096];
-	enum result r = OK;
-
-	while (from < t->spare.len && r == OK) {
-		uint64_t n = t->spare.len - from < sizeof zeros ? t->spare.len - from : sizeof zeros;
-
-		r = fd_pwrite_all(t->spare.fd, bytes_of(zeros, n), (off_t)from);
-		from += n;
-	}
-	return r == OK ? OK : why_errno(why, r, "blanking a spare file");
-}
-
 enum result
 commit_prepare(struct commits *c, struct transaction *t, int *writer, struct why *why)
 {
 	uint64_t content_at = store_draft_content_at(&t->draft);
-	enum result r;
+	enum result r = OK;
 
 	*writer = -1;
-	if (spares_take(c->spares, c->finished, &t->spare))
-		r = blank(t, content_at, why);
-	else
+	if (!spares_take(c->spares, c->finished, commits_order(c), &t->spare))
 		r = place_make(c->place, &t->id, &t->fd, why);
 	if (r != OK || (r = place_reopen(c->place, transaction_fd(t), O_WRONLY, writer, why)) != OK)
 		return r;
@@ -65,7 +47,7 @@ commit_prepare(struct commits *c, struct transaction *t, int *writer, struct why
 	return why_errno(why, BROKEN, "going to the place of the content");
 }
 
-/* The size must be what the client wrote; of a spare file, what an old message had behind it is cut off. */
+/* The size must be what the client wrote; the zeros of a spare file that was longer are cut off. */
 static enum result
 check_size(const struct transaction *t, uint64_t octets, struct why *why)
 {
@@ -110,13 +92,13 @@ name(struct commits *c, struct transaction *t, struct why *why)
 }
 
 enum result
-commit_begin(struct commits *c, struct transaction *t, uint64_t octets, struct why *why)
+commit_begin(struct commits *c, struct transaction *t, const struct pq_commit *said, struct why *why)
 {
 	struct bytes whole;
 	enum result r;
 
-	if ((r = prove(t, octets, why)) == OK) {
-		whole = store_draft_finish(&t->draft, octets);
+	if ((r = prove(t, said->octets, why)) == OK) {
+		whole = store_draft_finish(&t->draft, said->octets, said->sum);
 		if ((r = fd_pwrite_all(transaction_fd(t), whole, 0)) != OK)
 			r = why_errno(why, r, "writing an envelope");
 	}
@@ -126,7 +108,7 @@ commit_begin(struct commits *c, struct transaction *t, uint64_t octets, struct w
 		commit_abandon(c, t);
 		return r;
 	}
-	t->content_len = octets;
+	t->content_len = said->octets;
 	t->order = c->begun + 1;
 	t->job = (struct flush_job){ .fd = t->fd, .dir_fd = place_dir(c->place, &t->id) };
 	*c->chain_end = &t->job;
@@ -176,6 +158,7 @@ finish(struct commits *c, struct transaction *t)
 	if (r == OK) {
 		if (t->order > c->finished)
 			c->finished = t->order;
+		c->n_answered++;
 		shelf_put(
 		    c->shelf, &t->id, t->fd, t->draft.n_recipients, store_draft_content_at(&t->draft) + t->content_len);
 		t->fd = -1;
@@ -205,6 +188,6 @@ collect(struct loop *loop, struct source *s, uint32_t events)
 void
 commit_abandon(struct commits *c, struct transaction *t)
 {
-	spares_return(c->spares, &t->spare);
+	spares_return(c->spares, &t->spare, commits_order(c));
 	fd_close(&t->fd);
 }

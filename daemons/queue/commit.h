@@ -4,6 +4,7 @@
 #include "queue/shelf.h"
 #include "queue/transaction.h"
 #include "sys/loop.h"
+#include "wire/policy_queue.h"
 
 struct feed;
 
@@ -17,6 +18,7 @@ struct commits {
 	struct flush_job *chain, **chain_end; /* for the next group */
 	unsigned n_flushing;
 	uint64_t begun, finished; /* flushes, in order; see spares_take */
+	uint64_t n_answered;      /* messages that were flushed */
 };
 
 /* Starts the flushers; `groups`: see flush_may_trust_groups. */
@@ -28,7 +30,7 @@ enum result commit_prepare(struct commits *c, struct transaction *t, int *writer
 
 /* Everything up to the name; the flush follows with commits_submit. OK: intake_committed will be called. Else the
  * transaction has nothing on disk any more. */
-enum result commit_begin(struct commits *c, struct transaction *t, uint64_t octets, struct why *why);
+enum result commit_begin(struct commits *c, struct transaction *t, const struct pq_commit *said, struct why *why);
 
 /* Hands the group that has gathered to the flushers; call when the loop is about to wait. */
 void commits_submit(struct commits *c);

@@ -28,6 +28,29 @@ read_id(struct id *id, const char text[ID_LEN + 1])
 	return text[ID_LEN] == '\0' && id_from_bytes(bytes_of(text, ID_LEN), id);
 }
 
+static void
+complain(const char *event, const struct id *id, enum result r, const struct why *why)
+{
+	struct log_line l;
+
+	log_begin(&l, result_meaning(r)->severity, event);
+	log_text(&l, "msg", id->text);
+	log_text(&l, "result", result_meaning(r)->name);
+	log_text(&l, "why", why->text);
+	log_end(&l);
+}
+
+/* A message that can't be opened or read now is still in the queue: it is announced when that works again. */
+static void
+try_later(struct feed *f, const char *event, const struct id *id, enum result r, const struct why *why)
+{
+	struct why reason = WHY_NONE;
+
+	(void)why_set(
+	    &reason, r, "%s; it is tried again %s", why->text, late_add(f->late, id) ? "soon" : "at the next start");
+	complain(event, id, r, &reason);
+}
+
 /* ---- out ---- */
 
 void
@@ -52,7 +75,7 @@ announce_fresh(struct feed *f, const struct id *id)
 	r = place_find(f->place, id, O_RDONLY, &fd, &why);
 	if (r != OK) {
 		if (r != ABSENT)
-			log_why("not-announced", r, &why); /* the next start finds it */
+			try_later(f, "not-announced", id, r, &why);
 		return;
 	}
 	f->credit--;
@@ -156,18 +179,6 @@ feed_retry(struct feed *f, const struct id *id)
 
 /* ---- in ---- */
 
-static void
-complain(const char *event, const struct id *id, enum result r, const struct why *why)
-{
-	struct log_line l;
-
-	log_begin(&l, result_meaning(r)->severity, event);
-	log_text(&l, "msg", id->text);
-	log_text(&l, "result", result_meaning(r)->name);
-	log_text(&l, "why", why->text);
-	log_end(&l);
-}
-
 /* A message that `send` speaks of. What is gone or damaged is told, once, and is no reason to end anything. */
 static struct book *
 book_of(struct feed *f, const struct id *id, const char *event)
@@ -259,44 +270,84 @@ open_for_send(struct feed *f, const struct id *id, int *fd)
 	struct store_message message = { 0 };
 	enum result r = place_find(f->place, id, O_RDONLY, fd, &why);
 
-	if (r != OK) {
+	if (r != OK)
 		*fd = -1;
-		if (r != ABSENT)
-			complain("not-fetched", id, r, &why);
-		return r;
-	}
-	r = store_read(*fd, &message, &why);
+	else
+		r = store_read(*fd, &message, &why);
 	if (r == OK && message.held)
 		r = ABSENT;
 	else if (r == MALFORMED)
-		place_set_aside(f->place, id, &why);
-	else if (r != OK)
-		complain("not-fetched", id, r, &why);
+		past_set_aside(f->past, id, *fd, &why);
+	else if (r != OK && r != ABSENT)
+		try_later(f, "not-fetched", id, r, &why);
 	store_message_free(&message);
 	if (r != OK)
 		fd_close(fd);
 	return r;
 }
 
+static bool
+needs_proof(const struct feed *f, const struct id *id)
+{
+	return past_has(f->past, id) && !proofs_know(f->proofs, id);
+}
+
+enum result
+feed_prove(struct feed *f, const struct id *id, int fd, struct why *why)
+{
+	enum result r = needs_proof(f, id) ? store_prove(fd, id, why) : OK;
+
+	if (r == MALFORMED)
+		past_set_aside(f->past, id, fd, why);
+	return r;
+}
+
+static enum result
+answer_fetch(struct feed *f, const struct id *id, uint32_t ref, const int *fd, struct why *why)
+{
+	struct qs_message answer = { .fresh = 0 };
+	struct qs_name gone = name_of(id);
+
+	if (fd == NULL)
+		return port_send(&f->port, QS_GONE, ref, &gone, BYTES_NONE, NULL, why);
+	memcpy(answer.id, id->text, sizeof answer.id);
+	return port_send(&f->port, QS_MESSAGE, ref, &answer, BYTES_NONE, fd, why);
+}
+
+void
+feed_proved(struct feed *f, struct proof *proof)
+{
+	bool good = proof->r == OK && place_is_there(proof->fd) && !store_is_held(proof->fd);
+	struct why why = WHY_NONE;
+	enum result r;
+
+	if (proof->r == MALFORMED)
+		past_set_aside(f->past, &proof->id, proof->fd, &proof->why);
+	else if (proof->r != OK)
+		try_later(f, "not-fetched", &proof->id, proof->r, &proof->why);
+	r = answer_fetch(f, &proof->id, proof->ref, good ? &proof->fd : NULL, &why);
+	if (r != OK)
+		broken(f, r, &why);
+}
+
 static enum result
 on_fetch(struct feed *f, const struct wire_message *m, struct why *why)
 {
 	const struct qs_name *name = m->body;
-	struct qs_message answer = { .fresh = 0 };
-	struct qs_name gone;
-	struct id id;
+	struct proof proof = { .is_asked = true, .ref = m->ref };
 	enum result r;
-	int fd;
 
-	if (!read_id(&id, name->id))
+	if (!read_id(&proof.id, name->id))
 		return why_set(why, MALFORMED, "asked for nothing");
-	if (open_for_send(f, &id, &fd) != OK) {
-		gone = name_of(&id);
-		return port_send(&f->port, QS_GONE, m->ref, &gone, BYTES_NONE, NULL, why);
+	if (open_for_send(f, &proof.id, &proof.fd) != OK)
+		return answer_fetch(f, &proof.id, m->ref, NULL, why);
+	if (needs_proof(f, &proof.id) && proofs_have_room(f->proofs)) {
+		proofs_begin(f->proofs, &proof);
+		return OK;
 	}
-	memcpy(answer.id, id.text, sizeof answer.id);
-	r = port_send(&f->port, QS_MESSAGE, m->ref, &answer, BYTES_NONE, &fd, why);
-	(void)close(fd);
+	proof.r = feed_prove(f, &proof.id, proof.fd, &proof.why);
+	r = answer_fetch(f, &proof.id, m->ref, proof.r == OK ? &proof.fd : NULL, why);
+	fd_close(&proof.fd);
 	return r;
 }
 

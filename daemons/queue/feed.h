@@ -2,6 +2,8 @@
 #pragma once
 
 #include "queue/commit.h"
+#include "queue/late.h"
+#include "queue/proofs.h"
 #include "wire/port.h"
 #include "wire/queue_send.h"
 
@@ -14,6 +16,9 @@ struct feed {
 	struct spares *spares;
 	struct shelf *shelf;
 	struct commits *commits;
+	struct past *past;
+	struct proofs *proofs;
+	struct late *late;
 	uint32_t credit;
 	uint64_t *fresh; /* numbers of committed messages not yet announced: a ring */
 	size_t first, n, size;
@@ -24,6 +29,13 @@ enum result feed_open(struct feed *f, struct loop *loop, int fd, struct why *why
 
 /* A message has been committed: announces it, now or when there is credit. */
 void feed_fresh(struct feed *f, const struct id *id);
+
+/* Proves a message that was there before this start, unless it is known to be whole, and waits for it. As store_prove; what
+ * is MALFORMED has been set aside. */
+enum result feed_prove(struct feed *f, const struct id *id, int fd, struct why *why);
+
+/* What became of the proof of a message that `send` has asked for. */
+void feed_proved(struct feed *f, struct proof *proof);
 
 /* Makes room for one more in the ring. EXHAUSTED: `send` is too far behind. */
 enum result feed_has_room(struct feed *f, struct why *why);

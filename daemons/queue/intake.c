@@ -57,11 +57,33 @@ take_out(struct transaction *t)
 }
 
 static void
+link_newest(struct intake *in, struct transaction *t)
+{
+	t->older = in->newest;
+	*(in->newest != NULL ? &in->newest->newer : &in->oldest) = t;
+	in->newest = t;
+}
+
+static void
+unlink_by_age(struct intake *in, struct transaction *t)
+{
+	*(t->newer != NULL ? &t->newer->older : &in->newest) = t->older;
+	*(t->older != NULL ? &t->older->newer : &in->oldest) = t->newer;
+}
+
+uint64_t
+intake_open_from(const struct intake *in)
+{
+	return in->oldest != NULL ? id_number(&in->oldest->id) : in->last_id + 1;
+}
+
+static void
 drop(struct transaction *t)
 {
 	struct intake *in = t->intake;
 
 	take_out(t);
+	unlink_by_age(in, t);
 	commit_abandon(in->commits, t);
 	store_draft_free(&t->draft);
 	count_draft(t);
@@ -84,11 +106,14 @@ create(struct client *c, uint32_t ref, struct transaction **made, struct why *wh
 	t->client = c;
 	t->intake = in;
 	t->ref = ref;
+	t->received_us = clock_wall_us();
+	t->id = id_next(&in->last_id, t->received_us);
 	t->fd = -1;
 	t->spare = SPARE_NONE;
 	t->draft = STORE_DRAFT_NONE;
 	t->next_same = *bucket_of(c, ref);
 	*bucket_of(c, ref) = t;
+	link_newest(in, t);
 	in->n_transactions++;
 	c->n_transactions++;
 	*made = t;
@@ -153,7 +178,7 @@ make_room(struct intake *in, uint64_t octets, struct why *why)
 {
 	if (place_has_room(in->place, octets, in->loop->now, NULL) == OK)
 		return OK;
-	if (in->spares->n > 0) {
+	if (spares_count(in->spares) > 0) {
 		spares_clear(in->spares);
 		in->place->looked_ms = 0;
 	}
@@ -163,19 +188,17 @@ make_room(struct intake *in, uint64_t octets, struct why *why)
 static enum result
 begin(struct transaction *t, const struct pq_open *open, struct bytes tail, struct why *why)
 {
-	uint64_t now_us = clock_wall_us();
-	struct store_facts f = { .id = id_next(&t->intake->last_id, now_us),
+	struct store_facts f = { .id = t->id,
 		.flags = store_flags(open->flags),
 		.n_recipients = open->n_recipients,
 		.uid = open->uid,
-		.received_us = now_us,
+		.received_us = t->received_us,
 		.id_at = open->id_at };
 	enum result r;
 
 	if (!wire_take(&tail, &f.reverse) || !wire_take(&tail, &f.envid) || !wire_take(&tail, &f.trace) ||
 	    !wire_take(&tail, &f.service) || !wire_take(&tail, &f.conn))
 		return why_set(why, MALFORMED, "an envelope without its fields");
-	t->id = f.id;
 	if ((r = make_room(t->intake, open->octets, why)) != OK || (r = feed_has_room(t->intake->feed, why)) != OK)
 		return r;
 	if ((r = store_draft_begin(&t->draft, &f, why)) != OK)
@@ -262,8 +285,8 @@ on_commit(struct client *c, const struct wire_message *m, struct why *why)
 
 	if (t == NULL || t->state != T_WRITING)
 		return why_set(why, MALFORMED, "a commit of what is not being written");
-	if ((r = scan_note(c->intake->scan, &t->id, &reason)) == OK &&
-	    (r = commit_begin(c->intake->commits, t, commit->octets, &reason)) == OK)
+	if ((r = past_note(c->intake->past, &t->id, &reason)) == OK &&
+	    (r = commit_begin(c->intake->commits, t, commit, &reason)) == OK)
 		t->state = T_FLUSHING;
 	return settle(c, t, m->ref, r, &reason, why);
 }

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "queue/commit.h"
-#include "queue/scan.h"
+#include "queue/feed.h"
 #include "wire/policy_queue.h"
 #include "wire/port.h"
 
@@ -29,7 +29,8 @@ struct intake {
 	struct spares *spares;
 	struct commits *commits;
 	struct feed *feed;
-	struct scan *scan;
+	struct past *past;
+	struct transaction *oldest, *newest; /* by id, until their answers */
 	uint64_t last_id;
 	unsigned n_transactions;
 	size_t draft_octets;
@@ -38,6 +39,10 @@ struct intake {
 
 /* Watches the door, and the conversation that is open from the start. */
 enum result intake_open(struct intake *in, struct loop *loop, int door_fd, int bounces_fd, struct why *why);
+
+/* The id, as a number, of the oldest message that has no answer yet: every message that has a lower one is flushed, or is not
+ * there. */
+uint64_t intake_open_from(const struct intake *in);
 
 /* Of `commits`: what became of a transaction. */
 void intake_committed(struct transaction *t, enum result r, const struct why *why);

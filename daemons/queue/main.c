@@ -4,6 +4,7 @@
 #include "queue/admin.h"
 #include "queue/intake.h"
 #include "queue/privileges.h"
+#include "queue/scan.h"
 
 #include "control/control.h"
 #include "sys/log.h"
@@ -14,8 +15,13 @@
 
 struct queue {
 	struct loop loop;
-	struct timer poke;
+	struct timer poke, mark;
+	uint64_t n_marked;  /* of the messages answered, those that the mark speaks of */
+	uint64_t n_cleared; /* of the files removed as never answered, those that were told */
 	struct place place;
+	struct past past;
+	struct proofs proofs;
+	struct late late;
 	struct spares spares;
 	struct shelf shelf;
 	struct commits commits;
@@ -26,6 +32,44 @@ struct queue {
 };
 
 static void
+raise_mark(struct queue *q)
+{
+	uint64_t now = q->loop.now;
+
+	if (!q->scan.ended || q->n_marked == q->commits.n_answered || q->mark.slot != 0)
+		return;
+	if (now < past_next_mark_ms(&q->past)) {
+		(void)loop_at(&q->loop, &q->mark, past_next_mark_ms(&q->past));
+		return;
+	}
+	past_raise_mark(&q->past, intake_open_from(&q->intake), now);
+	q->n_marked = q->commits.n_answered;
+}
+
+static void
+mark_due(struct loop *loop, struct timer *t)
+{
+	(void)loop;
+	raise_mark(container_of(t, struct queue, mark));
+}
+
+/* One line for all that the scan found, and one for what a later reading finds. */
+static void
+tell_cleared(struct queue *q)
+{
+	struct log_line l;
+
+	if (!q->scan.ended || q->past.n_unanswered == q->n_cleared)
+		return;
+	log_begin(&l, SEVERITY_INFO, "never-accepted");
+	log_number(&l, "messages", q->past.n_unanswered - q->n_cleared);
+	log_text(&l, "text",
+	    "a crash interrupted their writing before they were accepted; what was left of them is removed");
+	log_end(&l);
+	q->n_cleared = q->past.n_unanswered;
+}
+
+static void
 idle(struct loop *loop)
 {
 	struct queue *q = container_of(loop, struct queue, loop);
@@ -33,6 +77,8 @@ idle(struct loop *loop)
 
 	more |= admin_step(&q->admin, NAMES_A_TURN);
 	commits_submit(&q->commits);
+	raise_mark(q);
+	tell_cleared(q);
 	loop->hurry = more;
 	if (q->commits.n_flushing > 0 && q->poke.slot == 0)
 		(void)loop_at(loop, &q->poke, loop->now + POKE_MS);
@@ -46,17 +92,48 @@ poke(struct loop *loop, struct timer *t)
 }
 
 static void
+look_at_late(void *context, const struct id *id)
+{
+	struct queue *q = context;
+
+	scan_look_at(&q->scan, id);
+}
+
+static bool
+may_look(void *context)
+{
+	struct queue *q = context;
+
+	return feed_may_announce(&q->feed) && proofs_have_room(&q->proofs);
+}
+
+static void
+proved(void *context, struct proof *proof)
+{
+	struct queue *q = context;
+
+	if (proof->is_asked)
+		feed_proved(&q->feed, proof);
+	else
+		scan_proved(&q->scan, proof);
+}
+
+static void
 wire_modules(struct queue *q)
 {
 	q->poke.due = poke;
+	q->mark.due = mark_due;
 	spares_open(&q->spares, &q->place);
-	shelf_open(&q->shelf, &q->place);
+	shelf_open(&q->shelf, &q->place, &q->past);
+	late_open(&q->late, &q->loop, look_at_late, may_look, q);
 	q->commits.place = q->feed.place = q->scan.place = q->intake.place = q->admin.place = &q->place;
 	q->commits.spares = q->feed.spares = q->intake.spares = &q->spares;
 	q->commits.shelf = q->feed.shelf = q->admin.shelf = &q->shelf;
 	q->feed.commits = q->intake.commits = &q->commits;
 	q->commits.feed = q->scan.feed = q->admin.feed = q->intake.feed = &q->feed;
-	q->admin.scan = q->intake.scan = &q->scan;
+	q->scan.past = q->feed.past = q->intake.past = q->admin.past = &q->past;
+	q->scan.proofs = q->feed.proofs = &q->proofs;
+	q->scan.late = q->feed.late = &q->late;
 }
 
 static enum result
@@ -66,8 +143,9 @@ start(struct queue *q, const struct process *self, uint64_t least_free, bool gro
 
 	wire_modules(q);
 	if ((r = place_open(&q->place, QUEUE_PROC_FDS_FD, self->uid, least_free, why)) != OK ||
-	    (r = loop_open(&q->loop, why)) != OK)
+	    (r = loop_open(&q->loop, why)) != OK || (r = proofs_open(&q->proofs, &q->loop, proved, q, why)) != OK)
 		return r;
+	past_open(&q->past, &q->place);
 	q->loop.idle = idle;
 	q->loop.hurry = true;
 	if ((r = commits_open(&q->commits, &q->loop, groups, why)) != OK ||

@@ -191,6 +191,14 @@ place_find(struct place *p, const struct id *id, int flags, int *fd, struct why 
 	return OK;
 }
 
+bool
+place_is_there(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && st.st_nlink > 0;
+}
+
 int
 place_dir(const struct place *p, const struct id *id)
 {

@@ -44,6 +44,8 @@ enum result place_name_spare(struct place *p, const char *spare, const struct id
 /* Opens a message by its id; ABSENT if there is none. */
 enum result place_find(struct place *p, const struct id *id, int flags, int *fd, struct why *why);
 
+bool place_is_there(int fd); /* whether an open file has a name */
+
 int place_dir(const struct place *p, const struct id *id);                       /* descriptor of its directory */
 enum result place_remove(struct place *p, const struct id *id, struct why *why); /* ABSENT if there is none */
 

@@ -3,6 +3,7 @@
  * Never keeps more than one directory's buffer and one message in memory, never holds up new mail. */
 #include "queue/scan.h"
 
+#include "sys/clock.h"
 #include "sys/fd.h"
 #include "sys/log.h"
 
@@ -13,46 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum result
-scan_note(struct scan *s, const struct id *id, struct why *why)
-{
-	uint64_t number = id_number(id);
-	size_t at = s->n_made;
-
-	if (s->ended)
-		return OK;
-	if (s->n_made == s->made_size) {
-		size_t size = s->made_size == 0 ? 1024 : s->made_size * 2;
-		uint64_t *made = reallocarray(s->made, size, sizeof *made);
-
-		if (made == NULL)
-			return why_set(why, EXHAUSTED, "no memory for the list of new messages");
-		s->made = made;
-		s->made_size = size;
-	}
-	/* nearly in order: commits overtake each other a little */
-	for (; at > 0 && s->made[at - 1] > number; at--)
-		s->made[at] = s->made[at - 1];
-	s->made[at] = number;
-	s->n_made++;
-	return OK;
-}
-
-static int
-compare(const void *a, const void *b)
-{
-	const uint64_t *x = a, *y = b;
-
-	return *x < *y ? -1 : *x > *y;
-}
-
-static bool
-was_made(const struct scan *s, const struct id *id)
-{
-	uint64_t number = id_number(id);
-
-	return s->n_made > 0 && bsearch(&number, s->made, s->n_made, sizeof number, compare) != NULL;
-}
+#define SOON_S 300      /* `send` may take for due what we take for nearly due */
+#define FAR_S 100000000 /* and a due time further off for none */
 
 static void
 strange(struct scan *s, const char *name, const char *text)
@@ -90,26 +53,68 @@ check(const struct scan *s, int fd, const struct id *id, struct store_message *m
 static void
 cant_read(struct scan *s, const struct id *id, enum result r, const struct why *why)
 {
+	bool again = r == EXHAUSTED && late_add(s->late, id);
 	struct log_line l;
 
-	(void)s;
 	log_begin(&l, SEVERITY_ERROR, "not-read");
 	log_text(&l, "msg", id->text);
 	log_text(&l, "result", result_meaning(r)->name);
 	log_text(&l, "why", why->text);
+	log_text(&l, "again", again ? "soon" : "at the next start");
 	log_end(&l);
 }
 
+/* `send` asks again for what is not due; then it is proved. */
+static bool
+needs_proof(const struct scan *s, const struct store_message *m)
+{
+	uint64_t now_s = clock_wall_s();
+
+	return past_has(s->past, &m->id) && !proofs_know(s->proofs, &m->id) &&
+	    (m->due_at <= now_s + SOON_S || m->due_at - now_s > FAR_S);
+}
+
+/* The descriptor goes to the proof, or is closed. */
 static void
-look_at(struct scan *s, const struct id *id)
+announce(struct scan *s, const struct store_message *m, int *fd)
+{
+	struct proof proof = { .id = m->id, .fd = *fd };
+
+	s->feed->credit--;
+	if (!needs_proof(s, m)) {
+		s->n_found++;
+		feed_announce(s->feed, &m->id, false, *fd);
+		return;
+	}
+	*fd = -1;
+	s->n_proving++;
+	proofs_begin(s->proofs, &proof);
+}
+
+void
+scan_proved(struct scan *s, struct proof *proof)
+{
+	s->n_proving--;
+	if (proof->r == OK && place_is_there(proof->fd) && !store_is_held(proof->fd)) {
+		s->n_found++;
+		feed_announce(s->feed, &proof->id, false, proof->fd);
+		return;
+	}
+	s->feed->credit++;
+	if (proof->r == MALFORMED)
+		past_set_aside(s->past, &proof->id, proof->fd, &proof->why);
+	else if (proof->r != OK)
+		cant_read(s, &proof->id, proof->r, &proof->why);
+}
+
+void
+scan_look_at(struct scan *s, const struct id *id)
 {
 	struct why why = WHY_NONE;
 	struct store_message m = { 0 };
 	enum result r;
 	int fd;
 
-	if (was_made(s, id))
-		return;
 	r = place_find(s->place, id, O_RDONLY, &fd, &why);
 	if (r == ABSENT)
 		return;
@@ -118,18 +123,16 @@ look_at(struct scan *s, const struct id *id)
 		return;
 	}
 	r = check(s, fd, id, &m, &why);
-	if (r == OK && !m.held) {
-		s->feed->credit--;
-		s->n_found++;
-		feed_announce(s->feed, id, false, fd);
-	} else if (r == MALFORMED)
-		place_set_aside(s->place, id, &why);
+	if (r == OK && !m.held)
+		announce(s, &m, &fd);
+	else if (r == MALFORMED)
+		past_set_aside(s->past, id, fd, &why);
 	else if (r == REFUSED)
 		strange(s, id->text, "it is no plain file");
 	else if (r != OK)
 		cant_read(s, id, r, &why);
 	store_message_free(&m);
-	(void)close(fd);
+	fd_close(&fd);
 }
 
 static void
@@ -143,8 +146,10 @@ look_at_name(struct scan *s, const struct dirent *e)
 		strange(s, e->d_name, "it is no plain file");
 	else if (!id_from_bytes(bytes_of_string(e->d_name), &id) || store_split_of(&id) != s->next - 1)
 		strange(s, e->d_name, "it is no id, or in the wrong directory");
-	else
-		look_at(s, &id);
+	else if (past_has(s->past, &id)) { /* others have been announced when they were flushed */
+		past_found(s->past, &id);
+		scan_look_at(s, &id);
+	}
 }
 
 static void
@@ -177,9 +182,7 @@ end(struct scan *s)
 	struct log_line l;
 
 	s->ended = true;
-	free(s->made);
-	s->made = NULL;
-	s->n_made = s->made_size = 0;
+	past_is_read(s->past);
 	log_begin(&l, SEVERITY_INFO, "start-read");
 	log_number(&l, "messages", s->n_found);
 	log_number(&l, "strange", s->n_strange);
@@ -192,9 +195,11 @@ scan_step(struct scan *s, unsigned n)
 	struct dirent *e;
 
 	for (; n > 0 && !s->ended; n--) {
-		if (!feed_may_announce(s->feed))
+		if (!feed_may_announce(s->feed) || !proofs_have_room(s->proofs))
 			return false;
 		if (!open_next(s)) {
+			if (s->n_proving > 0)
+				return false;
 			end(s);
 			break;
 		}

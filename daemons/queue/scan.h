@@ -2,17 +2,20 @@
 #pragma once
 
 #include "queue/feed.h"
+#include "queue/late.h"
 
 #include <dirent.h>
 
 struct scan {
 	struct place *place;
 	struct feed *feed;
+	struct past *past;
+	struct proofs *proofs;
+	struct late *late;
 	DIR *directory; /* of the split being read */
 	unsigned next;  /* split to read after it */
 	bool ended;
-	uint64_t *made; /* numbers of messages committed meanwhile, rising: those are announced already */
-	size_t n_made, made_size;
+	unsigned n_proving; /* messages found that are being read whole */
 	uint64_t n_found, n_strange;
 };
 
@@ -20,5 +23,9 @@ struct scan {
  * credit. */
 bool scan_step(struct scan *s, unsigned n);
 
-/* Notes a message that is about to get its name. EXHAUSTED: no memory. */
-enum result scan_note(struct scan *s, const struct id *id, struct why *why);
+/* Opens and announces one message, after its proof if it needs one. There must be credit and room for a proof. What can't be
+ * opened for want of memory or descriptors goes to the late ones. */
+void scan_look_at(struct scan *s, const struct id *id);
+
+/* What became of the proof of a message that was found. */
+void scan_proved(struct scan *s, struct proof *proof);

@@ -11,9 +11,9 @@
 #include <unistd.h>
 
 void
-shelf_open(struct shelf *s, struct place *place)
+shelf_open(struct shelf *s, struct place *place, struct past *past)
 {
-	*s = (struct shelf){ .place = place };
+	*s = (struct shelf){ .place = place, .past = past };
 	for (unsigned i = 0; i < SHELF_MAX; i++) {
 		s->books[i].fd = -1;
 		s->books[i].next_same = s->unused;
@@ -97,13 +97,13 @@ open_book(struct shelf *s, const struct id *id, struct why *why)
 	r = store_read(fd, &m, &reason);
 	if (r == OK && memcmp(m.id.text, id->text, ID_LEN) != 0)
 		r = why_set(&reason, MALFORMED, "the id in its head is %s", m.id.text);
+	if (r == MALFORMED)
+		past_set_aside(s->past, id, fd, &reason);
 	if (r == OK)
 		shelf_put(s, id, fd, m.n_recipients, m.content_at + m.content_len);
 	else
 		(void)close(fd);
 	store_message_free(&m);
-	if (r == MALFORMED)
-		place_set_aside(s->place, id, &reason);
 	return r == OK ? OK : why_set(why, r, "%s", reason.text);
 }
 

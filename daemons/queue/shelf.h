@@ -1,7 +1,7 @@
 /* Messages at hand: their files open for reading and writing, the least recently used is closed first. */
 #pragma once
 
-#include "queue/place.h"
+#include "queue/past.h"
 
 #define SHELF_MAX 512u
 #define SHELF_BUCKETS 1024u
@@ -18,12 +18,13 @@ struct book {
 
 struct shelf {
 	struct place *place;
+	struct past *past;
 	struct book books[SHELF_MAX];
 	struct book *buckets[SHELF_BUCKETS];
 	struct book *newest, *oldest, *unused;
 };
 
-void shelf_open(struct shelf *s, struct place *place);
+void shelf_open(struct shelf *s, struct place *place, struct past *past);
 
 /* Puts a message there whose file is open already; fd is taken. */
 void shelf_put(struct shelf *s, const struct id *id, int fd, uint32_t n_recipients, uint64_t content_end);

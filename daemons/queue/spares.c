@@ -1,7 +1,7 @@
 /* Spare files.
  * Trusts a write lease as the proof that nobody holds a file open any more: who could still read an old message in it
  * would read the next one too.
- * Never gives out a file whose old name might come back with a power cut. */
+ * Never gives out a file whose old name, or old octets, might come back with a power cut. */
 #include "queue/spares.h"
 
 #include "sys/fd.h"
@@ -49,42 +49,31 @@ free_slot(struct spares *s, unsigned slot)
 }
 
 static void
-add(struct spares *s, struct spare spare)
+put(struct spare_ring *ring, struct spare spare)
 {
-	s->ring[(s->first + s->n++) % SPARES_MAX] = spare;
+	ring->at[(ring->first + ring->n++) % SPARES_MAX] = spare;
 }
 
-bool
-spares_take(struct spares *s, uint64_t done, struct spare *spare)
+static struct spare
+take_oldest(struct spare_ring *ring)
 {
-	if (s->n == 0 || s->ring[s->first].order >= done)
-		return false;
-	*spare = s->ring[s->first];
-	s->first = (s->first + 1) % SPARES_MAX;
-	s->n--;
-	return true;
+	struct spare spare = ring->at[ring->first];
+
+	ring->first = (ring->first + 1) % SPARES_MAX;
+	ring->n--;
+	return spare;
 }
 
-bool
-spares_keep(struct spares *s, const struct id *id, int fd, uint64_t order)
+static bool
+has_one(const struct spare_ring *ring, uint64_t done)
 {
-	struct spare spare = { .fd = fd, .order = order };
-	struct spare_name name;
-	struct stat st;
+	return ring->n > 0 && ring->at[ring->first].order < done;
+}
 
-	if (s->n == SPARES_MAX || place_is_tight(s->place) || fstat(fd, &st) != 0 || st.st_size > SPARE_OCTETS_MAX ||
-	    st.st_nlink != 1 || !place_is_alone(fd))
-		return false;
-	if (!take_slot(s, &spare.slot))
-		return false;
-	name = name_of(spare.slot);
-	if (renameat(place_dir(s->place, id), id->text, s->place->spare, name.text) != 0) {
-		free_slot(s, spare.slot);
-		return false;
-	}
-	spare.len = (uint64_t)st.st_size;
-	add(s, spare);
-	return true;
+unsigned
+spares_count(const struct spares *s)
+{
+	return s->renamed.n + s->blank.n;
 }
 
 static void
@@ -95,26 +84,73 @@ discard(struct spares *s, struct spare *spare)
 	fd_close(&spare->fd);
 }
 
+static void
+blank(struct spares *s, struct spare spare, uint64_t order)
+{
+	static const uint8_t zeros[SPARE_OCTETS_MAX];
+
+	spare.order = order;
+	if (fd_pwrite_all(spare.fd, bytes_of(zeros, (size_t)spare.len), 0) == OK)
+		put(&s->blank, spare);
+	else
+		discard(s, &spare);
+}
+
+bool
+spares_take(struct spares *s, uint64_t done, uint64_t order, struct spare *spare)
+{
+	while (has_one(&s->renamed, done))
+		blank(s, take_oldest(&s->renamed), order);
+	if (!has_one(&s->blank, done))
+		return false;
+	*spare = take_oldest(&s->blank);
+	return true;
+}
+
+bool
+spares_keep(struct spares *s, const struct id *id, int fd, uint64_t order)
+{
+	struct spare spare = { .fd = fd, .order = order };
+	struct spare_name name;
+	struct stat st;
+
+	if (spares_count(s) == SPARES_MAX || place_is_tight(s->place) || fstat(fd, &st) != 0 ||
+	    st.st_size > SPARE_OCTETS_MAX || st.st_nlink != 1 || !place_is_alone(fd))
+		return false;
+	if (!take_slot(s, &spare.slot))
+		return false;
+	name = name_of(spare.slot);
+	if (renameat(place_dir(s->place, id), id->text, s->place->spare, name.text) != 0) {
+		free_slot(s, spare.slot);
+		return false;
+	}
+	spare.len = (uint64_t)st.st_size;
+	put(&s->renamed, spare);
+	return true;
+}
+
 void
 spares_clear(struct spares *s)
 {
 	struct spare spare;
 
-	while (spares_take(s, UINT64_MAX, &spare))
+	while (spares_count(s) > 0) {
+		spare = take_oldest(s->renamed.n > 0 ? &s->renamed : &s->blank);
 		discard(s, &spare);
+	}
 }
 
 void
-spares_return(struct spares *s, struct spare *spare)
+spares_return(struct spares *s, struct spare *spare, uint64_t order)
 {
 	struct stat st;
 
 	if (spare->fd < 0)
 		return;
-	if (s->n < SPARES_MAX && fstat(spare->fd, &st) == 0 && st.st_size <= SPARE_OCTETS_MAX &&
+	if (spares_count(s) < SPARES_MAX && fstat(spare->fd, &st) == 0 && st.st_size <= SPARE_OCTETS_MAX &&
 	    place_is_alone(spare->fd)) {
 		spare->len = (uint64_t)st.st_size;
-		add(s, *spare);
+		blank(s, *spare, order);
 	} else
 		discard(s, spare);
 	*spare = SPARE_NONE;

@@ -20,9 +20,11 @@ struct transaction {
 	struct flush_job job;
 	struct client *client;         /* null: gone */
 	struct transaction *next_same; /* in its client's bucket */
+	struct transaction *older, *newer;
 	enum transaction_state state;
 	uint32_t ref;
 	struct id id;
+	uint64_t received_us;
 	struct store_draft draft;
 	size_t draft_octets; /* counted in the intake's sum */
 	int fd;              /* of an anonymous file; -1: none, or a spare */

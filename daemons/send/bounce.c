@@ -225,7 +225,7 @@ add(void *context, uint32_t recipient, const struct report_recipient *who)
 }
 
 static enum result
-write_report(struct send *s, struct message *m, int fd, uint64_t *octets, struct why *why)
+write_report(struct send *s, struct message *m, int fd, struct report_size *size, struct why *why)
 {
 	uint8_t from_room[600], to_room[STORE_PATH_MAX + 300];
 	struct buf from = BUF_OVER(from_room), to = BUF_OVER(to_room);
@@ -236,7 +236,7 @@ write_report(struct send *s, struct message *m, int fd, uint64_t *octets, struct
 	fill(s, m, &w.report, &from, &to);
 	report_begin(&w.writer);
 	n = findings_walk(m, true, add, &w);
-	r = report_finish(&w.writer, &w.report, fd, octets, why);
+	r = report_finish(&w.writer, &w.report, fd, size, why);
 	report_free(&w.writer);
 	if (r == OK)
 		log_report(m, &w.report, n);
@@ -247,8 +247,9 @@ void
 bounce_writer(struct send *s, struct message *m, int fd)
 {
 	struct why why = WHY_NONE;
-	struct pq_commit commit = { 0 };
-	enum result r = write_report(s, m, fd, &commit.octets, &why);
+	struct report_size size = { 0 };
+	enum result r = write_report(s, m, fd, &size, &why);
+	struct pq_commit commit = { .octets = size.octets, .sum = size.sum };
 
 	(void)close(fd);
 	if (r == OK)

@@ -47,6 +47,7 @@ struct session {
 	/* content in progress */
 	int content_fd; /* -1: none */
 	uint64_t content_octets, content_max, content_read;
+	uint32_t content_sum;
 	uint64_t keep_free, looked_at; /* of the disk; how much was written when it was looked at */
 	struct smtp_data data;
 	struct smtp_hops hops;

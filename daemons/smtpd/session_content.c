@@ -3,6 +3,7 @@
  * Never says that a message is taken before policy has said so; what fails is read to its true end and dropped. */
 #include "smtpd/session.h"
 
+#include "base/crc32c.h"
 #include "sys/clock.h"
 #include "sys/fd.h"
 
@@ -44,6 +45,7 @@ begin(struct session *s, bool chunked)
 	smtp_data_begin(&s->data, chunked, (s->may.flags & SP_EXCUSE_BARE_LF) != 0);
 	memset(&s->hops, 0, sizeof s->hops);
 	s->content_octets = s->content_read = s->looked_at = 0;
+	s->content_sum = 0;
 	s->too_large = s->write_failed = false;
 }
 
@@ -76,6 +78,8 @@ keep(struct session *s, struct bytes content)
 		s->too_large = true;
 	else if (!has_room(s) || fd_write_all(s->content_fd, content) != OK)
 		s->write_failed = true;
+	else
+		s->content_sum = crc32c_add(s->content_sum, content);
 }
 
 static void
@@ -125,7 +129,7 @@ end_transaction(struct session *s)
 static void
 commit(struct session *s)
 {
-	struct sp_commit c = { s->content_octets };
+	struct sp_commit c = { .octets = s->content_octets, .sum = s->content_sum };
 	bool accepted;
 
 	fd_close(&s->content_fd);

@@ -3,6 +3,7 @@
  * Never lets a control octet of a text into a field, never returns more than it may. */
 #include "mail/report.h"
 
+#include "base/crc32c.h"
 #include "mail/date.h"
 #include "sys/fd.h"
 
@@ -220,7 +221,7 @@ put_returned_head(struct buf *b, const struct report *r, bool headers_only, cons
 
 struct writer {
 	int fd;
-	uint64_t octets;
+	struct report_size size;
 };
 
 static enum result
@@ -228,7 +229,8 @@ write_out(struct writer *w, struct bytes what, struct why *why)
 {
 	enum result r = fd_write_all(w->fd, what);
 
-	w->octets += what.len;
+	w->size.octets += what.len;
+	w->size.sum = crc32c_add(w->size.sum, what);
 	return r == OK ? OK : why_errno(why, r, "writing a report");
 }
 
@@ -288,10 +290,10 @@ make_boundary(char into[40])
 }
 
 enum result
-report_finish(struct report_writer *w, const struct report *r, int fd, uint64_t *octets, struct why *why)
+report_finish(struct report_writer *w, const struct report *r, int fd, struct report_size *size, struct why *why)
 {
 	struct buf b = buf_growing(3 * REPORT_HEAD_MAX);
-	struct writer out = { fd, 0 };
+	struct writer out = { .fd = fd };
 	/* what is cut in the middle is no message any more: then only its header goes back */
 	bool headers_only = r->headers_only || (r->max_octets > 0 && r->content_len > r->max_octets);
 	char boundary[40];
@@ -310,6 +312,6 @@ report_finish(struct report_writer *w, const struct report *r, int fd, uint64_t 
 	if (result == OK)
 		result = write_out(&out, buf_bytes(&b), why);
 	buf_free(&b);
-	*octets = out.octets;
+	*size = out.size;
 	return result;
 }

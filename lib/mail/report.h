@@ -49,6 +49,12 @@ struct report_writer {
 void report_begin(struct report_writer *w);
 void report_add(struct report_writer *w, const struct report *r, const struct report_recipient *who);
 
-/* Writes the whole report to fd, lines ended by CRLF; *octets: how many. EXHAUSTED, BROKEN. The writer is spent. */
-enum result report_finish(struct report_writer *w, const struct report *r, int fd, uint64_t *octets, struct why *why);
+struct report_size {
+	uint64_t octets;
+	uint32_t sum; /* CRC-32C */
+};
+
+/* Writes the whole report to fd, lines ended by CRLF; *size: what was written. EXHAUSTED, BROKEN. The writer is spent. */
+enum result report_finish(
+    struct report_writer *w, const struct report *r, int fd, struct report_size *size, struct why *why);
 void report_free(struct report_writer *w);

@@ -132,7 +132,7 @@ store_draft_content_at(const struct store_draft *d)
 }
 
 struct bytes
-store_draft_finish(struct store_draft *d, uint64_t content_len)
+store_draft_finish(struct store_draft *d, uint64_t content_len, uint32_t sum)
 {
 	struct bytes all = buf_bytes(&d->octets), envelope = bytes_skip(all, ENVELOPE_AT(d));
 	uint8_t *head = d->octets.at;
@@ -141,6 +141,7 @@ store_draft_finish(struct store_draft *d, uint64_t content_len)
 	le64_put(head + STORE_AT_CONTENT, content_len);
 	le32_put(head + STORE_AT_CONTENT_AT, (uint32_t)all.len);
 	le32_put(head + STORE_AT_ENVELOPE, (uint32_t)envelope.len);
+	le32_put(head + STORE_AT_SUM, sum);
 	crc = crc32_add(0, bytes_of(head + STORE_AT_FLAGS, STORE_AT_MARK - STORE_AT_FLAGS));
 	le32_put(head + STORE_AT_CRC, crc32_add(crc, envelope));
 	return all;

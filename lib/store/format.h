@@ -9,17 +9,22 @@
  *	32  content     u64, octets
  *	40  content_at  u32, = 80 + recipients + envelope
  *	44  envelope    u32, octets
- *	48  id[11], 5 octets of zero
+ *	48  id[11], an octet of zero
+ *	60  sum         u32, CRC-32C of the content
  *	64  mark        u32 ┐
  *	68  attempts    u32 │ mutable, not in the CRC
  *	72  due         u64 ┘ seconds since 1970
  *	80  statuses, one octet a recipient (mutable)
  *	    envelope: five fields, then three fields a recipient, as store.h has them; each u16 length, octets
  *	    content
- *	    notes, each: u32 crc of the rest, u32 recipient, u16 length, text */
+ *	    notes, each: u32 crc of the rest, u32 recipient, u16 length, text
+ *
+ * A file with STORE_MAGIC_OLD has zero in the place of the sum, which means that there is none. Such files are read, and
+ * never written. */
 #pragma once
 
-#define STORE_MAGIC "pnqueue1"
+#define STORE_MAGIC "pnqueue2"
+#define STORE_MAGIC_OLD "pnqueue1"
 #define STORE_MAGIC_LEN 8u
 
 enum store_place {
@@ -33,6 +38,7 @@ enum store_place {
 	STORE_AT_ENVELOPE = 44,
 	STORE_AT_ID = 48,
 	STORE_AT_ID_END = 59,
+	STORE_AT_SUM = 60,
 	STORE_AT_MARK = 64,
 	STORE_AT_ATTEMPTS = 68,
 	STORE_AT_DUE = 72,

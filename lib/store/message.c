@@ -28,7 +28,9 @@ store_decode_size(struct bytes head, uint64_t file_len, size_t *before_content, 
 	uint32_t recipients, envelope, content_at;
 	uint64_t content;
 
-	if (head.len < STORE_HEAD_LEN || memcmp(head.at, STORE_MAGIC, STORE_MAGIC_LEN) != 0)
+	if (head.len < STORE_HEAD_LEN ||
+	    (memcmp(head.at, STORE_MAGIC, STORE_MAGIC_LEN) != 0 &&
+		memcmp(head.at, STORE_MAGIC_OLD, STORE_MAGIC_LEN) != 0))
 		return why_set(why, MALFORMED, "it does not begin like a queue file");
 	recipients = le32_get(head.at + STORE_AT_RECIPIENTS);
 	envelope = le32_get(head.at + STORE_AT_ENVELOPE);
@@ -115,15 +117,6 @@ decode_mutable(const uint8_t *head, struct store_message *m, struct why *why)
 }
 
 static bool
-is_zero(struct bytes b)
-{
-	for (size_t i = 0; i < b.len; i++)
-		if (b.at[i] != 0)
-			return false;
-	return true;
-}
-
-static bool
 decode_fixed(const uint8_t *head, struct store_message *m)
 {
 	m->flags = le32_get(head + STORE_AT_FLAGS);
@@ -132,9 +125,11 @@ decode_fixed(const uint8_t *head, struct store_message *m)
 	m->received_us = le64_get(head + STORE_AT_RECEIVED);
 	m->content_at = le32_get(head + STORE_AT_CONTENT_AT);
 	m->content_len = le64_get(head + STORE_AT_CONTENT);
+	m->has_sum = memcmp(head, STORE_MAGIC, STORE_MAGIC_LEN) == 0;
+	m->sum = le32_get(head + STORE_AT_SUM);
 	return (m->flags & ~(uint32_t)STORE_FLAGS_ALL) == 0 &&
-	    id_from_bytes(bytes_of(head + STORE_AT_ID, ID_LEN), &m->id) &&
-	    is_zero(bytes_of(head + STORE_AT_ID_END, STORE_AT_MARK - STORE_AT_ID_END));
+	    id_from_bytes(bytes_of(head + STORE_AT_ID, ID_LEN), &m->id) && head[STORE_AT_ID_END] == 0 &&
+	    (m->has_sum || m->sum == 0);
 }
 
 enum result

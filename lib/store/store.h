@@ -73,8 +73,8 @@ enum result store_draft_add(struct store_draft *d, const struct store_recipient 
 bool store_draft_is_complete(const struct store_draft *d);
 uint64_t store_draft_content_at(const struct store_draft *d); /* once complete: octets before the content */
 
-/* Makes a complete draft the first octets of its file, for a content of that length. Valid until freed. */
-struct bytes store_draft_finish(struct store_draft *d, uint64_t content_len);
+/* Makes a complete draft the first octets of its file, for a content of that length and CRC-32C. Valid until freed. */
+struct bytes store_draft_finish(struct store_draft *d, uint64_t content_len, uint32_t sum);
 void store_draft_free(struct store_draft *d);
 
 /* ---- reading one ---- */
@@ -84,6 +84,8 @@ struct store_message {
 	uint32_t flags, n_recipients, uid;
 	uint64_t received_us;
 	uint64_t content_at, content_len; /* place in the file */
+	bool has_sum;                     /* false: the file is of an older version */
+	uint32_t sum;                     /* CRC-32C of the content; store_read does not check it */
 	bool held;
 	uint32_t attempts;
 	uint64_t due_at;       /* seconds since 1970; 0: at once */
@@ -104,6 +106,17 @@ enum result store_decode_size(struct bytes head, uint64_t file_len, size_t *befo
  * EXHAUSTED: no memory. BROKEN: it can't be read. If OK, end with store_message_free. */
 enum result store_read(int fd, struct store_message *m, struct why *why);
 void store_message_free(struct store_message *m); /* fine on one that is all zero */
+
+/* Reads the whole file and checks everything: what store_read does, that the id is this one, and that the content has the sum
+ * that its head says. A file of an older version has no sum: its content must have no sector of zeros, which is what a
+ * sector that was never written holds. OK, MALFORMED, EXHAUSTED or BROKEN as store_read. For any thread. */
+enum result store_prove(int fd, const struct id *id, struct why *why);
+
+/* Whether a file that is MALFORMED shows that its writing was never finished: it is shorter than its head says, or has a
+ * sector of zeros. A file that was flushed shows neither, whatever may have damaged it, unless the damage looks just so. */
+bool store_is_unfinished(int fd);
+
+bool store_is_held(int fd); /* looks at the mark alone; false if it can't be read */
 
 struct store_walk {
 	struct bytes rest;

@@ -50,6 +50,8 @@ struct pq_writer {
 
 struct pq_commit {
 	uint64_t octets; /* of content; nobody but queue has it open any more */
+	uint32_t sum; /* CRC-32C of the content, as whoever wrote it reckoned. A wrong one harms this message alone */
+	uint32_t spare;
 };
 
 struct pq_committed {

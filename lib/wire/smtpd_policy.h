@@ -100,6 +100,8 @@ struct sp_begin {
 
 struct sp_commit {
 	uint64_t octets; /* written into the content descriptor, which the session has closed */
+	uint32_t sum;    /* CRC-32C of them */
+	uint32_t spare;
 };
 
 struct sp_answer {

@@ -3,7 +3,7 @@
 House starts the program below a private directory with a descriptor at each place of its privileges table, and speaks
 the protocols of lib/wire as policy, send and postern would. It never touches anything else, and ends only what it
 started."""
-import mmap, os, shutil, socket, struct, subprocess, sys, tempfile, time
+import functools, mmap, os, shutil, socket, struct, subprocess, sys, tempfile, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TREE = os.path.dirname(os.path.dirname(HERE))
@@ -29,6 +29,25 @@ def fields(*many):
 
 def id_bytes(i):
     return i.encode() + b'\0'
+
+
+CRC32C = []
+for n in range(256):
+    for _ in range(8):
+        n = n >> 1 ^ (0x82f63b78 if n & 1 else 0)
+    CRC32C.append(n)
+
+
+@functools.lru_cache(1024)
+def crc32c(octets):
+    crc = 0xffffffff
+    for octet in octets:
+        crc = CRC32C[(crc ^ octet) & 255] ^ crc >> 8
+    return crc ^ 0xffffffff
+
+
+def commit_body(content, octets=None):
+    return struct.pack('<QI4x', len(content) if octets is None else octets, crc32c(content))
 
 
 class Gone(Exception):
@@ -146,8 +165,8 @@ class Queue:
         return self.converse(self.admin_door)
 
     def logged(self):
-        self.log.seek(0)
-        return self.log.read().decode(errors='replace')
+        size = os.fstat(self.log.fileno()).st_size
+        return os.pread(self.log.fileno(), size, 0).decode(errors='replace')  # the program writes at the same place: no seek
 
     def stop(self):
         """Kills the program, as a crash would."""
@@ -179,6 +198,7 @@ def deliver(channel, ref, content, sender=b's@example.org', recipients=(b'r@exam
         return 'failed', struct.unpack_from('<I', body)[0]
     assert kind == PQ_WRITER
     fd = fds[0]
+    commit = commit_body(content)
     try:
         while content_left(fd, content):
             break
@@ -187,7 +207,7 @@ def deliver(channel, ref, content, sender=b's@example.org', recipients=(b'r@exam
         channel.send(PQ_ABORT, ref)
         return 'failed', EXHAUSTED
     os.close(fd)
-    channel.send(PQ_COMMIT, ref, struct.pack('<Q', len(content)))
+    channel.send(PQ_COMMIT, ref, commit)
     kind, _, body, fds = channel.receive()
     if kind == PQ_FAILED:
         return 'failed', struct.unpack_from('<I', body)[0]
@@ -205,7 +225,7 @@ class Message:
     """A queue file, decoded as far as a test looks at it."""
 
     def __init__(self, octets):
-        assert octets[:8] == b'pnqueue1', octets[:8]
+        assert octets[:8] == b'pnqueue2', octets[:8]
         self.n, self.uid = struct.unpack_from('<II', octets, 16)
         self.content_len, at, envelope = struct.unpack_from('<QII', octets, 32)
         self.id = octets[48:59].decode()

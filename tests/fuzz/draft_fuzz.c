@@ -37,7 +37,7 @@ add_all(struct store_draft *d, struct bytes tail, uint8_t notify)
 static void
 must_be_readable(struct store_draft *d, const struct store_facts *f)
 {
-	struct bytes whole = store_draft_finish(d, 0);
+	struct bytes whole = store_draft_finish(d, 0, 0);
 	struct store_message m;
 	struct why why = WHY_NONE;
 	struct store_recipient r;

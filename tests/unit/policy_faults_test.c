@@ -11,7 +11,7 @@
 static void
 failures_of_queue_are_temporary(void **state)
 {
-	struct sp_commit commit = { 5 };
+	struct sp_commit commit = { .octets = 5 };
 	struct channel c;
 	uint32_t ref;
 
@@ -34,7 +34,7 @@ failures_of_queue_are_temporary(void **state)
 static void
 a_queue_that_was_replaced_loses_what_was_on_its_way_and_no_more(void **state)
 {
-	struct sp_commit commit = { 5 };
+	struct sp_commit commit = { .octets = 5 };
 	struct channel waits, writes;
 
 	(void)state;
@@ -60,7 +60,7 @@ a_queue_that_was_replaced_loses_what_was_on_its_way_and_no_more(void **state)
 static void
 a_late_answer_of_queue_reaches_nobody(void **state)
 {
-	struct sp_commit commit = { 5 };
+	struct sp_commit commit = { .octets = 5 };
 	struct channel c;
 	uint32_t first, second;
 
@@ -102,7 +102,7 @@ a_front_end_that_dies_leaves_nothing_open(void **state)
 static void
 a_commit_outlives_its_front_end(void **state)
 {
-	struct sp_commit commit = { 5 };
+	struct sp_commit commit = { .octets = 5 };
 	struct wire_message m;
 	struct why why = WHY_NONE;
 	struct channel c;
@@ -127,7 +127,7 @@ static void
 a_front_end_out_of_its_mind_loses_its_own_session_only(void **state)
 {
 	struct sp_begin begin = { .mail = { .helo = SP_EHLO } };
-	struct sp_commit commit = { 5 };
+	struct sp_commit commit = { .octets = 5 };
 	struct sp_rcpt bad_notify = { .notify = NOTIFY_NEVER | NOTIFY_DELAY };
 	const struct {
 		bool after_mail;

@@ -32,7 +32,7 @@ a_message_goes_from_mail_to_commit(void **state)
 	struct wire_message m;
 	const struct pq_open *open;
 	struct bytes fields[8];
-	struct sp_commit commit = { 123 };
+	struct sp_commit commit = { .octets = 123, .sum = 0xfedcba98 };
 	uint32_t ref;
 
 	(void)state;
@@ -61,6 +61,7 @@ a_message_goes_from_mail_to_commit(void **state)
 	m = queue_receives(PQ_COMMIT);
 	assert_int_equal(m.ref, ref);
 	assert_int_equal(((const struct pq_commit *)m.body)->octets, 123);
+	assert_int_equal(((const struct pq_commit *)m.body)->sum, 0xfedcba98);
 	say_committed(ref);
 	expect_answer(&c, 250, "2.0.0");
 	rig_mail(&c, "client.example", "", 0); /* and another */
@@ -271,7 +272,7 @@ a_rule_s_limits_count(void **state)
 static void
 what_is_too_large_in_the_end_is_not_kept(void **state)
 {
-	struct sp_commit commit = { 1000001 };
+	struct sp_commit commit = { .octets = 1000001 };
 	struct channel c;
 	uint32_t ref;
 

@@ -1,6 +1,7 @@
 /* Tests of lib/mail/report: what is returned, how much of it, and that no text of another host becomes a field. */
 #include "unit.h"
 
+#include "base/crc32c.h"
 #include "failing.h"
 #include "home.h"
 #include "mail/report.h"
@@ -38,14 +39,15 @@ finished(struct report *r, struct report_writer *w)
 {
 	static char text[4 << 20];
 	struct why why = WHY_NONE;
-	uint64_t octets;
+	struct report_size size;
 	int fd = memfd_create("report", MFD_CLOEXEC);
 	ssize_t n;
 
-	if (report_finish(w, r, fd, &octets, &why) != OK)
+	if (report_finish(w, r, fd, &size, &why) != OK)
 		fail_msg("%s", why.text);
 	n = pread(fd, text, sizeof text - 1, 0);
-	assert_int_equal(n, octets);
+	assert_int_equal(n, size.octets);
+	assert_int_equal(crc32c_add(0, bytes_of(text, (size_t)n)), size.sum);
 	text[n] = '\0';
 	(void)close(fd);
 	(void)close(r->fd);
@@ -258,7 +260,7 @@ without_memory_or_room_there_is_no_half_report(void **state)
 		struct report r = report_of("Subject: s\r\n\r\nbody\r\n");
 		struct report_writer w;
 		struct why why = WHY_NONE;
-		uint64_t octets;
+		struct report_size size;
 		enum result result;
 		int fd = memfd_create("report", MFD_CLOEXEC);
 		bool failed;
@@ -266,7 +268,7 @@ without_memory_or_room_there_is_no_half_report(void **state)
 		fail_allocation(n);
 		report_begin(&w);
 		report_add(&w, &r, &nobody);
-		result = report_finish(&w, &r, fd, &octets, &why);
+		result = report_finish(&w, &r, fd, &size, &why);
 		failed = allocation_failed();
 		(void)close(fd);
 		(void)close(r.fd);
@@ -283,14 +285,14 @@ a_message_that_can_not_be_read_is_an_error(void **state)
 {
 	struct report r = report_of("short");
 	struct report_writer w;
-	uint64_t octets;
+	struct report_size size;
 	int fd = memfd_create("report", MFD_CLOEXEC);
 
 	(void)state;
 	r.content_len = 100;
 	report_begin(&w);
 	report_add(&w, &r, &nobody);
-	assert_int_equal(report_finish(&w, &r, fd, &octets, NULL), BROKEN);
+	assert_int_equal(report_finish(&w, &r, fd, &size, NULL), BROKEN);
 	report_free(&w);
 	(void)close(fd);
 	(void)close(r.fd);

@@ -3,6 +3,7 @@
  * Never leaves its private directory and its own channels. */
 #include "send_rig.h"
 
+#include "base/crc32c.h"
 #include "failing.h"
 #include "send/send.h"
 #include "sys/clock.h"
@@ -170,7 +171,7 @@ srig_message(uint64_t age_s, uint32_t flags, const char *sender, const struct sr
 
 		assert_int_equal(store_draft_add(&draft, &r, &why), OK);
 	}
-	octets = store_draft_finish(&draft, sizeof content - 1);
+	octets = store_draft_finish(&draft, sizeof content - 1, crc32c_add(0, bytes_of(content, sizeof content - 1)));
 	assert_int_equal(write(m.fd, octets.at, octets.len), octets.len);
 	assert_int_equal(write(m.fd, content, sizeof content - 1), sizeof content - 1);
 	store_draft_free(&draft);
@@ -400,6 +401,7 @@ expect_report(const char *to, uint32_t flags, uint32_t *ref)
 	n = pread(fd, text, sizeof text - 1, 0);
 	(void)close(fd);
 	assert_int_equal(n, ((const struct pq_commit *)m.body)->octets);
+	assert_int_equal(crc32c_add(0, bytes_of(text, (size_t)n)), ((const struct pq_commit *)m.body)->sum);
 	text[n] = '\0';
 	return text;
 }

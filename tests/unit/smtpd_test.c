@@ -3,6 +3,8 @@
  * Never connects to anything: all that both will say is in the sockets before the session begins. */
 #include "unit.h"
 
+#include "base/crc32c.h"
+
 #include "smtpd/session.h"
 
 #include <dirent.h>
@@ -129,6 +131,7 @@ a_message_goes_to_policy_in_three_requests(void **state)
 	struct wire_message m;
 	struct bytes fields[5];
 	char text[64];
+	uint32_t sum;
 
 	(void)state;
 	set_up(MESSAGE "QUIT\r\n");
@@ -145,8 +148,10 @@ a_message_goes_to_policy_in_three_requests(void **state)
 	assert_int_equal(request(&buffer, &m), SP_DATA);
 	assert_int_equal(request(&buffer, &m), SP_COMMIT);
 	assert_int_equal(((const struct sp_commit *)m.body)->octets, 18);
+	sum = ((const struct sp_commit *)m.body)->sum;
 	assert_int_equal(pread(rig.content, text, sizeof text, 0), 18);
 	assert_memory_equal(text, "Subject: x\r\n\r\n.y\r\n", 18);
+	assert_int_equal(sum, crc32c_add(0, bytes_of(text, 18)));
 	assert_int_equal(request(&buffer, &m), UINT16_MAX);
 	tear_down();
 }

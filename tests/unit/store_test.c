@@ -2,6 +2,7 @@
  * Files are anonymous memory files. */
 #include "unit.h"
 
+#include "base/crc32c.h"
 #include "base/le.h"
 #include "failing.h"
 #include "store/crc.h"
@@ -56,7 +57,7 @@ make(size_t *content_at)
 		assert_int_equal(store_draft_add(&d, &people[i], &why), OK);
 	assert_true(store_draft_is_complete(&d));
 	*content_at = (size_t)store_draft_content_at(&d);
-	head = store_draft_finish(&d, sizeof CONTENT - 1);
+	head = store_draft_finish(&d, sizeof CONTENT - 1, crc32c_add(0, BYTES(CONTENT)));
 	assert_int_equal(head.len, *content_at);
 	whole = malloc(head.len + sizeof CONTENT - 1);
 	memcpy(whole, head.at, head.len);
@@ -304,7 +305,7 @@ a_message_without_a_trace_text_is_not_lost(void **state)
 	f.id_at = 0;
 	assert_int_equal(store_draft_begin(&d, &f, &why), OK);
 	assert_int_equal(store_draft_add(&d, &people[0], &why), OK);
-	whole = store_draft_finish(&d, 0);
+	whole = store_draft_finish(&d, 0, 0);
 	assert_int_equal(store_decode(whole, whole.len, &m, &why), OK);
 	assert_int_equal(m.trace.len, 0);
 	store_draft_free(&d);
@@ -358,7 +359,7 @@ twenty_thousand_recipients_are_kept(void **state)
 	assert_int_equal(store_draft_begin(&d, &f, &why), OK);
 	for (uint32_t i = 0; i < STORE_RECIPIENTS_MAX; i++)
 		assert_int_equal(store_draft_add(&d, &people[i % 3], &why), OK);
-	fd = file_of(store_draft_finish(&d, 0));
+	fd = file_of(store_draft_finish(&d, 0, 0));
 	assert_int_equal(store_read(fd, &m, &why), OK);
 	assert_int_equal(m.n_recipients, STORE_RECIPIENTS_MAX);
 	store_message_free(&m);
@@ -430,7 +431,7 @@ every_allocation_may_fail(void **state)
 	}
 	assert_int_equal(r, OK);
 	assert_true(n > 3);
-	fd = file_of(store_draft_finish(&d, 0));
+	fd = file_of(store_draft_finish(&d, 0, 0));
 	store_draft_free(&d);
 	for (n = 1;; n++) {
 		fail_allocation(n);
