@@ -1,44 +1,37 @@
 /* AUTH to a relay. Name and password are not here: send says them, straight into the connection; this process reads replies.
  * Trusts send for the passwords; the peer for which mechanisms it knows, its challenges for nothing but their form.
- * Never lets a password go out without TLS unless the route says that it may. */
+ * Never goes on after a relay that fails to prove that it knows the password. Never lets a password go out without TLS unless the route says that it may. */
 #include "remote/remote.h"
 
 #include "base/base64.h"
+#include "sys/log.h"
 
 #include <string.h>
 
 #define SCRAM_MIN 4096
 #define SCRAM_MAX 200000
 
-static bool
-choose(const struct session *s, enum rm_mechanism *m, struct outcome *o)
-{
-	static const struct {
-		unsigned can;
-		enum rm_mechanism mechanism;
-		bool says_password;
-	} by_strength[] = {
-		{ SMTP_CAN_SCRAM_SHA_256, RM_SCRAM_SHA_256, false },
-		{ SMTP_CAN_CRAM_MD5, RM_CRAM_MD5, false },
-		{ SMTP_CAN_PLAIN, RM_PLAIN, true },
-		{ SMTP_CAN_LOGIN, RM_LOGIN, true },
-	};
-	bool may = s->line.secure || s->order.peer.auth_plain;
+/* What came of one mechanism. */
+enum login {
+	LOGIN_DONE,
+	LOGIN_REFUSED, /* by the relay, or it or this host can't do it: the next one may be better */
+	LOGIN_OVER,    /* the connection is lost, or the relay is not who it should be */
+};
 
-	for (size_t i = 0; i < nitems(by_strength); i++)
-		if ((s->line.offer.can & by_strength[i].can) != 0 && may) {
-			*m = by_strength[i].mechanism;
-			return true;
-		}
-	return outcome_set(o, RM_TEMPORARY, RM_OF_PEER, 7, 0,
-	    may ? "%s offers no authentication that this host knows (it offers neither SCRAM-SHA-256, CRAM-MD5, PLAIN "
-		  "nor LOGIN)"
-		: "%s can't be authenticated to without TLS",
-	    s->line.host->name);
-}
+static const struct {
+	unsigned can;
+	uint8_t mechanism; /* enum rm_mechanism */
+	uint8_t last_step;
+	const char *name;
+} by_strength[] = {
+	{ SMTP_CAN_SCRAM_SHA_256, RM_SCRAM_SHA_256, 1, "SCRAM-SHA-256" },
+	{ SMTP_CAN_CRAM_MD5, RM_CRAM_MD5, 1, "CRAM-MD5" },
+	{ SMTP_CAN_PLAIN, RM_PLAIN, 0, "PLAIN" },
+	{ SMTP_CAN_LOGIN, RM_LOGIN, 2, "LOGIN" },
+};
 
-/* send writes the next line; `challenge` is what it needs for it. In *expected: the server's signature, of SCRAM. */
-static bool
+/* send writes the next line; the tail is what it needs for that. In *expected: the server's signature, of SCRAM. */
+static enum login
 have_said(struct session *s, const struct rm_auth *auth, struct bytes tail, struct buf *expected, struct outcome *o)
 {
 	struct why why = WHY_NONE;
@@ -49,16 +42,20 @@ have_said(struct session *s, const struct rm_auth *auth, struct bytes tail, stru
 	r = talk_flush(&s->line.talk, session_limit(s, MINUTES(5)), &why);
 	if (r == OK)
 		r = session_ask(s, RM_AUTH, auth, tail, &s->line.talk.fd, &m, &why);
-	if (r != OK)
-		return outcome_set(o, RM_TEMPORARY, RM_OF_PEER, 4, 2, "%s", why.text);
+	if (r != OK) {
+		s->line.lost = true;
+		(void)outcome_set(o, RM_TEMPORARY, RM_OF_PEER, 4, 2, "%s", why.text);
+		return LOGIN_OVER;
+	}
 	said = m.body;
 	wire_close_fds(&m);
-	if (m.type != RM_AUTH_SAID || !said->ok)
-		return outcome_set(o, RM_TEMPORARY, RM_OF_PEER, 7, 0, "authentication: %.*s", (int)m.tail.len,
+	if (m.type != RM_AUTH_SAID || !said->ok) {
+		(void)outcome_set(o, RM_TEMPORARY, RM_OF_PEER, 7, 0, "authentication: %.*s", (int)m.tail.len,
 		    (const char *)m.tail.at);
-	if (expected != NULL)
-		buf_add(expected, m.tail);
-	return true;
+		return LOGIN_REFUSED;
+	}
+	buf_add(expected, m.tail);
+	return LOGIN_DONE;
 }
 
 static bool
@@ -66,8 +63,10 @@ hear(struct session *s, struct smtp_reply *reply, struct outcome *o)
 {
 	struct why why = WHY_NONE;
 
-	if (talk_reply(&s->line.talk, session_limit(s, MINUTES(5)), reply, NULL, &why) == OK)
+	if (talk_reply(&s->line.talk, session_limit(s, MINUTES(5)), reply, NULL, &why) == OK) {
+		s->line.lost |= reply->code == 421;
 		return true;
+	}
 	s->line.lost = true;
 	return outcome_set(o, RM_TEMPORARY, RM_OF_PEER, 4, 2, "%s", why.text);
 }
@@ -147,44 +146,119 @@ scram_end(struct session *s, struct smtp_reply *reply, struct bytes expected, st
 	    o, RM_TEMPORARY, RM_OF_PEER, 7, 0, "authentication: the relay does not know the password that it asks for");
 }
 
-static bool
-converse(struct session *s, struct rm_auth *auth, struct smtp_reply *reply, struct outcome *o)
+/* The relay waits for a line that it does not get (RFC 4954 4): with its reply the exchange is over, and commands are again. */
+static enum login
+cancel(struct session *s, struct outcome *o)
 {
-	static const uint8_t last_steps[] = {
-		[RM_PLAIN] = 0, [RM_LOGIN] = 2, [RM_CRAM_MD5] = 1, [RM_SCRAM_SHA_256] = 1
-	};
+	struct smtp_reply reply;
+	struct outcome lost;
+
+	buf_add_string(&s->line.talk.out, "*\r\n");
+	if (hear(s, &reply, &lost) && reply.code != 334)
+		return s->line.lost ? LOGIN_OVER : LOGIN_REFUSED;
+	if (!s->line.lost)
+		(void)outcome_set(
+		    &lost, RM_TEMPORARY, RM_OF_PEER, 7, 0, "authentication: the relay does not let it be given up");
+	s->line.lost = true;
+	*o = lost;
+	return LOGIN_OVER;
+}
+
+/* a password can be put right: no mail is returned for it */
+static enum login
+refused(struct session *s, const struct smtp_reply *reply, struct outcome *o)
+{
+	(void)outcome_set(o, RM_TEMPORARY, RM_OF_PEER, 7, 8, "authentication was refused: %.300s", reply->text);
+	return s->line.lost ? LOGIN_OVER : LOGIN_REFUSED;
+}
+
+static enum login
+converse(struct session *s, struct rm_auth *auth, unsigned last_step, struct smtp_reply *reply, struct outcome *o)
+{
 	uint8_t room[2048], expected_room[128];
 	struct buf tail = BUF_OVER(room), expected = BUF_OVER(expected_room);
+	enum login l;
 
-	for (;;) {
+	for (;; auth->step++) {
 		buf_clear(&expected);
-		if (!have_said(s, auth, buf_bytes(&tail), &expected, o) || !hear(s, reply, o))
-			return false;
-		if (auth->step == last_steps[auth->mechanism])
+		l = have_said(s, auth, buf_bytes(&tail), &expected, o);
+		if (l != LOGIN_DONE)
+			return l == LOGIN_REFUSED && auth->step > 0 ? cancel(s, o) : l;
+		if (!hear(s, reply, o))
+			return LOGIN_OVER;
+		if (auth->step == last_step)
 			break;
+		if (reply->code == 235)
+			return LOGIN_DONE;
 		if (reply->code != 334)
-			return true; /* refused: the caller looks at the code */
+			return refused(s, reply, o);
 		if (!take_challenge(reply, auth, &tail, o))
-			return false;
-		auth->step++;
+			return cancel(s, o);
 	}
-	return auth->mechanism != RM_SCRAM_SHA_256 || scram_end(s, reply, buf_bytes(&expected), o);
+	if (auth->mechanism == RM_SCRAM_SHA_256 && !scram_end(s, reply, buf_bytes(&expected), o))
+		return LOGIN_OVER; /* not with a password in clear to one that does not know it */
+	if (reply->code == 235)
+		return LOGIN_DONE;
+	l = refused(s, reply, o);
+	return reply->code == 334 && l == LOGIN_REFUSED ? cancel(s, o) : l;
+}
+
+static void
+log_next(const struct session *s, const char *refused_name, const char *next_name, const struct outcome *o)
+{
+	struct log_line l;
+
+	log_begin(&l, SEVERITY_WARNING, "login-refused");
+	log_text(&l, "conn", s->order.peer.conn);
+	log_text(&l, "host", s->line.host->name);
+	log_text(&l, "mechanism", refused_name);
+	log_text(&l, "next", next_name);
+	log_text(&l, "why", o->text);
+	log_end(&l);
+}
+
+static bool
+nothing_in_common(const struct session *s, bool may, struct outcome *o)
+{
+	return outcome_set(o, RM_TEMPORARY, RM_OF_PEER, 7, 0,
+	    may ? "%s offers no way to log in that this host knows and relaymechanisms allows"
+		: "%s can't be authenticated to without TLS",
+	    s->line.host->name);
+}
+
+/* The relay's word on the password is worth more than that it does not know a mechanism. */
+static void
+keep_worst(struct outcome *all, const struct outcome *one)
+{
+	if (strstr(all->text, "refused: 535") == NULL)
+		*all = *one;
 }
 
 bool
 line_log_in(struct session *s, struct outcome *o)
 {
-	struct rm_auth auth = { .step = 0 };
-	struct smtp_reply reply = SMTP_REPLY_NONE;
-	enum rm_mechanism m = RM_SCRAM_SHA_256;
+	const uint8_t allowed = s->order.peer.auth;
+	bool may = s->line.secure || s->order.peer.auth_plain;
+	struct outcome one = { .text = "" };
+	const char *before = NULL;
 
-	if (!choose(s, &m, o))
-		return false;
-	auth.mechanism = (uint8_t)m;
-	if (!converse(s, &auth, &reply, o))
-		return false;
-	if (reply.code == 235)
-		return true;
-	/* a password can be put right: no mail is returned for it */
-	return outcome_set(o, RM_TEMPORARY, RM_OF_PEER, 7, 8, "authentication was refused: %.300s", reply.text);
+	o->text[0] = '\0';
+	for (size_t i = 0; i < nitems(by_strength); i++) {
+		struct rm_auth auth = { .mechanism = by_strength[i].mechanism };
+		struct smtp_reply reply = SMTP_REPLY_NONE;
+		enum login l;
+
+		if (!may || (s->line.offer.can & by_strength[i].can) == 0 ||
+		    (allowed & 1u << by_strength[i].mechanism) == 0)
+			continue;
+		if (before != NULL)
+			log_next(s, before, by_strength[i].name, &one);
+		if ((l = converse(s, &auth, by_strength[i].last_step, &reply, &one)) == LOGIN_DONE)
+			return true;
+		keep_worst(o, &one);
+		if (l == LOGIN_OVER)
+			return false;
+		before = by_strength[i].name;
+	}
+	return before == NULL ? nothing_in_common(s, may, o) : false;
 }

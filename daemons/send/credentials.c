@@ -228,7 +228,8 @@ is_in_turn(struct credentials *k, const struct access *a, const struct rm_auth *
 		[RM_PLAIN] = 0, [RM_LOGIN] = 2, [RM_CRAM_MD5] = 1, [RM_SCRAM_SHA_256] = 1
 	};
 
-	if (a->user.len == 0 || auth->mechanism >= nitems(last_steps) || auth->step > last_steps[auth->mechanism])
+	if (a->user.len == 0 || auth->mechanism >= nitems(last_steps) || auth->step > last_steps[auth->mechanism] ||
+	    (a->peer->auth & 1u << auth->mechanism) == 0)
 		return false;
 	if (auth->step > 0 && (auth->mechanism != k->mechanism || auth->step != k->step + 1))
 		return false;

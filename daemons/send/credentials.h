@@ -7,7 +7,7 @@
 #include "wire/port.h"
 #include "wire/send_remote.h"
 
-#define LOGINS_MAX 24 /* of a connection: one for each address that is tried */
+#define LOGINS_MAX 96 /* of a connection: with each mechanism at each address that is tried */
 
 /* What one next hop may have. */
 struct access {

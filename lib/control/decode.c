@@ -428,6 +428,7 @@ static const struct {
 	[KIND_DOMAINCERTS] = { decode_domain_certificate, false },
 	[KIND_TLSDESTINATIONS] = { decode_tls_destination, false },
 	[KIND_DANE] = { decode_dane, true },
+	[KIND_MECHANISMS] = { decode_mechanisms, true },
 	[KIND_PASSWORDS] = { decode_password, false },
 	[KIND_AUTHUSER] = { decode_authuser, false },
 	[KIND_PROGRAM] = { decode_program, true },

@@ -55,6 +55,7 @@ void decode_compiled(struct decoder *d, struct bytes image); /* a cdb */
 void decode_route(struct decoder *d, struct bytes line);
 void decode_sender_route(struct decoder *d, struct bytes line);
 void decode_domain_ip(struct decoder *d, struct bytes line);
+void decode_mechanisms(struct decoder *d, struct bytes line);
 void decode_domain_certificate(struct decoder *d, struct bytes line);
 void decode_tls_destination(struct decoder *d, struct bytes line);
 void decode_dane(struct decoder *d, struct bytes line);

@@ -2,6 +2,7 @@
  * Trusts nothing in the text.
  * Never guesses: a line that can be read in two ways, or in none, is an error. */
 #include "control/decode.h"
+#include "control/route.h"
 
 #include "base/le.h"
 
@@ -228,4 +229,13 @@ decode_domain_certificate(struct decoder *d, struct bytes line)
 	}
 	decoder_put_lower(d, ascii(d, key, room), parts[0]);
 	decoder_put_line(d, bytes_skip(line, colon + 1));
+}
+
+void
+decode_mechanisms(struct decoder *d, struct bytes line)
+{
+	if (relay_mechanisms_of(line) == 0)
+		decoder_expected(d, "one or more of SCRAM-SHA-256, CRAM-MD5, PLAIN and LOGIN, with blanks between");
+	else
+		buf_add(d->value, line);
 }

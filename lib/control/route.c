@@ -181,3 +181,29 @@ route_next_local_side(struct bytes *table, struct bytes *key, struct bytes *addr
 	*address = take_text(&data);
 	return true;
 }
+
+const char *const relay_mechanism_names[N_RELAY_MECHANISMS] = {
+	[RELAY_PLAIN] = "PLAIN",
+	[RELAY_LOGIN] = "LOGIN",
+	[RELAY_CRAM_MD5] = "CRAM-MD5",
+	[RELAY_SCRAM_SHA_256] = "SCRAM-SHA-256",
+};
+
+unsigned
+relay_mechanisms_of(struct bytes line)
+{
+	struct bytes word;
+	unsigned all = 0;
+
+	while (bytes_split(&line, ' ', &word)) {
+		unsigned one = 0;
+
+		for (unsigned i = 0; i < N_RELAY_MECHANISMS; i++)
+			if (bytes_equal_nocase(word, bytes_of_string(relay_mechanism_names[i])))
+				one = 1u << i;
+		if (word.len > 0 && one == 0)
+			return 0;
+		all |= one;
+	}
+	return all;
+}

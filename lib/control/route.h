@@ -20,6 +20,13 @@ struct mail_route {
  * empty); BROKEN: a table can't be read. */
 enum result route_find(const struct control *c, struct bytes sender, struct bytes domain, struct mail_route *r);
 
+/* How to log in at a relay (RFC 4954; the names as IANA has them). */
+enum relay_mechanism { RELAY_PLAIN, RELAY_LOGIN, RELAY_CRAM_MD5, RELAY_SCRAM_SHA_256, N_RELAY_MECHANISMS };
+extern const char *const relay_mechanism_names[N_RELAY_MECHANISMS];
+
+/* The mechanisms that relaymechanisms names, as 1 << enum relay_mechanism, or-ed. 0: it names none, or a word is no mechanism. */
+unsigned relay_mechanisms_of(struct bytes line);
+
 struct local_side {
 	struct bytes address; /* as text; empty: any */
 	struct bytes helo;    /* empty: helohost */

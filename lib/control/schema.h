@@ -33,10 +33,11 @@ enum control_kind {
 	KIND_DOMAINIPS,
 	KIND_DOMAINCERTS,
 	KIND_TLSDESTINATIONS,
-	KIND_DANE,      /* off, first or after */
-	KIND_PASSWORDS, /* name:hash … */
-	KIND_AUTHUSER,  /* s/qmail's users/authuser */
-	KIND_PROGRAM,   /* a program and its arguments */
+	KIND_DANE,       /* off, first or after */
+	KIND_MECHANISMS, /* of AUTH at relays */
+	KIND_PASSWORDS,  /* name:hash … */
+	KIND_AUTHUSER,   /* s/qmail's users/authuser */
+	KIND_PROGRAM,    /* a program and its arguments */
 	N_CONTROL_KINDS
 };
 

@@ -15,6 +15,8 @@ static_assert((int)TLS_MODE_CERTIFICATE == (int)RM_TLS_CERTIFICATE && (int)TLS_M
 static_assert((int)TLS_MODE_MANDATORY == (int)RM_TLS_MANDATORY && (int)TLS_MODE_NAME == (int)RM_TLS_NAME, "");
 static_assert((int)TLS_MODE_WILDCARD == (int)RM_TLS_WILDCARD && (int)TLS_MODE_PIN == (int)RM_TLS_PIN, "");
 static_assert(TLS_PIN_MAX == RM_PIN_MAX, "");
+static_assert((int)RELAY_PLAIN == (int)RM_PLAIN && (int)RELAY_LOGIN == (int)RM_LOGIN, "");
+static_assert((int)RELAY_CRAM_MD5 == (int)RM_CRAM_MD5 && (int)RELAY_SCRAM_SHA_256 == (int)RM_SCRAM_SHA_256, "");
 
 /* With its domain as the keys of the tables have it; as it is if that can't be. */
 static struct bytes
@@ -65,7 +67,8 @@ fill_peer(const struct control *c, struct peer_order *o)
 	take_policy(o);
 	o->peer.is_relay = o->route.relay.len > 0;
 	o->peer.dane = dane_of(c);
-	o->peer.auth = o->route.user.len > 0;
+	if (o->route.user.len > 0)
+		o->peer.auth = (uint8_t)relay_mechanisms_of(control_text(c, ITEM_RELAYMECHANISMS));
 	o->peer.auth_plain = o->route.without_tls;
 	o->peer.certificate = o->certificate.len > 0;
 	o->peer.connect_ms = (uint32_t)control_number(c, ITEM_TIMEOUTCONNECT) * 1000;

@@ -39,11 +39,12 @@ struct rm_peer {
 	uint8_t dane;         /* enum rm_dane */
 	uint8_t implicit_tls; /* 1: TLS before the greeting */
 	uint8_t depth;        /* of the peer's chain; 0: the default */
-	uint8_t auth;         /* 1: send has a name and password for this relay */
-	uint8_t auth_plain;   /* 1: they may be said without TLS */
-	uint8_t certificate;  /* 1: a client certificate may be shown */
-	uint8_t pin_len;      /* 0: none; else 20, 28, 32 or 64 octets */
-	uint8_t by_policy;    /* 1: a line of tlsdestinations decided */
+	uint8_t
+	    auth; /* send has a name and password for this relay, for these: 1 << enum rm_mechanism, or-ed; 0: none */
+	uint8_t auth_plain;  /* 1: they may be said without TLS */
+	uint8_t certificate; /* 1: a client certificate may be shown */
+	uint8_t pin_len;     /* 0: none; else 20, 28, 32 or 64 octets */
+	uint8_t by_policy;   /* 1: a line of tlsdestinations decided */
 	uint8_t pin[RM_PIN_MAX];
 	uint32_t connect_ms, idle_ms; /* timeoutconnect, timeoutremote */
 };

@@ -12,7 +12,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const enum control_item tables[] = { ITEM_SMTPROUTES, ITEM_QMTPROUTES, ITEM_AUTHSENDERS, ITEM_DOMAINIPS,
-	ITEM_DOMAINCERTS, ITEM_TLSDESTINATIONS, ITEM_DANE };
+	ITEM_DOMAINCERTS, ITEM_TLSDESTINATIONS, ITEM_DANE, ITEM_RELAYMECHANISMS };
 
 static void
 must(bool fine)

@@ -1,4 +1,5 @@
 """remote alone, with the test as `send`: the dialogue with good peers and with bad ones."""
+import base64
 import os
 import socket
 import struct
@@ -390,7 +391,7 @@ def test_an_idle_connection_that_the_peer_closes_ends_the_session(remote):
 
 def login(remote, sink, lines, **how):
     """A session in which the test says the passwords, as send does."""
-    s = remote.session().peer(sink.port, auth=1, **how)
+    s = remote.session().peer(sink.port, auth=how.pop("auth", 15), **how)
     s.message()
     asked = []
     while True:
@@ -425,6 +426,83 @@ def test_no_password_without_tls(remote):
     with Sink(ehlo=()) as sink:
         body, asked = login(remote, sink, [], auth_plain=1)
         assert body[6] == TEMPORARY and not asked
+
+
+SAID = {0: [b"AUTH PLAIN AHUAcA==\r\n"], 1: [b"AUTH LOGIN\r\n", b"dQ==\r\n", b"cA==\r\n"], 2: [b"AUTH CRAM-MD5\r\n", b"eA==\r\n"],
+        3: [b"AUTH SCRAM-SHA-256 eA==\r\n", b"eQ==\r\n"]}
+
+
+def log_in_by_any(remote, sink, auth=15):
+    """What becomes of a message, and which mechanisms were begun; step 0 of CRAM-MD5 can't be said if it is not in SAID."""
+    s = remote.session().peer(sink.port, auth=auth, auth_plain=1)
+    s.message()
+    begun = []
+    while True:
+        kind, ref, body, fds = s.hear()
+        if kind != AUTH:
+            break
+        mechanism, step = body[0], body[1]
+        if step == 0:
+            begun.append(mechanism)
+        os.write(fds[0], SAID[mechanism][step])
+        os.close(fds[0])
+        s.say(AUTH_SAID, ref, struct.pack("<B7x", 1) + (b"c2lnbmF0dXJl" if (mechanism, step) == (3, 1) else b""))
+    s.close()
+    return body[6], begun
+
+
+def nonsense(connection, argument):
+    """A challenge that can't be answered; the client must give it up with `*`, and not say QUIT or another AUTH into it."""
+    connection.say(b"334 !!!!\r\n")
+    return b"501 5.7.0 given up\r\n" if connection.line() == b"*" else CLOSE
+
+
+def by_mechanism(**what):
+    def reply(connection, argument):
+        word = argument.split()[0].decode().replace("-", "_")
+        return what[word](connection, argument) if callable(what.get(word)) else what.get(word)
+
+    return reply
+
+
+ALL_FOUR = ("AUTH SCRAM-SHA-256 CRAM-MD5 PLAIN LOGIN",)
+
+
+@pytest.mark.parametrize("broken, begun", [
+    ({"SCRAM_SHA_256": b"535 5.7.8 no\r\n"}, [3, 2]), ({"SCRAM_SHA_256": b"504 5.5.4 unknown\r\n", "CRAM_MD5": nonsense}, [3, 2, 0]),
+    ({"SCRAM_SHA_256": nonsense, "CRAM_MD5": b"454 4.7.0 not now\r\n", "PLAIN": b"535 5.7.8 no\r\n"}, [3, 2, 0, 1])])
+def test_the_next_mechanism_is_tried_after_one_that_fails(remote, broken, begun):
+    good = {"CRAM_MD5": b"235 2.7.0 fine\r\n"}
+    with Sink(ehlo=ALL_FOUR, on={"AUTH": by_mechanism(**(good | broken))}) as sink:
+        assert log_in_by_any(remote, sink) == (DELIVERED, begun)
+        assert len(sink.connections) == 1 and len(sink.messages) == 1
+
+
+def test_only_mechanisms_of_the_item_are_tried(remote):
+    with Sink(ehlo=ALL_FOUR, on={"AUTH": by_mechanism(CRAM_MD5=b"535 5.7.8 no\r\n", SCRAM_SHA_256=b"535 5.7.8 no\r\n")}) as sink:
+        assert log_in_by_any(remote, sink, auth=1 << 2) == (TEMPORARY, [2]) and not sink.messages
+        assert log_in_by_any(remote, sink, auth=1 << 2 | 1 << 1) == (DELIVERED, [2, 1])
+
+
+def test_no_password_follows_to_a_relay_that_does_not_prove_that_it_knows_it(remote):
+    def pretend(connection, argument):
+        connection.say(b"334 " + base64.b64encode(b"r=" + b"n" * 30 + b",s=" + base64.b64encode(b"salt" * 4) + b",i=4096") + b"\r\n")
+        connection.line()
+        connection.say(b"334 " + base64.b64encode(b"v=wrong") + b"\r\n")
+        connection.line()
+        return b"235 2.7.0 fine\r\n"
+
+    with Sink(ehlo=ALL_FOUR, on={"AUTH": by_mechanism(SCRAM_SHA_256=pretend)}) as sink:
+        assert log_in_by_any(remote, sink) == (TEMPORARY, [3]) and not sink.messages
+
+
+def test_a_relay_that_closes_after_a_refusal_is_left(remote):
+    def close(connection, argument):
+        connection.say(b"421 4.7.0 enough\r\n")
+        return CLOSE
+
+    with Sink(ehlo=ALL_FOUR, on={"AUTH": by_mechanism(SCRAM_SHA_256=close)}) as sink:
+        assert log_in_by_any(remote, sink) == (TEMPORARY, [3]) and not sink.messages
 
 
 def test_nonsense_from_send_ends_a_session_alone(remote):

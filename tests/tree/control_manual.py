@@ -33,6 +33,7 @@ KIND = {
     "SENDERROUTES": "routes by sender, one a line",
     "DOMAINIPS": "addresses by sender, one a line",
     "DOMAINCERTS": "certificates by sender, one a line",
+    "MECHANISMS": "words",
     "TLSDESTINATIONS": "TLS policies, one a line",
     "DANE": "a word",
     "PASSWORDS": "name:hash, one a line",

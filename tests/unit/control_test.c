@@ -330,6 +330,7 @@ static const struct {
 	    "~.d.test:/etc/cas/|3:26\n-e.test:;35\n!f.test:\ng.test:||:35\n=*:\n-:\n" },
 	{ ITEM_DOMAINCERTS, "a.test:/etc/a.pem|/etc/a.key|a pass|phrase\n*:/etc/b.pem\n" },
 	{ ITEM_DANE, "after\n" },
+	{ ITEM_RELAYMECHANISMS, "PLAIN  scram-sha-256\n" },
 };
 
 /* As a crash of an editor leaves it: read, or refused with words; and the whole is read. */

@@ -80,7 +80,7 @@ crig_made(int fd)
 struct access
 crig_access(void)
 {
-	static const struct rm_peer peer = { .is_relay = 1, .tls = RM_TLS_NAME, .idle_ms = 60000 };
+	static const struct rm_peer peer = { .is_relay = 1, .tls = RM_TLS_NAME, .auth = 15, .idle_ms = 60000 };
 
 	return (struct access){ .conn = "1jtestconn0",
 		.peer = &peer,

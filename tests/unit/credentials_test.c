@@ -137,6 +137,25 @@ steps_out_of_turn_end_the_session(void **state)
 	assert_string_equal(next_line(), "");
 }
 
+/* A remote that was taken over would choose the one that gives the password away. */
+static void
+no_mechanism_is_said_that_the_administrator_left_out(void **state)
+{
+	struct access a = crig_access();
+	struct rm_peer peer = *a.peer;
+	struct rm_auth auth = { .mechanism = RM_PLAIN };
+	struct credentials k = crig_made(rig.line[0]);
+
+	(void)state;
+	peer.auth = 1u << RM_SCRAM_SHA_256;
+	a.peer = &peer;
+	assert_int_equal(crig_ask(&k, &a, &auth, BYTES_NONE, rig.line[0]), MALFORMED);
+	auth.mechanism = RM_LOGIN;
+	assert_int_equal(crig_ask(&k, &a, &auth, BYTES_NONE, rig.line[0]), MALFORMED);
+	assert_string_equal(next_line(), "");
+	assert_true(step(&k, &a, RM_SCRAM_SHA_256, 0, BYTES_NONE)[0] == 'A');
+}
+
 static void
 a_password_goes_into_nothing_but_a_fit_connection(void **state)
 {
@@ -200,6 +219,8 @@ main(void)
 		    scram_is_said_and_its_server_is_known_by_its_signature, crig_set_up, crig_tear_down),
 		cmocka_unit_test_setup_teardown(a_foreign_nonce_gets_no_proof, crig_set_up, crig_tear_down),
 		cmocka_unit_test_setup_teardown(steps_out_of_turn_end_the_session, crig_set_up, crig_tear_down),
+		cmocka_unit_test_setup_teardown(
+		    no_mechanism_is_said_that_the_administrator_left_out, crig_set_up, crig_tear_down),
 		cmocka_unit_test_setup_teardown(
 		    a_password_goes_into_nothing_but_a_fit_connection, crig_set_up, crig_tear_down),
 		cmocka_unit_test_setup_teardown(a_full_connection_is_not_waited_for, crig_set_up, crig_tear_down),

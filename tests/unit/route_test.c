@@ -298,6 +298,22 @@ words_of_dane(void **state)
 	refused("dane", "First", "off, first or after");
 }
 
+static void
+mechanisms_of_relays(void **state)
+{
+	(void)state;
+	open_with("dane", "after\n");
+	assert_int_equal(relay_mechanisms_of(control_text(&control, ITEM_RELAYMECHANISMS)), 15);
+	dir_close(&control);
+	open_with("relaymechanisms", "PLAIN  scram-sha-256\n");
+	assert_int_equal(relay_mechanisms_of(control_text(&control, ITEM_RELAYMECHANISMS)),
+	    1 << RELAY_PLAIN | 1 << RELAY_SCRAM_SHA_256);
+	dir_close(&control);
+	refused("relaymechanisms", "NTLM", "one or more of SCRAM-SHA-256");
+	refused("relaymechanisms", "PLAIN,LOGIN", "one or more of SCRAM-SHA-256");
+	assert_int_equal(relay_mechanisms_of(BYTES("")), 0);
+}
+
 int
 main(void)
 {
@@ -312,6 +328,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(senders, dir_set_up, dir_tear_down),
 		cmocka_unit_test_setup_teardown(lines_that_are_no_policies, dir_set_up, dir_tear_down),
 		cmocka_unit_test_setup_teardown(words_of_dane, dir_set_up, dir_tear_down),
+		cmocka_unit_test_setup_teardown(mechanisms_of_relays, dir_set_up, dir_tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
