@@ -127,6 +127,7 @@ decoder_open(struct decoder *d, const char *file, size_t max, struct buf *text, 
 		(void)snprintf(d->file, sizeof d->file, "%s/%s%s%s", s->from.etc, own ? s->from.service : "",
 		    own ? "/" : "", file);
 	d->line = 0;
+	(void)seen_before(&s->read, bytes_of_string(d->file));
 	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
 		return ABSENT;
 	if (fd < 0)
@@ -135,7 +136,7 @@ decoder_open(struct decoder *d, const char *file, size_t max, struct buf *text, 
 		r = why_set(why, MALFORMED, "expected a file");
 	else {
 		if (st.st_mode & (S_IWOTH | S_IWGRP))
-			decoder_warn(d, "can be written by others than its owner");
+			decoder_warn(d, "can be written by others than its owner: chmod go-w");
 		r = read_file(fd, max, text, why);
 	}
 	(void)close(fd);
@@ -233,6 +234,7 @@ decode_item(struct control_source *s, enum control_item item, struct why *why)
 		return why_set(why, r, "%s: %s", d.file, trouble.text);
 	if (trouble.text[0] != '\0' && !d.quiet)
 		complain(s, SEVERITY_ERROR, d.file, 0, trouble.text);
+	s->items[item].refused = d.failed || trouble.text[0] != '\0';
 	if (compiled != NULL && exists(s, schema->file) && exists(s, compiled) && !d.failed) {
 		d.line = 0;
 		decoder_warn(&d, "is read, %s beside it is not", compiled);
@@ -240,6 +242,28 @@ decode_item(struct control_source *s, enum control_item item, struct why *why)
 	if (d.value->failed || d.table->failed)
 		return why_set(why, EXHAUSTED, "%s: no memory for its content", d.file);
 	return OK;
+}
+
+/* A table that an item names may lie beside the items. */
+static bool
+is_named(struct control_source *s, const char *directory, const char *name)
+{
+	char path[512];
+
+	(void)snprintf(path, sizeof path, "%s%s%s/%s", s->from.etc, *directory == '\0' ? "" : "/", directory, name);
+	return seen_before(&s->read, bytes_of_string(path));
+}
+
+/* Keys and certificates may, too: variables name them by their paths. */
+static bool
+is_for_tls(const char *name)
+{
+	static const char *const ends[] = { ".pem", ".crt", ".key", ".crl", ".ocsp" };
+
+	for (size_t i = 0; i < nitems(ends); i++)
+		if (bytes_ends_nocase(bytes_of_string(name), bytes_of_string(ends[i])))
+			return true;
+	return false;
 }
 
 static void
@@ -252,11 +276,16 @@ check_name(struct control_source *s, const char *directory, const char *name)
 	if (*directory == '\0' && strcmp(name, "uids") == 0)
 		return; /* warden's own: who the processes run as */
 	if (!control_item_of_file(bytes_of_string(name), &item, &compiled)) {
+		if (is_named(s, directory, name) || is_for_tls(name))
+			return;
 		near = control_nearest_item(bytes_of_string(name));
+		if (near == NULL && strchr(name, '.') != NULL)
+			return; /* a table that an item of another service names, say: no misspelled item */
 		complain_of_file(s, SEVERITY_WARNING, directory, name, "is no control item%s%s%s",
 		    near != NULL ? "; did you mean " : "", near != NULL ? near : "", near != NULL ? "?" : "");
 	} else if (*directory != '\0' && !(control_schema[item].readers & s->from.readers))
-		complain_of_file(s, SEVERITY_WARNING, directory, name, "is not read by a service of this kind");
+		complain_of_file(s, SEVERITY_WARNING, directory, name,
+		    "is not read by a service of this kind: it does nothing here");
 }
 
 /* Names that mean nothing are told with the nearest that does. */
@@ -357,23 +386,22 @@ control_read(struct control_source *s, const struct control_from *from, struct w
 
 	*s = (struct control_source){ .from = *from, .etc_fd = -1, .service_fd = -1 };
 	for (unsigned i = 0; i < N_CONTROL_ITEMS; i++)
-		s->items[i] = (struct control_data){ buf_growing(LIST_FILE_MAX), buf_growing(2 * LIST_FILE_MAX),
-			{ NULL, 0, 0 } };
+		s->items[i] = (struct control_data){ .value = buf_growing(LIST_FILE_MAX),
+			.table = buf_growing(2 * LIST_FILE_MAX) };
 	if ((r = open_directories(s, why)) != OK)
 		return r;
-	check_names(s, s->etc_fd, "");
-	check_names(s, s->service_fd, from->service);
 	for (unsigned i = 0; i < N_CONTROL_ITEMS; i++)
 		if ((control_schema[i].readers & from->readers) &&
 		    (r = decode_item(s, (enum control_item)i, why)) != OK)
 			return r;
+	check_names(s, s->etc_fd, "");
+	check_names(s, s->service_fd, from->service);
 	check_together(s);
-	if (s->n_errors > 0)
-		return why_set(why, MALFORMED, "%s", s->first.text);
-	if ((control_schema[ITEM_USERS_ASSIGN].readers & from->readers) && (r = users_add_system(s, why)) != OK)
+	if ((control_schema[ITEM_USERS_ASSIGN].readers & from->readers) && (r = users_add_system(s, why)) != OK &&
+	    r != MALFORMED)
 		return r;
-	users_finish(s);
-	return OK;
+	users_finish(s); /* also if something is wrong: postern check looks at the rest */
+	return s->n_errors > 0 ? why_set(why, MALFORMED, "%s", s->first.text) : OK;
 }
 
 void
@@ -385,7 +413,8 @@ control_forget(struct control_source *s)
 		free(s->items[i].seen.slots);
 	}
 	free(s->told.slots);
-	s->told = (struct seen){ NULL, 0, 0 };
+	free(s->read.slots);
+	s->told = s->read = (struct seen){ NULL, 0, 0 };
 	fd_close(&s->etc_fd);
 	fd_close(&s->service_fd);
 }

@@ -32,6 +32,7 @@ struct control_data {
 	struct buf value; /* in the sealed form */
 	struct buf table; /* records: 4 octets of key length, 4 of data length, key, data */
 	struct seen seen; /* keys of the table */
+	bool refused;     /* something in it was not what was expected */
 };
 
 struct control_source {
@@ -41,6 +42,7 @@ struct control_source {
 	uint8_t wildcards[32]; /* the set of last octets of users/assign's prefixes */
 	uint8_t n_recipient_tables, n_recipient_programs;
 	struct seen told; /* names that a warning was about */
+	struct seen read; /* files that items named */
 	unsigned n_errors, n_warnings;
 	struct why first; /* "FILE:LINE: text" of the first error */
 };

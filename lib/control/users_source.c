@@ -88,8 +88,12 @@ decode_assign(struct decoder *d)
 	if (d->rest.len == 0)
 		return; /* no file */
 	while (decoder_line(d, &line)) {
-		if (line.at[0] == '.')
+		if (line.at[0] == '.') {
+			if (decoder_line(d, &line))
+				decoder_warn(
+				    d, "is behind the line with a dot: it does not count, nor does what follows it");
 			return;
+		}
 		rest = bytes_skip(line, 1);
 		a.prefix = line.at[0] == '+';
 		if ((line.at[0] != '=' && line.at[0] != '+') || !bytes_split(&rest, ':', &a.local) ||

@@ -195,6 +195,29 @@ instance_root(const struct instance *in, const struct privileges *p)
 	return p->root == EMPTY_ROOT ? in->empty : p->root == GIVEN_ROOT ? given_root(in, p) : NULL;
 }
 
+enum result
+instance_each_directory(const struct instance *in, instance_look *look, void *ctx, struct why *why)
+{
+	static const struct owner root = { .uid = 0 };
+	const char *members[HOUSE_MEMBERS_MAX];
+	size_t n = house_members(in->service, members);
+	struct owner owner;
+	enum result r;
+
+	if ((r = look(ctx, in->run, 0755, &root, why)) != OK || (r = look(ctx, in->empty, 0555, &root, why)) != OK)
+		return r;
+	for (size_t i = 0; i < n; i++) {
+		const struct privileges *p = house_privileges(members[i]);
+
+		if (p->root != GIVEN_ROOT || strcmp(p->user, "recipient") == 0)
+			continue;
+		if ((r = instance_owner(in, p->user, &owner, why)) != OK ||
+		    (r = look(ctx, given_root(in, p), 0700, &owner, why)) != OK)
+			return r;
+	}
+	return OK;
+}
+
 /* Keys that another user's keyring wrote: an older version had one for all services, and its keyload may still read them. They stay
  * for that process, whose root they are, under another name; the next start removes them. */
 static void
@@ -209,29 +232,20 @@ put_keys_aside(const char *keys, const struct owner *owner)
 		(void)rename(keys, old); /* what fails here fails again where it counts */
 }
 
+static enum result
+make_one(void *ctx, const char *path, mode_t mode, const struct owner *owner, struct why *why)
+{
+	const struct instance *in = ctx;
+
+	if (path == in->keys)
+		put_keys_aside(path, owner);
+	return make_directory(path, mode, owner, why);
+}
+
 enum result
 instance_prepare(const struct instance *in, struct why *why)
 {
-	static const struct owner root = { .uid = 0 };
-	const char *members[HOUSE_MEMBERS_MAX];
-	size_t n = house_members(in->service, members);
-	struct owner owner;
-	enum result r;
+	struct instance all = *in;
 
-	if ((r = make_directory(in->run, 0755, &root, why)) != OK ||
-	    (r = make_directory(in->empty, 0555, &root, why)) != OK)
-		return r;
-	for (size_t i = 0; i < n; i++) {
-		const struct privileges *p = house_privileges(members[i]);
-
-		if (p->root != GIVEN_ROOT || strcmp(p->user, "recipient") == 0)
-			continue;
-		if ((r = instance_owner(in, p->user, &owner, why)) != OK)
-			return r;
-		if (given_root(in, p) == in->keys)
-			put_keys_aside(in->keys, &owner);
-		if ((r = make_directory(given_root(in, p), 0700, &owner, why)) != OK)
-			return r;
-	}
-	return OK;
+	return instance_each_directory(&all, make_one, &all, why);
 }

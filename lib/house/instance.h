@@ -44,5 +44,10 @@ bool owner_list_groups(const struct owner *owner, char *text, size_t size);
  * there; refuses those that are there with others. */
 enum result instance_prepare(const struct instance *in, struct why *why);
 
+/* The directories that a start of the service needs, one after the other, each with what it must be; until `look` returns
+ * something else than OK. As instance_owner, if a user is missing. */
+typedef enum result instance_look(void *ctx, const char *path, mode_t mode, const struct owner *owner, struct why *why);
+enum result instance_each_directory(const struct instance *in, instance_look *look, void *ctx, struct why *why);
+
 /* The root directory of a process; null if that is the host's. */
 const char *instance_root(const struct instance *in, const struct privileges *p);

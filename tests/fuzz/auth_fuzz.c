@@ -129,7 +129,7 @@ open_control(void)
 	int fd;
 
 	for (unsigned i = 0; i < N_CONTROL_ITEMS; i++)
-		s.items[i] = (struct control_data){ buf_growing(1u << 16), buf_growing(1u << 16), { NULL, 0, 0 } };
+		s.items[i] = (struct control_data){ .value = buf_growing(1u << 16), .table = buf_growing(1u << 16) };
 	decode(&s, ITEM_ME, "mx.example.org");
 	decode(&s, ITEM_PASSWORDS, passwords);
 	decode(&s, ITEM_AUTHUSER, authuser);

@@ -42,7 +42,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < 2)
 		return 0;
 	for (unsigned i = 0; i < N_CONTROL_ITEMS; i++)
-		s.items[i] = (struct control_data){ buf_growing(1u << 22), buf_growing(1u << 23), { NULL, 0, 0 } };
+		s.items[i] = (struct control_data){ .value = buf_growing(1u << 22), .table = buf_growing(1u << 23) };
 	d.item = (enum control_item)(data[0] % N_CONTROL_ITEMS);
 	d.schema = &control_schema[d.item];
 	item = &s.items[d.item];

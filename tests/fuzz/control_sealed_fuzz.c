@@ -50,7 +50,7 @@ make_image(void)
 	ssize_t n;
 
 	for (unsigned i = 0; i < N_CONTROL_ITEMS; i++)
-		s.items[i] = (struct control_data){ buf_growing(1u << 16), buf_growing(1u << 16), { NULL, 0, 0 } };
+		s.items[i] = (struct control_data){ .value = buf_growing(1u << 16), .table = buf_growing(1u << 16) };
 	for (size_t i = 0; i < nitems(texts); i++) {
 		struct control_data *item = &s.items[texts[i].item];
 		struct decoder d = { .source = &s,

@@ -110,7 +110,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < 1)
 		return 0;
 	for (unsigned i = 0; i < N_CONTROL_ITEMS; i++)
-		s.items[i] = (struct control_data){ buf_growing(1u << 22), buf_growing(1u << 22), { NULL, 0, 0 } };
+		s.items[i] = (struct control_data){ .value = buf_growing(1u << 22), .table = buf_growing(1u << 22) };
 	is_authuser = data[0] & 1;
 	rest = bytes_skip(rest, 1);
 	text = bytes_first(rest, bytes_find(rest, '\0'));

@@ -116,7 +116,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < 1)
 		return 0;
 	for (unsigned i = 0; i < N_CONTROL_ITEMS; i++)
-		s.items[i] = (struct control_data){ buf_growing(1u << 22), buf_growing(1u << 23), { NULL, 0, 0 } };
+		s.items[i] = (struct control_data){ .value = buf_growing(1u << 22), .table = buf_growing(1u << 23) };
 	item = tables[data[0] % nitems(tables)];
 	rest = bytes_skip(rest, 1);
 	text = until_zero(&rest);

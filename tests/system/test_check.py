@@ -11,18 +11,27 @@ from tls_rig import Certificates
 SOUND = {
     "me": "localhost.localdomain",
     "locals": "example.test\n",
+    "rcpthosts": "example.test\nlocalhost.localdomain\n",
     "systemusers": "no",
-    "virtualuser": "5000:5000:/var/vmail",
     "virtualusers": "postmaster@localhost.localdomain:pm\n",
     "smtpd/listen": "127.0.0.1:2525",
     "send/queuelifetime": "604800",
 }
 
 
+def house_uids():
+    """The item uids: a number for each user of the house."""
+    users = subprocess.run([f"{BIN}/postern", "plan", "--users"], capture_output=True, text=True, check=True).stdout.splitlines()
+    return "".join(f"{line.split()[0]}:{61000 + n}:{61000 + n}\n" for n, line in enumerate(users))
+
+
 @pytest.fixture
-def etc(tmp_path):
+def etc(tmp_path, tmp_path_factory):
+    vmail = tmp_path_factory.mktemp("vmail")
+    os.chown(vmail, 5000, 5000)
+
     def make(**items):
-        for name, text in {**SOUND, **{k.replace("__", "/"): v for k, v in items.items()}}.items():
+        for name, text in {**SOUND, "uids": house_uids(), "virtualuser": f"5000:5000:{vmail}", **{k.replace("__", "/"): v for k, v in items.items()}}.items():
             file = tmp_path / name
             file.parent.mkdir(exist_ok=True)
             if text is not None:
@@ -33,8 +42,8 @@ def etc(tmp_path):
     return make
 
 
-def check(etc, *services):
-    r = subprocess.run([f"{BIN}/postern", "check", str(etc), *services], capture_output=True, text=True)
+def check(etc, *services, options=()):
+    r = subprocess.run([f"{BIN}/postern", "check", *options, str(etc), *services], capture_output=True, text=True)
     return r.returncode, r.stdout.replace(str(etc) + "/", "").splitlines(), r.stderr
 
 
@@ -65,7 +74,7 @@ def test_what_would_surprise_is_a_warning(etc):
     text = "\n".join(lines)
     assert status == 0
     assert "smtpd/rcpthost: warning: is no control item; did you mean rcpthosts?" in lines
-    assert "open relay" in text and "example.test is in locals, not here" in text and "below minuid" in text
+    assert "open relay" in text and "example.test is in locals, not in rcpthosts" in text and "below minuid" in text
 
 
 def test_nobody_as_postmaster_is_a_warning(etc):
@@ -86,7 +95,7 @@ def test_nobody_as_root_is_a_warning_where_there_are_system_users(etc):
 def test_services_that_people_log_in_to_want_a_certificate(etc):
     _, lines, _ = check(etc(pop3s__listen="127.0.0.1:9955", submission__variables="CERTDIR=/nowhere", submission__listen="127.0.0.1:5877"))
     wanting = [line for line in lines if "without TLS nobody can log in" in line]
-    assert wanting == ["variables: warning: there is no CERTFILE: without TLS nobody can log in to pop3s"]
+    assert wanting == ["variables: warning: there is no CERTFILE: without TLS nobody can log in to pop3s: CERTFILE=/PATH here names one"]
     assert sum("postmaster" in line for line in lines) == 0
 
 
@@ -95,7 +104,9 @@ def test_services_can_be_named_and_others_are_told(etc):
     assert check(directory, "send")[0] == 0
     assert check(directory, "smtpd")[0] == 100
     os.mkdir(directory / "stranger")
-    assert "stranger: warning: is no service of Postern" in check(directory, "send", "stranger")[1]
+    assert not [line for line in check(directory, "send", "stranger")[1] if "stranger" in line]  # of keys, perhaps
+    (directory / "stranger/listen").write_text("127.0.0.1:2526\n")
+    assert any(line.startswith("stranger: warning: is no service of Postern: its items are read by nobody") for line in check(directory, "send", "stranger")[1])
 
 
 def test_what_is_not_there_is_trouble(tmp_path):
@@ -177,8 +188,8 @@ def test_tables_for_mail_to_other_hosts_are_looked_at(etc, tmp_path):
         ("domaincerts", "old.pem has expired"), ("domaincerts", "plain.pem: "), ("domaincerts", "fine.pem: "), ("domaincerts", "has a password in it"),
     ]
     for item, words in expected:
-        assert [line for line in lines if line.startswith(f"send/{item}: warning: ") and words in line], (item, words, lines)
-    others = [line for line in lines if not any(line.startswith(f"send/{item}: ") and words in line for item, words in expected)]
+        assert [line for line in lines if re.match(rf"send/{item}(:\d+)?: warning: ", line) and words in line], (item, words, lines)
+    others = [line for line in lines if not any(re.match(rf"send/{item}(:\d+)?: ", line) and words in line for item, words in expected)]
     assert [line for line in others if "d.test: the relay ::1" not in line] == []  # a host without IPv6 does not have that one
     assert status == 0 and "pass|phrase" not in "".join(lines)
 

@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 from instance import BIN
+from test_check import house_uids
 
 QMAIL = {
     "control/me": "mx.old.test\n",
@@ -84,6 +85,7 @@ def test_each_file_has_a_word_and_most_a_place(old):
 def test_a_start_would_take_what_was_imported(old):
     run(old)
     (old / "usr/etc/smtpd/listen").write_text("127.0.0.1:2525\n")
+    (old / "usr/etc/uids").write_text(house_uids())
     r = subprocess.run([f"{BIN}/postern", "check", str(old / "usr/etc"), "smtpd", "send"], capture_output=True, text=True)
     assert r.returncode == 0, r.stdout
 

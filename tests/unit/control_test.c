@@ -194,7 +194,8 @@ an_unknown_file_is_told_with_the_nearest_name(void **state)
 	dir_open_as("policy");
 	assert_non_null(strstr(dir.said, "warning smtpd/rcpthost:0: is no control item; did you mean rcpthosts?\n"));
 	assert_non_null(strstr(dir.said, "warning smtpd/zzzzzzzz:0: is no control item\n"));
-	assert_non_null(strstr(dir.said, "warning smtpd/queuelifetime:0: is not read by a service of this kind\n"));
+	assert_non_null(strstr(
+	    dir.said, "warning smtpd/queuelifetime:0: is not read by a service of this kind: it does nothing here\n"));
 }
 
 static void
@@ -347,7 +348,7 @@ a_file_cut_anywhere_is_read_or_refused(void **state)
 				.schema = &control_schema[whole[i].item],
 				.file = "cut" };
 
-			*data = (struct control_data){ buf_growing(65536), buf_growing(65536), { NULL, 0, 0 } };
+			*data = (struct control_data){ .value = buf_growing(65536), .table = buf_growing(65536) };
 			d.rest = bytes_of(whole[i].text, n);
 			d.value = &data->value;
 			d.table = &data->table;

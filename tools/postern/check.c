@@ -1,24 +1,23 @@
-/* postern check: reads control directories as warden does, says what it thinks, and warns of what would surprise.
+/* postern check: reads control directories as warden does, says what a start would say, and warns of what would surprise.
  * Trusts its caller, with whose rights it reads.
- * Never starts, changes or connects to anything but a resolver. */
+ * Never starts or changes anything; asks a resolver for this host's name, and connects to nothing else. */
 #include "postern/check.h"
 
 #include "config.h"
-#include "control/rules.h"
-#include "control/source.h"
-#include "control/users.h"
-#include "control/variables.h"
 #include "crypt/provider.h"
 #include "crypt/version.h"
+#include "house/house.h"
 #include "postern/check_certificates.h"
+#include "postern/check_findings.h"
+#include "postern/check_house.h"
+#include "postern/check_mail.h"
 #include "postern/check_remote.h"
+#include "postern/check_users.h"
 #include "sys/about.h"
+#include "sys/fd.h"
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <netdb.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,247 +29,180 @@
 #define EXIT_TROUBLE 111
 #define SERVICES_MAX 64
 
-struct check {
-	const char *etc;
-	unsigned n_errors, n_warnings;
-	bool name_checked, postmaster_checked; /* one answer about each is enough */
+/* ---- the checks ---- */
+
+#define BY_ANYBODY (~0u)
+#define NEEDS(...) \
+	(const enum control_item[]){ __VA_ARGS__ }, \
+	    sizeof((const enum control_item[]){ __VA_ARGS__ }) / sizeof(enum control_item)
+
+/* What is looked at besides the items themselves. A check is left out where an item that it needs is refused already. */
+static const struct check {
+	const char *name, *looks_at;
+	unsigned readers; /* it is made for services with one of these */
+	void (*look)(struct look *l);
+	const enum control_item *needs;
+	size_t n_needs;
+} checks[] = {
+	{ "house-users", "whether each process has a user", BY_ANYBODY, check_house_users, NEEDS(ITEM_CHECKPASSWORD) },
+	{ "directories", "owner and mode of the run directory and those in it, and of the queue", BY_ANYBODY,
+	    check_directories, NULL, 0 },
+	{ "queue", "owners and modes of all that is in the queue", BY_QUEUE, check_queue, NULL, 0 },
+	{ "addresses", "whether the addresses to listen on are this host's and free", BY_LISTEN, check_addresses,
+	    NEEDS(ITEM_LISTEN) },
+	{ "host-name", "whether the name of this host is whole and resolves", BY_POLICY | BY_SEND, check_host_name,
+	    NEEDS(ITEM_ME) },
+	{ "postmaster", "who gets the mail of postmaster and root", BY_SEND, check_postmaster,
+	    NEEDS(ITEM_POSTMASTER, ITEM_USERS_ASSIGN, ITEM_LOCALS, ITEM_VIRTUALUSERS, ITEM_ENVNOATHOST) },
+	{ "assignments", "whether users of users/assign can get mail", BY_SEND, check_assignments,
+	    NEEDS(ITEM_MINUID, ITEM_DEFAULTDELIVERY) },
+	{ "virtualuser", "whether the owner of virtual mailboxes can get mail", BY_SEND, check_virtual_user,
+	    NEEDS(ITEM_VIRTUALUSER, ITEM_MINUID) },
+	{ "open-relay", "whether anybody may relay", BY_LISTEN, check_open_relay, NEEDS(ITEM_RULES, ITEM_VARIABLES) },
+	{ "our-domains", "whether domains of ours are in rcpthosts", BY_LISTEN, check_our_domains,
+	    NEEDS(ITEM_RCPTHOSTS, ITEM_MORERCPTHOSTS, ITEM_LOCALS, ITEM_VIRTUALDOMAINS, ITEM_VIRTUALUSERS) },
+	{ "mechanisms", "whether mechanisms to log in are known", BY_POLICY, check_mechanisms, NEEDS(ITEM_MECHANISMS) },
+	{ "certificates", "certificates, keys, CAs and ciphers of variables and rules", BY_POLICY, check_certificates,
+	    NEEDS(ITEM_RULES, ITEM_VARIABLES) },
+	{ "remote", "relays, TLS policies and client certificates of mail to other hosts", BY_SEND, check_remote,
+	    NEEDS(ITEM_SMTPROUTES, ITEM_AUTHSENDERS, ITEM_DOMAINIPS, ITEM_TLSDESTINATIONS, ITEM_DOMAINCERTS) },
 };
 
-static const struct {
-	const char *service, *process;
-} members[] = {
-#define MEMBER(service, process) { #service, #process },
-#include "census.def"
-};
+static bool
+is_spoilt(const struct check *c, const struct control_source *s)
+{
+	for (size_t i = 0; i < c->n_needs; i++)
+		if (s->items[c->needs[i]].refused)
+			return true;
+	return false;
+}
+
+static void
+make_checks(struct look *l)
+{
+	for (size_t i = 0; i < nitems(checks); i++) {
+		const struct check *c = &checks[i];
+
+		if (!(c->readers & l->source->from.readers) || is_spoilt(c, l->source))
+			continue;
+		findings_begin(l->all);
+		c->look(l);
+		findings_end(l->all, c->name);
+	}
+}
+
+static int
+list_checks(void)
+{
+	for (size_t i = 0; i < nitems(checks); i++)
+		(void)printf("%-12s  %s\n", checks[i].name, checks[i].looks_at);
+	return 0;
+}
+
+/* ---- one service ---- */
 
 static unsigned
 readers_of(const char *service)
 {
-	unsigned readers = 0;
+	const char *members[HOUSE_MEMBERS_MAX];
+	size_t n = house_members(service, members);
+	unsigned readers = n == 0 ? 0 : BY_WARDEN;
 
-	for (size_t i = 0; i < nitems(members); i++)
-		if (strcmp(members[i].service, service) == 0)
-			readers |= control_reader_of(members[i].process) | BY_WARDEN;
+	for (size_t i = 0; i < n; i++)
+		readers |= control_reader_of(members[i]);
 	if (strcmp(service, "inject") == 0)
 		readers |= BY_INJECT; /* the programs that use it read its directory themselves */
 	return readers;
 }
 
-static void
-print_complaint(void *ctx, const struct control_complaint *c)
-{
-	struct check *k = ctx;
-
-	if (c->severity == SEVERITY_ERROR)
-		k->n_errors++;
-	else
-		k->n_warnings++;
-	(void)printf("%s:", c->file);
-	if (c->line > 0)
-		(void)printf("%u:", c->line);
-	(void)printf(" %s%s\n", c->severity == SEVERITY_ERROR ? "" : "warning: ", c->text);
-}
-
-static __attribute__((format(printf, 4, 5))) void
-warn(struct check *k, const char *service, enum control_item item, const char *format, ...)
-{
-	const char *file = control_schema[item].file;
-	char path[PATH_MAX];
-	bool is_own; /* else it is, or would be, one for all services */
-	va_list ap;
-
-	(void)snprintf(path, sizeof path, "%s/%s/%s", k->etc, service, file);
-	is_own = access(path, F_OK) == 0;
-	k->n_warnings++;
-	(void)printf("%s/%s%s%s: warning: ", k->etc, is_own ? service : "", is_own ? "/" : "", file);
-	va_start(ap, format);
-	(void)vprintf(format, ap);
-	va_end(ap);
-	(void)putchar('\n');
-}
-
-#define SHOW(bytes) (int)(bytes).len, (const char *)(bytes).at
-
-/* ---- what would surprise ---- */
-
-static void
-check_name(struct check *k, const char *service, const struct control *c)
-{
-	struct bytes me = control_text(c, ITEM_ME);
-	struct addrinfo *found = NULL;
-	char name[256];
-	int error;
-
-	if (me.len >= sizeof name || k->name_checked)
-		return;
-	k->name_checked = true;
-	memcpy(name, me.at, me.len);
-	name[me.len] = '\0';
-	error = getaddrinfo(name, NULL, NULL, &found);
-	if (error != 0)
-		warn(k, service, ITEM_ME, "%s does not resolve (%s): peers may refuse its mail", name,
-		    gai_strerror(error));
-	else
-		freeaddrinfo(found);
-	if (bytes_find(me, '.') == me.len)
-		warn(k, service, ITEM_ME, "%s is not a full name: it has no dot", name);
-}
-
-/* Mail that is sent on to the domain that it came for is this host's again: nobody's. */
-static bool
-is_nobody(const struct control *c, const char *local)
-{
-	struct bytes domain = control_text(c, ITEM_ENVNOATHOST);
-	struct destination d;
-	uint8_t room[300];
-	struct buf address = BUF_OVER(room);
-	enum result r;
-
-	buf_format(&address, "%s@", local);
-	buf_add(&address, domain);
-	r = users_route(c, buf_bytes(&address), &d);
-	return r == ABSENT || (r == OK && d.route == ROUTE_REMOTE && bytes_equal_nocase(d.domain, domain));
-}
-
-static void
-check_postmaster(struct check *k, const char *service, const struct control *c)
-{
-	if (k->postmaster_checked || strcmp(service, "resolve") == 0 || strncmp(service, "pop3", 4) == 0)
-		return;
-	k->postmaster_checked = true;
-	if (is_nobody(c, "postmaster"))
-		warn(k, service, ITEM_POSTMASTER,
-		    "nobody gets the mail of postmaster, which every host must take: name a user here");
-	if (control_number(c, ITEM_SYSTEMUSERS) != 0 && is_nobody(c, "root"))
-		warn(k, service, ITEM_USERS_ASSIGN,
-		    "nobody gets the mail of root, to whom cron writes: =root:USER:UID:GID:HOME::: here gives it to a "
-		    "user");
-}
-
-static void
-check_open_relay(struct check *k, const char *service, const struct control *c)
-{
-	static const uint8_t anybody[4] = { 192, 0, 2, 1 }; /* nobody's: RFC 5737 */
-	struct rules_query q = { .address = anybody, .address_len = sizeof anybody };
-	struct variables says = { 0 };
-	struct bytes data;
-	enum result r = rules_find_in(c, &q, &data);
-
-	if (r == OK && rules_denies(data))
-		return;
-	if (r == OK)
-		variables_decode(&says, data, true);
-	variables_decode(&says, control_text(c, ITEM_VARIABLES), false);
-	if (variable_is_set(&says, VAR_RELAYCLIENT))
-		warn(k, service, ITEM_RULES, "RELAYCLIENT is given to everybody: this host would be an open relay");
-}
-
-static void
-check_virtual_user(struct check *k, const char *service, const struct control *c)
-{
-	struct control_owner owner;
-
-	if (control_owner(c, ITEM_VIRTUALUSER, &owner) && owner.uid < control_number(c, ITEM_MINUID))
-		warn(k, service, ITEM_VIRTUALUSER, "uid %u is below minuid: nothing would be delivered", owner.uid);
-}
-
-/* A domain in locals that no rcpthosts has gets no mail from outside. */
-static void
-check_locals(struct check *k, const struct control_source *s, const struct control *c)
-{
-	struct bytes at = buf_bytes(&s->items[ITEM_LOCALS].table);
-
-	while (at.len > 8) {
-		size_t key_len = (size_t)(at.at[0] | at.at[1] << 8), data_len = (size_t)(at.at[4] | at.at[5] << 8);
-		struct bytes domain = bytes_first(bytes_skip(at, 8), key_len);
-
-		if (control_find_domain(c, ITEM_RCPTHOSTS, domain) == ABSENT &&
-		    control_find_domain(c, ITEM_MORERCPTHOSTS, domain) == ABSENT)
-			warn(k, s->from.service, ITEM_RCPTHOSTS,
-			    "%.*s is in locals, not here: nobody else can send mail to it", SHOW(domain));
-		at = bytes_skip(at, 8 + key_len + data_len);
-	}
-}
-
-struct told {
-	struct check *k;
-	const char *service;
+struct run {
+	struct findings findings;
+	struct instance instance;
+	bool has_own_places;
 };
 
-static void
-warn_of_certificate(void *ctx, const char *text)
+/* policy and send have the items that the checks look up; of other services each check reads the source. */
+static int
+look_closer(struct run *run, const struct control_source *s)
 {
-	const struct told *t = ctx;
-
-	warn(t->k, t->service, ITEM_VARIABLES, "%s", text);
-}
-
-/* Those that people log in to. */
-static bool
-needs_tls(const char *service)
-{
-	return strncmp(service, "pop3", 4) == 0 || strcmp(service, "submission") == 0 || strcmp(service, "smtps") == 0;
-}
-
-static bool
-names(const struct control_source *s, enum control_item item, const char *variable)
-{
-	struct bytes value = buf_bytes(&s->items[item].value), table = buf_bytes(&s->items[item].table);
-	size_t len = strlen(variable);
-
-	return (value.len > 0 && memmem(value.at, value.len, variable, len) != NULL) ||
-	    (table.len > 0 && memmem(table.at, table.len, variable, len) != NULL);
-}
-
-static void
-check_tls(struct check *k, const struct control_source *s, const struct control *c)
-{
-	struct told t = { k, s->from.service };
-	struct why why = WHY_NONE;
-
-	if (needs_tls(t.service) && !names(s, ITEM_VARIABLES, "CERTFILE") && !names(s, ITEM_VARIABLES, "CERTDIR") &&
-	    !names(s, ITEM_RULES, "CERTFILE") && !names(s, ITEM_RULES, "CERTDIR"))
-		warn(k, t.service, ITEM_VARIABLES, "there is no CERTFILE: without TLS nobody can log in to %s",
-		    t.service);
-	if (provider_open(&why) == OK)
-		check_certificates(s, control_text(c, ITEM_ME), warn_of_certificate, &t);
-	else
-		warn(k, s->from.service, ITEM_VARIABLES, "certificates were not looked at: %s", why.text);
-}
-
-static void
-warn_of_remote(void *ctx, enum control_item item, const char *text)
-{
-	const struct told *t = ctx;
-
-	warn(t->k, t->service, item, "%s", text);
-}
-
-static void
-check_surprises(struct check *k, const struct control_source *s)
-{
-	const char *process = s->from.readers & BY_POLICY ? "policy" : "send";
+	const char *process = s->from.readers & BY_POLICY ? "policy" : s->from.readers & BY_SEND ? "send" : "resolve";
 	struct control c = CONTROL_NONE;
+	struct look l = { &run->findings, &run->instance, s, &c, run->has_own_places };
 	struct why why = WHY_NONE;
+	enum result r;
 	int fd = -1;
 
-	if (control_seal(s, process, &fd, &why) != OK || control_open(&c, fd, process, &why) != OK) {
-		(void)printf("%s/%s: %s\n", k->etc, s->from.service, why.text);
-		k->n_errors++;
-	} else {
-		check_name(k, s->from.service, &c);
-		check_postmaster(k, s->from.service, &c);
-		check_virtual_user(k, s->from.service, &c);
-		if (s->from.readers & BY_POLICY) {
-			check_open_relay(k, s->from.service, &c);
-			check_locals(k, s, &c);
-			check_tls(k, s, &c);
-		} else if (s->from.readers & BY_SEND)
-			check_remote(s, &c, warn_of_remote, &(struct told){ k, s->from.service });
-		control_close(&c);
-	}
-	if (fd >= 0)
-		(void)close(fd);
+	r = control_seal(s, process, &fd, &why);
+	if (r == OK)
+		r = control_open(&c, fd, process, &why);
+	if (r == OK)
+		make_checks(&l);
+	else
+		(void)fprintf(stderr, "postern check: %s/%s: %s\n", run->instance.control, s->from.service, why.text);
+	control_close(&c);
+	fd_close(&fd);
+	return r == OK ? 0 : EXIT_TROUBLE;
+}
+
+static bool
+has_items(const char *directory)
+{
+	DIR *dir = opendir(directory);
+	enum control_item item;
+	bool compiled, found = false;
+	struct dirent *e;
+
+	while (dir != NULL && !found && (e = readdir(dir)) != NULL)
+		found = control_item_of_file(bytes_of_string(e->d_name), &item, &compiled);
+	if (dir != NULL)
+		(void)closedir(dir);
+	return found;
+}
+
+/* A directory of keys, say, is nobody's mistake; one of items is. */
+static int
+check_stranger(struct run *run, const char *service)
+{
+	struct look l = { .all = &run->findings, .instance = &run->instance };
+	char path[PATH_MAX];
+	struct place at;
+
+	(void)snprintf(path, sizeof path, "%s/%s", run->instance.control, service);
+	at = place_of_file(path);
+	if (has_items(path))
+		find(&l, SEVERITY_WARNING, &at,
+		    "its items are read by nobody; services are smtpd, smtps, submission, inject, send, resolve, pop3 "
+		    "and pop3s",
+		    "is no service of Postern");
+	return 0;
+}
+
+static int
+check_service(struct run *run, const char *service)
+{
+	struct control_from from = { run->instance.control, service, readers_of(service), findings_complain,
+		&run->findings };
+	static struct control_source source;
+	static char keys[PATH_MAX];
+	struct why why = WHY_NONE;
+	enum result r;
+	int status;
+
+	if (from.readers == 0)
+		return check_stranger(run, service);
+	(void)snprintf(keys, sizeof keys, "%s/%s.keys", run->instance.run, service);
+	run->instance.service = service;
+	run->instance.keys = keys;
+	r = control_read(&source, &from, &why);
+	status = r == OK ? 0 : r == MALFORMED ? EXIT_REFUSED : EXIT_TROUBLE;
+	if (r == OK || r == MALFORMED) {
+		int closer = look_closer(run, &source);
+
+		status = closer > status ? closer : status;
+	} else
+		(void)fprintf(stderr, "postern check: %s\n", why.text);
+	control_forget(&source);
+	return status;
 }
 
 /* ---- the programs ---- */
@@ -297,10 +229,12 @@ open_engine(char path[PATH_MAX])
 
 /* OpenSSL is linked into tls and keyload: an update of the system's library does not reach them. */
 static void
-check_openssl(struct check *k)
+check_openssl(struct run *run)
 {
+	struct look l = { .all = &run->findings, .instance = &run->instance };
 	char path[PATH_MAX];
 	int fd = open_engine(path);
+	struct place at = place_of_file(path);
 	struct stat st;
 	struct bytes built;
 	const char *here;
@@ -310,41 +244,16 @@ check_openssl(struct check *k)
 		return;
 	if (fstat(fd, &st) == 0 && st.st_size > 0 &&
 	    (image = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0)) != MAP_FAILED) {
-		if (openssl_is_another(bytes_of(image, (size_t)st.st_size), &built, &here)) {
-			k->n_warnings++;
-			(void)printf(
-			    "%s: warning: has another OpenSSL in it (%.*s) than the system has now (%s): build and "
-			    "install Postern again, and restart it\n",
-			    path, SHOW(built), here);
-		}
+		if (openssl_is_another(bytes_of(image, (size_t)st.st_size), &built, &here))
+			find(&l, SEVERITY_WARNING, &at, "build and install Postern again, and restart it",
+			    "has another OpenSSL in it (%.*s) than the system has now (%s)", (int)built.len,
+			    (const char *)built.at, here);
 		(void)munmap(image, (size_t)st.st_size);
 	}
 	(void)close(fd);
 }
 
 /* ---- the directories ---- */
-
-static int
-check_service(struct check *k, const char *service)
-{
-	struct control_from from = { k->etc, service, readers_of(service), print_complaint, k };
-	static struct control_source source;
-	struct why why = WHY_NONE;
-	enum result r;
-
-	if (from.readers == 0) {
-		(void)printf("%s/%s: warning: is no service of Postern\n", k->etc, service);
-		k->n_warnings++;
-		return 0;
-	}
-	r = control_read(&source, &from, &why);
-	if (r == OK)
-		check_surprises(k, &source);
-	else if (r != MALFORMED)
-		(void)fprintf(stderr, "postern check: %s\n", why.text);
-	control_forget(&source);
-	return r == OK ? 0 : r == MALFORMED ? EXIT_REFUSED : EXIT_TROUBLE;
-}
 
 static int
 compare(const void *a, const void *b)
@@ -354,9 +263,9 @@ compare(const void *a, const void *b)
 
 /* The subdirectories that are services: all but users. */
 static int
-check_all(struct check *k)
+check_all(struct run *run)
 {
-	DIR *dir = opendir(k->etc);
+	DIR *dir = opendir(run->instance.control);
 	char *services[SERVICES_MAX];
 	size_t n = 0;
 	struct dirent *e;
@@ -364,7 +273,7 @@ check_all(struct check *k)
 	int status = 0;
 
 	if (dir == NULL) {
-		(void)fprintf(stderr, "postern check: opening %s: %m\n", k->etc);
+		(void)fprintf(stderr, "postern check: opening %s: %m\n", run->instance.control);
 		return EXIT_TROUBLE;
 	}
 	while ((e = readdir(dir)) != NULL && n < SERVICES_MAX)
@@ -375,9 +284,10 @@ check_all(struct check *k)
 	(void)closedir(dir);
 	qsort(services, n, sizeof services[0], compare);
 	if (n == 0)
-		(void)printf("%s: warning: has no service\n", k->etc);
+		(void)printf(
+		    "%s: warning: has no service: postern-setup makes what is needed\n", run->instance.control);
 	for (size_t i = 0; i < n; i++) {
-		int one = check_service(k, services[i]);
+		int one = check_service(run, services[i]);
 
 		status = one > status ? one : status;
 		free(services[i]);
@@ -385,29 +295,64 @@ check_all(struct check *k)
 	return status;
 }
 
-static const char usage_text[] = "usage: postern check [DIR [SERVICE ...]]\n";
+static const char usage_text[] = "usage: postern check [-l] [-q QUEUE] [-R RUN] [DIR [SERVICE ...]]\n";
+
+/* False: called in a wrong way. The queue and the run directory belong to the control directory that is the default, unless
+ * they are named. */
+static bool
+parse(struct run *run, int argc, char *argv[], bool *list)
+{
+	static char empty[PATH_MAX];
+	int c;
+
+	run->instance = (struct instance){
+		.control = POSTERN_CONTROLDIR, .run = POSTERN_RUNDIR, .queue = POSTERN_QUEUEDIR
+	};
+	while ((c = getopt(argc, argv, "lq:R:")) != -1)
+		if (c == 'l')
+			*list = true;
+		else if (c == 'q' || c == 'R') {
+			*(c == 'q' ? &run->instance.queue : &run->instance.run) = optarg;
+			run->has_own_places = true;
+		} else
+			return false;
+	if (optind < argc)
+		run->instance.control = argv[optind];
+	run->has_own_places |= strcmp(run->instance.control, POSTERN_CONTROLDIR) == 0;
+	(void)snprintf(empty, sizeof empty, "%s/empty", run->instance.run);
+	run->instance.empty = empty;
+	return true;
+}
 
 int
 check_main(int argc, char *argv[])
 {
-	struct check k = { .etc = POSTERN_CONTROLDIR };
+	struct run run = { 0 };
+	struct why why = WHY_NONE;
+	bool list = false;
 	int status = 0;
 
 	about(argc, argv, "postern check", usage_text);
-	if (argc > 1 && argv[1][0] == '-') {
+	if (!parse(&run, argc, argv, &list)) {
 		(void)fputs(usage_text, stderr);
 		return EXIT_REFUSED;
 	}
-	if (argc > 1)
-		k.etc = argv[1];
-	check_openssl(&k);
-	if (argc <= 2)
-		status = check_all(&k);
-	for (int i = 2; i < argc; i++) {
-		int one = check_service(&k, argv[i]);
+	if (list)
+		return list_checks();
+	if (provider_open(&why) != OK)
+		(void)fprintf(stderr, "postern check: certificates can't be looked at: %s\n", why.text);
+	check_openssl(&run);
+	if (argc - optind <= 1)
+		status = check_all(&run);
+	for (int i = optind + 1; i < argc; i++) {
+		int one = check_service(&run, argv[i]);
 
 		status = one > status ? one : status;
 	}
-	(void)printf("%u errors, %u warnings\n", k.n_errors, k.n_warnings);
+	check_house_users_end(&(struct look){ .all = &run.findings, .instance = &run.instance });
+	if (status == 0 && run.findings.n_errors > 0)
+		status = EXIT_REFUSED;
+	(void)printf("%u errors, %u warnings\n", run.findings.n_errors, run.findings.n_warnings);
+	findings_forget(&run.findings);
 	return status;
 }

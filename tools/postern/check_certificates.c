@@ -6,6 +6,7 @@
 #include "base/le.h"
 #include "base/secret.h"
 #include "control/variables.h"
+#include "crypt/engine.h"
 #include "crypt/pair.h"
 #include "sys/clock.h"
 #include "sys/fd.h"
@@ -23,23 +24,28 @@
 #define CA_FILE_MAX (8u << 20) /* as keyring has it */
 #define SHOW(bytes) (int)(bytes).len, (const char *)(bytes).at
 
-struct look {
-	struct bytes me;
-	certificates_warn *say;
-	void *ctx;
-	char last[1024]; /* a pair that several rules name is told of once */
+/* Who names the files: an item, or variables in rules and variables. */
+struct named {
+	const struct look *look;
+	bool by_variables;
+	enum control_item item;
+	struct bytes directory; /* that has the file, where only that is named */
+	char last[1024];        /* a pair that several rules name is looked at once */
 };
 
-static __attribute__((format(printf, 2, 3))) void
-tell(const struct look *l, const char *format, ...)
+static __attribute__((format(printf, 4, 5))) void
+tell(const struct named *n, struct bytes file, const char *remedy, const char *format, ...)
 {
-	char text[1024];
+	struct bytes needle = n->directory.len > 0 ? n->directory : file;
+	struct place at = n->by_variables ? place_of_variable(n->look, needle)
+					  : place_of_item(n->look, n->item, needle);
+	char text[800];
 	va_list ap;
 
 	va_start(ap, format);
 	(void)vsnprintf(text, sizeof text, format, ap);
 	va_end(ap);
-	l->say(l->ctx, text);
+	find(n->look, SEVERITY_WARNING, &at, remedy, "%s", text);
 }
 
 static int
@@ -54,7 +60,7 @@ open_file(const char *path, struct stat *st)
 
 /* Of a key, too: whether others can read it. */
 static bool
-read_file(const struct look *l, struct bytes name, size_t max, bool secret, struct buf *text)
+read_file(const struct named *l, struct bytes name, size_t max, bool secret, struct buf *text)
 {
 	char path[1024];
 	struct stat st;
@@ -66,16 +72,17 @@ read_file(const struct look *l, struct bytes name, size_t max, bool secret, stru
 	(void)snprintf(path, sizeof path, "%.*s", SHOW(name));
 	fd = open_file(path, &st);
 	if (fd < 0 || (room = buf_room(text, max + 1)) == NULL || fd_pread_all(fd, room, max + 1, 0, &n) != OK) {
-		tell(l, "%s can't be read%s", path, path[0] == '/' ? "" : ": an absolute path was expected");
+		tell(l, name, path[0] == '/' ? "put a file there, or name another" : "name the whole path of a file",
+		    "%s can't be read", path);
 		fd_close(&fd);
 		return false;
 	}
 	fd_close(&fd);
 	text->len = n;
 	if (n > max)
-		tell(l, "%s is larger than %zu octets", path, max);
+		tell(l, name, "name a file of that kind", "%s is larger than %zu octets", path, max);
 	if (secret && (st.st_mode & 077) != 0)
-		tell(l, "%s holds a private key, and others may read it (mode %03o): chmod 600", path,
+		tell(l, name, "chmod 600", "%s holds a private key, and others may read it (mode %03o)", path,
 		    (unsigned)(st.st_mode & 0777));
 	return n <= max;
 }
@@ -93,33 +100,38 @@ has_name(const struct pair *p, struct bytes me)
 }
 
 static void
-judge(const struct look *l, struct bytes file, const struct pair *p, bool named)
+judge(const struct named *l, struct bytes file, const struct pair *p, bool named)
 {
 	int64_t now = (int64_t)clock_wall_s();
 	const char *fault = pair_chain_fault(buf_bytes(&p->chain), now);
 
 	if (fault != NULL)
-		tell(l, "%.*s: %s", SHOW(file), fault);
+		tell(l, file, "put the issuers' certificates behind it, each followed by its issuer's", "%.*s: %s",
+		    SHOW(file), fault);
 	if (p->not_after < now)
-		tell(l, "%.*s has expired, %lld days ago", SHOW(file), (long long)((now - p->not_after) / DAY));
+		tell(l, file, "have it renewed", "%.*s has expired, %lld days ago", SHOW(file),
+		    (long long)((now - p->not_after) / DAY));
 	else if (p->not_after < now + SOON_DAYS * DAY)
-		tell(l, "%.*s expires in %lld days", SHOW(file), (long long)((p->not_after - now) / DAY));
+		tell(l, file, "have it renewed", "%.*s expires in %lld days", SHOW(file),
+		    (long long)((p->not_after - now) / DAY));
 	if (p->not_before > now)
-		tell(l, "%.*s is not valid yet", SHOW(file));
-	if (named && !has_name(p, l->me))
-		tell(l, "%.*s is not for %.*s: peers that verify it will refuse it", SHOW(file), SHOW(l->me));
+		tell(l, file, "look at this host's clock", "%.*s is not valid yet", SHOW(file));
+	if (named && !has_name(p, control_text(l->look->control, ITEM_ME)))
+		tell(l, file, "peers that verify it will refuse it; have one made for that name",
+		    "%.*s is not for %.*s", SHOW(file), SHOW(control_text(l->look->control, ITEM_ME)));
 }
 
 /* passphrase: what is in its file, to the end of its first line */
 static void
 look_at_texts(
-    const struct look *l, struct bytes certificate, const struct buf *texts, struct bytes passphrase, bool named)
+    const struct named *l, struct bytes certificate, const struct buf *texts, struct bytes passphrase, bool named)
 {
 	struct why why = WHY_NONE;
 	struct pair p;
 
 	if (pair_read(&p, buf_bytes(&texts[0]), buf_bytes(&texts[1]), passphrase, &why) != OK)
-		tell(l, "%.*s: %s", SHOW(certificate), why.text);
+		tell(l, certificate, "without a pair that can be used there is no TLS", "%.*s: %s", SHOW(certificate),
+		    why.text);
 	else
 		judge(l, certificate, &p, named);
 	pair_close(&p);
@@ -134,7 +146,7 @@ forget(struct buf *text)
 }
 
 static void
-look_at_pair(const struct look *l, struct bytes certificate, struct bytes key, struct bytes passphrase, bool named)
+look_at_pair(const struct named *l, struct bytes certificate, struct bytes key, struct bytes passphrase, bool named)
 {
 	struct buf texts[2] = { { .failed = true }, { .failed = true } };
 	bool readable = read_file(l, certificate, PAIR_FILE_MAX, bytes_equal(certificate, key), &texts[0]);
@@ -148,7 +160,7 @@ look_at_pair(const struct look *l, struct bytes certificate, struct bytes key, s
 
 static void
 look_at_pair_of_variables(
-    const struct look *l, struct bytes certificate, struct bytes key, struct bytes passphrase_file, bool named)
+    const struct named *l, struct bytes certificate, struct bytes key, struct bytes passphrase_file, bool named)
 {
 	struct buf passphrase = { .failed = true };
 
@@ -161,13 +173,14 @@ look_at_pair_of_variables(
 }
 
 static void
-look_at_cas(const struct look *l, struct bytes name)
+look_at_cas(const struct named *l, struct bytes name)
 {
 	static const char begin[] = "-----BEGIN ";
 	struct buf text;
 
 	if (read_file(l, name, CA_FILE_MAX, false, &text) && memmem(text.at, text.len, begin, sizeof begin - 1) == NULL)
-		tell(l, "%.*s has no certificate in PEM form", SHOW(name));
+		tell(l, name, "convert it (openssl x509 -inform DER)", "%.*s has no certificate in PEM form",
+		    SHOW(name));
 	buf_free(&text);
 }
 
@@ -181,16 +194,18 @@ ends(const char *name, const char *suffix)
 
 /* As warden takes them: NAME.pem or NAME.crt, with the key in NAME.key or with it. */
 static void
-look_at_pairs_in(const struct look *l, struct bytes dir)
+look_at_pairs_in(const struct named *l, struct bytes dir)
 {
 	char path[1024], key[1024];
 	struct dirent *e;
+	struct named within = *l;
 	struct stat st;
 	DIR *d;
 
+	within.directory = dir;
 	(void)snprintf(path, sizeof path, "%.*s", SHOW(dir));
 	if ((d = opendir(path)) == NULL) {
-		tell(l, "%s can't be read", path);
+		tell(l, dir, "make that directory, or name another", "%s can't be read", path);
 		return;
 	}
 	while ((e = readdir(d)) != NULL) {
@@ -199,14 +214,14 @@ look_at_pairs_in(const struct look *l, struct bytes dir)
 		if (n >= (int)sizeof path || e->d_name[0] == '.' || (!ends(path, ".pem") && !ends(path, ".crt")))
 			continue;
 		(void)snprintf(key, sizeof key, "%.*s.key", n - 4, path);
-		look_at_pair(
-		    l, bytes_of_string(path), bytes_of_string(stat(key, &st) == 0 ? key : path), BYTES_NONE, false);
+		look_at_pair(&within, bytes_of_string(path), bytes_of_string(stat(key, &st) == 0 ? key : path),
+		    BYTES_NONE, false);
 	}
 	(void)closedir(d);
 }
 
 static void
-look_at_place(struct look *l, struct bytes data, bool named)
+look_at_place(struct named *l, struct bytes data, bool named)
 {
 	static const enum variable files[] = { VAR_CAFILE, VAR_CCAFILE, VAR_CRLFILE };
 	struct bytes certificates, keys, passphrase, certificate, key, value;
@@ -233,31 +248,70 @@ look_at_place(struct look *l, struct bytes data, bool named)
 	}
 }
 
-void
-check_certificates(const struct control_source *s, struct bytes me, certificates_warn *say, void *ctx)
+/* Those that people log in to. */
+static bool
+needs_tls(const char *service)
 {
-	struct bytes at = buf_bytes(&s->items[ITEM_RULES].table);
-	struct look l = { .me = me, .say = say, .ctx = ctx };
+	return strncmp(service, "pop3", 4) == 0 || strcmp(service, "submission") == 0 || strcmp(service, "smtps") == 0;
+}
 
-	look_at_place(&l, buf_bytes(&s->items[ITEM_VARIABLES].value), true);
-	while (at.len >= 8) {
-		size_t key_len = le32_get(at.at), data_len = le32_get(at.at + 4);
+static bool
+names_certificate(struct bytes data)
+{
+	struct variables v = { 0 };
 
-		look_at_place(&l, bytes_first(bytes_skip(at, 8 + key_len), data_len), false);
-		at = bytes_skip(at, 8 + key_len + data_len);
-	}
+	variables_decode(&v, data, false);
+	return variable_text(&v, VAR_CERTFILE).len > 0 || variable_text(&v, VAR_CERTDIR).len > 0;
+}
+
+static void
+check_ciphers(const struct named *l, struct bytes data)
+{
+	struct variables v = { 0 };
+	struct why why = WHY_NONE;
+	struct bytes list;
+
+	variables_decode(&v, data, false);
+	list = variable_text(&v, VAR_CIPHERS);
+	if (list.len > 0 && engine_check_ciphers(list, &why) != OK)
+		tell(l, BYTES("CIPHERS"), "openssl ciphers shows what a list has", "%s", why.text);
 }
 
 void
-check_pair(struct bytes certificate, struct bytes key, struct bytes passphrase, certificates_warn *say, void *ctx)
+check_certificates(struct look *look)
 {
-	struct look l = { .say = say, .ctx = ctx };
+	struct bytes at = buf_bytes(&look->source->items[ITEM_RULES].table);
+	struct named l = { .look = look, .by_variables = true };
+	struct bytes all = buf_bytes(&look->source->items[ITEM_VARIABLES].value);
+	bool any = names_certificate(all);
+
+	look_at_place(&l, all, true);
+	check_ciphers(&l, all);
+	while (at.len >= 8) {
+		size_t key_len = le32_get(at.at), data_len = le32_get(at.at + 4);
+		struct bytes data = bytes_first(bytes_skip(at, 8 + key_len), data_len);
+
+		any = any || names_certificate(data);
+		look_at_place(&l, data, false);
+		check_ciphers(&l, data);
+		at = bytes_skip(at, 8 + key_len + data_len);
+	}
+	if (!any && needs_tls(look->instance->service))
+		tell(&l, BYTES_NONE, "CERTFILE=/PATH here names one",
+		    "there is no CERTFILE: without TLS nobody can log in to %s", look->instance->service);
+}
+
+void
+check_pair(const struct look *look, enum control_item item, struct bytes certificate, struct bytes key,
+    struct bytes passphrase)
+{
+	struct named l = { .look = look, .item = item };
 
 	look_at_pair(&l, certificate, key, passphrase, false);
 }
 
 static void
-look_at_ca_directory(const struct look *l, struct bytes name)
+look_at_ca_directory(const struct named *l, struct bytes name)
 {
 	char path[1024];
 	struct dirent *e;
@@ -266,20 +320,20 @@ look_at_ca_directory(const struct look *l, struct bytes name)
 
 	(void)snprintf(path, sizeof path, "%.*s", SHOW(name));
 	if ((dir = opendir(path)) == NULL) {
-		tell(l, "%s can't be read", path);
+		tell(l, name, "make that directory, or name another", "%s can't be read", path);
 		return;
 	}
 	while ((e = readdir(dir)) != NULL)
 		n += e->d_name[0] != '.';
 	(void)closedir(dir);
 	if (n == 0)
-		tell(l, "%s has no file", path);
+		tell(l, name, "put CAs there, a file each", "%s has no file", path);
 }
 
 void
-check_cas(struct bytes name, certificates_warn *say, void *ctx)
+check_cas(const struct look *look, enum control_item item, struct bytes name)
 {
-	struct look l = { .say = say, .ctx = ctx };
+	struct named l = { .look = look, .item = item };
 
 	if (name.len > 0 && name.at[name.len - 1] == '/')
 		look_at_ca_directory(&l, name);

@@ -1,16 +1,14 @@
-/* postern check: the certificates and keys that a service's variables and rules name. */
+/* postern check: certificates and keys, CAs and CRLs. provider_open (crypt/provider.h) comes before. */
 #pragma once
 
-#include "control/source.h"
+#include "postern/check_findings.h"
 
-/* Says each fault as a whole text, without place or line end. */
-typedef void certificates_warn(void *ctx, const char *text);
+/* A row of the table of checks: those that a service's variables and rules name. */
+void check_certificates(struct look *l);
 
-/* Reads the files with the caller's rights; `me` is the host's name, which the certificates should have. */
-void check_certificates(const struct control_source *s, struct bytes me, certificates_warn *say, void *ctx);
-
-/* One pair; passphrase: the text itself, or empty. provider_open (crypt/provider.h) comes before. */
-void check_pair(struct bytes certificate, struct bytes key, struct bytes passphrase, certificates_warn *say, void *ctx);
+/* One pair that an item names; passphrase: the text itself, or empty. */
+void check_pair(
+    const struct look *l, enum control_item item, struct bytes certificate, struct bytes key, struct bytes passphrase);
 
 /* A file of CAs, or a directory of such files if it ends in a slash. */
-void check_cas(struct bytes name, certificates_warn *say, void *ctx);
+void check_cas(const struct look *l, enum control_item item, struct bytes name);

@@ -22,32 +22,24 @@
 #define SHOW(bytes) (int)(bytes).len, (const char *)(bytes).at
 
 struct remote_look {
+	const struct look *look;
 	const struct control_source *source;
 	const struct control *control;
-	remote_warn *say;
-	void *ctx;
 	enum control_item item; /* whose file is looked at */
 	struct ifaddrs *own;    /* null: they could not be had */
 };
 
-static __attribute__((format(printf, 2, 3))) void
-tell(const struct remote_look *l, const char *format, ...)
+static __attribute__((format(printf, 4, 5))) void
+tell(const struct remote_look *l, struct bytes key, const char *remedy, const char *format, ...)
 {
-	char text[1024];
+	struct place at = place_of_item(l->look, l->item, key);
+	char text[800];
 	va_list ap;
 
 	va_start(ap, format);
 	(void)vsnprintf(text, sizeof text, format, ap);
 	va_end(ap);
-	l->say(l->ctx, l->item, text);
-}
-
-static void
-tell_of_file(void *ctx, const char *text)
-{
-	const struct remote_look *l = ctx;
-
-	l->say(l->ctx, l->item, text);
+	find(l->look, SEVERITY_WARNING, &at, remedy, "%s", text);
 }
 
 /* ---- passwords ---- */
@@ -60,7 +52,7 @@ check_secrecy(const struct remote_look *l)
 
 	if ((fstatat(l->source->service_fd, file, &st, 0) == 0 || fstatat(l->source->etc_fd, file, &st, 0) == 0) &&
 	    (st.st_mode & 077) != 0)
-		tell(l, "has a password in it, and others may read it (mode %03o): chmod 600",
+		tell(l, BYTES_NONE, "chmod 600", "has a password in it, and others may read it (mode %03o)",
 		    (unsigned)(st.st_mode & 0777));
 }
 
@@ -112,11 +104,14 @@ check_routes(struct remote_look *l, enum control_item item)
 	while (route_next(&table, &key, &r)) {
 		has_password |= r.password.len > 0;
 		if (item == ITEM_QMTPROUTES && r.relay.len > 0)
-			tell(l, "%.*s: QMTP is not spoken yet: this mail would wait until it is returned", SHOW(key));
+			tell(l, key, "route it by smtproutes",
+			    "%.*s: QMTP is not spoken yet: this mail would wait until it is returned", SHOW(key));
 		else if (is_this_host(l, &r))
-			tell(l, "%.*s: the relay %.*s is this host: mail would go round", SHOW(key), SHOW(r.relay));
+			tell(l, key.len > 0 ? key : r.relay, "name another host, or put the domain into locals",
+			    "%.*s: the relay %.*s is this host: mail would go round", SHOW(key), SHOW(r.relay));
 		if (r.user.len > 0 && r.without_tls)
-			tell(l, "%.*s: the password may be sent in plain text (!)", SHOW(key));
+			tell(l, key.len > 0 ? key : r.relay, "take the ! out, so that TLS is demanded",
+			    "%.*s: the password may be sent in plain text (!)", SHOW(key));
 	}
 	if (has_password)
 		check_secrecy(l);
@@ -130,7 +125,8 @@ check_local_addresses(struct remote_look *l)
 	l->item = ITEM_DOMAINIPS;
 	while (l->own != NULL && route_next_local_side(&table, &key, &address))
 		if (!is_own_address(l, address))
-			tell(l, "%.*s: %.*s is no address of this host: it can't send from there", SHOW(key),
+			tell(l, address, "name an address that ip addr shows",
+			    "%.*s: %.*s is no address of this host: it can't send from there", SHOW(key),
 			    SHOW(address));
 }
 
@@ -150,7 +146,8 @@ check_ciphers(const struct remote_look *l, const struct tls_policy *p)
 	struct why why = WHY_NONE;
 
 	if (p->ciphers.len > 0 && provider_open(&why) == OK && engine_check_ciphers(p->ciphers, &why) != OK)
-		tell(l, "%.*s: %s", SHOW(p->line), why.text);
+		tell(l, p->ciphers, "name a file of CAs by its whole path, or ciphers that openssl ciphers shows",
+		    "%.*s: %s", SHOW(p->line), why.text);
 }
 
 static void
@@ -166,17 +163,18 @@ check_policies(struct remote_look *l)
 		for_all |= fits_all(p.line);
 		check_ciphers(l, &p);
 		if (p.ca.len > 0 && (p.mode < TLS_MODE_CA || p.mode == TLS_MODE_PIN))
-			tell(l, "%.*s: %.*s is not used, since no chain is verified there", SHOW(p.line), SHOW(p.ca));
+			tell(l, p.ca, "take the file out, or demand verification with =",
+			    "%.*s: %.*s is not used, since no chain is verified there", SHOW(p.line), SHOW(p.ca));
 		else if (p.ca.len > 0 && !bytes_equal(p.ca, last))
-			check_cas(p.ca, tell_of_file, l);
+			check_cas(l->look, l->item, p.ca);
 		last = p.ca;
 	}
 	if (has_lines && !for_all)
-		tell(l,
-		    "mail for destinations that no line fits goes without TLS: end with -: or *: if that is not meant");
+		tell(l, BYTES_NONE, "end with -: or *: if that is not meant",
+		    "mail for destinations that no line fits goes without TLS");
 	l->item = ITEM_CAFILE;
 	if (!bytes_equal(cafile, bytes_of_string(control_schema[ITEM_CAFILE].otherwise)))
-		check_cas(cafile, tell_of_file, l);
+		check_cas(l->look, l->item, cafile);
 }
 
 static void
@@ -188,7 +186,7 @@ check_client_certificates(struct remote_look *l)
 
 	l->item = ITEM_DOMAINCERTS;
 	if (lines.len > 0 && provider_open(&why) != OK) {
-		tell(l, "certificates were not looked at: %s", why.text);
+		tell(l, BYTES_NONE, "see to OpenSSL's configuration", "certificates were not looked at: %s", why.text);
 		return;
 	}
 	while (control_next_line(&lines, &line)) {
@@ -198,16 +196,16 @@ check_client_certificates(struct remote_look *l)
 		if (line.at == NULL || !bytes_split(&line, '|', &key) || key.len == 0)
 			key = certificate;
 		has_passphrase |= line.len > 0;
-		check_pair(certificate, key, line.len > 0 ? line : BYTES_NONE, tell_of_file, l);
+		check_pair(l->look, l->item, certificate, key, line.len > 0 ? line : BYTES_NONE);
 	}
 	if (has_passphrase)
 		check_secrecy(l);
 }
 
 void
-check_remote(const struct control_source *s, const struct control *c, remote_warn *say, void *ctx)
+check_remote(struct look *look)
 {
-	struct remote_look l = { .source = s, .control = c, .say = say, .ctx = ctx };
+	struct remote_look l = { .look = look, .source = look->source, .control = look->control };
 
 	if (getifaddrs(&l.own) != 0)
 		l.own = NULL;
