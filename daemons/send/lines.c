@@ -3,6 +3,7 @@
  * Never gives a task to two processes, never waits for one user because of another. */
 #include "send/parking.h"
 #include "send/send.h"
+#include "send/slots.h"
 
 #include "base/enhanced.h"
 #include "sys/clock.h"
@@ -15,16 +16,15 @@
 
 #define N_CHAINS 1024
 #define IDLE_MS 3000    /* a process without work ends after that */
-#define STALL_MS 900000 /* one that answers nothing for so long is given up */
+#define STALL_MS 900000 /* one that answers nothing for so long is given up; after slow_ms it holds up nobody else */
 #define TURN_MAX 500    /* deliveries before a line makes room for others that wait */
 #define SHARE_LEAST 64  /* tasks that a line may always have */
 #define ASK_AT_ONCE 64  /* messages that a line asks for at a time */
 #define DROPPED_S 60    /* until messages are tried again whose line came to nothing */
 
 struct line {
-	struct line *chain;         /* same hash */
-	struct line *next_waiting;  /* lines that wait for a process */
-	struct line *newer, *older; /* lines whose process has nothing to do */
+	struct line *chain; /* same hash */
+	struct slot slot;   /* for its process */
 	uint32_t uid, gid, number;
 	struct port port;
 	struct timer timer; /* idle, or stalled */
@@ -34,7 +34,6 @@ struct line {
 	uint32_t n_tasks;      /* of messages in hand, given or not */
 	struct parking parked; /* messages for which it was too long */
 	uint32_t ref, n_asked; /* messages asked for again under that ref */
-	bool runs, waits, idles;
 	size_t name_len, home_len;
 	char *home;
 	char name[64];
@@ -42,8 +41,7 @@ struct line {
 };
 
 static struct line *chains[N_CHAINS];
-static struct line *waiting_first, *waiting_last, *idle_oldest, *idle_newest;
-static uint32_t n_running, last_number, last_ref;
+static uint32_t last_number, last_ref;
 
 static struct line *
 find(uint32_t uid, struct bytes home)
@@ -57,7 +55,7 @@ find(uint32_t uid, struct bytes home)
 static bool
 is_needed(const struct line *l)
 {
-	return l->first != NULL || l->n_given > 0 || l->parked.n > 0 || l->n_asked > 0 || l->waits || l->runs;
+	return l->first != NULL || l->n_given > 0 || l->parked.n > 0 || l->n_asked > 0 || l->slot.waits || l->slot.runs;
 }
 
 static void
@@ -84,23 +82,6 @@ defer(struct line *l, struct task *t, const char *text)
 {
 	l->n_tasks--;
 	task_defer(l->send, t, text);
-}
-
-static void
-set_idle(struct line *l, bool idles)
-{
-	if (l->idles == idles)
-		return;
-	l->idles = idles;
-	if (idles) {
-		l->older = idle_newest;
-		l->newer = NULL;
-		*(idle_newest != NULL ? &idle_newest->newer : &idle_oldest) = l;
-		idle_newest = l;
-		return;
-	}
-	*(l->older != NULL ? &l->older->newer : &idle_oldest) = l->newer;
-	*(l->newer != NULL ? &l->newer->older : &idle_newest) = l->older;
 }
 
 /* ---- messages for which the line had no room ---- */
@@ -185,26 +166,10 @@ fail_all(struct line *l, const char *text, bool also_waiting)
 static void
 stop(struct line *l)
 {
-	if (!l->runs)
+	if (!l->slot.runs)
 		return;
 	port_close(&l->port);
-	set_idle(l, false);
-	l->runs = false;
-	n_running--;
-}
-
-static void
-wait_for_turn(struct line *l)
-{
-	if (l->waits)
-		return;
-	l->waits = true;
-	l->next_waiting = NULL;
-	if (waiting_last == NULL)
-		waiting_first = l;
-	else
-		waiting_last->next_waiting = l;
-	waiting_last = l;
+	slot_ended(&l->slot);
 }
 
 static enum result
@@ -219,6 +184,7 @@ answered(struct port *p, struct wire_message *m, struct why *why)
 	l->given[m->ref] = NULL;
 	l->n_given--;
 	l->n_done++;
+	slot_reclaim(&l->slot);
 	loop_cancel(&l->send->loop, &l->timer);
 	l->n_tasks--;
 	task_settle(l->send, t, (enum sd_outcome)r->outcome, r->enhanced, m->tail);
@@ -247,7 +213,7 @@ give_up(struct line *l, const char *text, bool useless)
 
 	fail_all(l, text, useless);
 	if (l->first != NULL)
-		wait_for_turn(l);
+		slot_wait(&l->slot);
 	else
 		loop_cancel(&s->loop, &l->timer);
 	ask_for_parked(l);
@@ -260,9 +226,7 @@ ended(struct port *p, enum result r, struct why *why)
 {
 	struct line *l = container_of(p, struct line, port);
 
-	l->runs = false;
-	set_idle(l, false);
-	n_running--;
+	slot_ended(&l->slot);
 	if (send_is_ending(l->send, &l->send->lspawn))
 		return;
 	if (l->n_given > 0 || r != ABSENT)
@@ -301,25 +265,24 @@ start(struct line *l)
 		return false;
 	}
 	loop_cancel(&s->loop, &l->timer);
-	l->runs = true;
 	l->n_done = 0;
-	n_running++;
+	slot_started(&l->slot);
 	return true;
 }
 
 static void
 start_waiting(struct send *s)
 {
-	while (waiting_first != NULL && (n_running < s->max_lines || idle_oldest != NULL)) {
-		struct line *l = waiting_first, *idle = idle_oldest;
+	struct slot *next, *idle;
 
-		waiting_first = l->next_waiting;
-		if (waiting_first == NULL)
-			waiting_last = NULL;
-		l->waits = false;
-		if (n_running >= s->max_lines) { /* one with nothing to do makes room */
-			stop(idle);
-			forget(idle);
+	while ((next = slots_next(s->max_lines, &idle)) != NULL) {
+		struct line *l = container_of(next, struct line, slot);
+
+		if (idle != NULL) { /* one with nothing to do makes room */
+			struct line *other = container_of(idle, struct line, slot);
+
+			stop(other);
+			forget(other);
 		}
 		if (start(l))
 			pump(l);
@@ -356,7 +319,12 @@ on_timer(struct loop *loop, struct timer *t)
 	struct line *l = container_of(t, struct line, timer);
 	struct why why = WHY_NONE;
 
-	(void)loop;
+	if (l->n_given > 0 && !l->slot.lent) {
+		slot_lend(&l->slot);
+		(void)loop_at(loop, &l->timer, loop->now + STALL_MS);
+		start_waiting(l->send);
+		return;
+	}
 	stop(l);
 	if (l->n_given > 0)
 		log_ended(l, why_set(&why, BROKEN, "no answer for %d seconds", STALL_MS / 1000), &why);
@@ -393,17 +361,18 @@ give_tasks(struct line *l)
 static void
 pump(struct line *l)
 {
-	bool yields = waiting_first != NULL && l->n_done >= TURN_MAX;
+	bool yields = slots_are_waited_for() && l->n_done >= TURN_MAX;
 
 	if (!yields && !give_tasks(l))
 		return;
 	ask_for_parked(l);
-	if (l->n_given > 0 && (l->idles || l->timer.slot == 0)) /* since the last answer, not since the last wish */
-		(void)loop_at(&l->send->loop, &l->timer, l->send->loop.now + STALL_MS);
-	set_idle(l, l->n_given == 0);
+	if (l->n_given > 0 &&
+	    (l->slot.idles || l->timer.slot == 0)) /* since the last answer, not since the last wish */
+		(void)loop_at(&l->send->loop, &l->timer, l->send->loop.now + l->send->slow_ms);
+	slot_set_idle(&l->slot, l->n_given == 0);
 	if (l->n_given > 0)
 		return;
-	if (waiting_first != NULL || l->first != NULL) {
+	if (slots_are_waited_for() || l->first != NULL) {
 		stop(l);
 		give_up(l, "", false);
 	} else
@@ -463,10 +432,10 @@ lines_add(struct line *l, struct task *t)
 		l->last->next = t;
 	l->last = t;
 	l->n_tasks++;
-	if (l->runs)
+	if (l->slot.runs)
 		pump(l);
 	else
-		wait_for_turn(l);
+		slot_wait(&l->slot);
 	start_waiting(s);
 }
 
@@ -477,7 +446,7 @@ lines_refused(struct send *s, uint32_t ref, struct bytes text)
 
 	for (size_t i = 0; i < N_CHAINS; i++)
 		for (struct line *l = chains[i]; l != NULL; l = l->chain) {
-			if (!l->runs || l->number != ref)
+			if (!l->slot.runs || l->number != ref)
 				continue;
 			(void)snprintf(why, sizeof why, "%.*s", (int)text.len, (const char *)text.at);
 			stop(l);

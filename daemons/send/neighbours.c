@@ -293,6 +293,8 @@ take_settings(struct send *s)
 		s->max_lines = LOCALS_MAX;
 	if (s->max_lines > s->in_hand_max / 2)
 		s->max_lines = s->in_hand_max / 2;
+	if (s->slow_ms == 0)
+		s->slow_ms = SLOW_MS;
 	s->max_remote = (uint32_t)control_number(c, ITEM_CONCURRENCYREMOTE);
 	if (s->max_remote > s->in_hand_max / REMOTE_SHARE)
 		s->max_remote = s->in_hand_max / REMOTE_SHARE;

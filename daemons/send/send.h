@@ -20,10 +20,12 @@
 #define RECIPIENTS_A_TURN 64   /* of one message, before others have their turn */
 #define NEIGHBOUR_BUSY 20000   /* results that wait for queue: nothing more is begun */
 #define NEIGHBOUR_LINE 400000  /* more than WEIGHT_MAX of messages can have as results */
-#define LOCALS_MAX 1000        /* delivery processes at a time, whatever concurrencylocal says */
-#define ENGINE_LINE 150        /* handshakes, and signers for them, that wait to be taken: five descriptors each */
-#define REMOTE_SHARE 4         /* connections at a time, whatever concurrencyremote says: one for so many in hand */
-#define REPORTS_MAX 64         /* reports on their way into the queue */
+#define LOCALS_MAX \
+	1000 /* delivery processes at a time, whatever concurrencylocal says; as many again if some are slow */
+#define SLOW_MS 5000
+#define ENGINE_LINE 150 /* handshakes, and signers for them, that wait to be taken: five descriptors each */
+#define REMOTE_SHARE 4  /* connections at a time, whatever concurrencyremote says: one for so many in hand */
+#define REPORTS_MAX 64  /* reports on their way into the queue */
 #define DELAY_NOTICE_S (120u * 120u) /* 4 hours: age at which a sender is told who asked for it (NOTIFY=DELAY) */
 
 struct message;
@@ -113,6 +115,7 @@ struct send {
 	enum result end;
 	/* settings */
 	uint64_t lifetime_s, bounce_max;
+	uint32_t slow_ms; /* a local delivery that takes longer makes room for another user's */
 	uint32_t in_hand_max, max_lines, max_remote, max_connections;
 	struct bytes me, bounce_from, bounce_host, double_to, double_host;
 };
@@ -126,7 +129,7 @@ enum asked { ASK_NOT, ASK_DUE, ASK_NOW, ASK_RETURN, ASK_LINES = 1024 };
 uint32_t send_in_hand_max(void);
 
 /* Runs, on the descriptors of its privileges, until a neighbour ends: OK, and s->end says how. s is all zero
- * before, but for in_hand_max. */
+ * before, but for in_hand_max and, perhaps, slow_ms. */
 enum result send_run(struct send *s, const struct control *control, struct why *why);
 
 /* To queue. If that fails the process ends: what is not recorded still waits on disk. */

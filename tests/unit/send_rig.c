@@ -26,6 +26,7 @@ struct control_dir srig_dir;
 pid_t srig_child;
 struct channel srig_queue, srig_bounces, srig_lspawn, srig_remote;
 static struct channel keyload, tls;
+uint32_t srig_slow_ms;
 unsigned srig_fail_at;
 static struct wire_buffer buffer;
 static uint64_t last_id;
@@ -65,6 +66,7 @@ run_send(const int fds[6])
 	(void)dup2(105, SEND_TLS_FD);
 	(void)close_range(100, 105, 0);
 	self.in_hand_max = send_in_hand_max();
+	self.slow_ms = srig_slow_ms;
 	fail_allocation(srig_fail_at);
 	r = send_run(&self, &items, &why);
 	_exit(r == OK ? 0 : 100);
