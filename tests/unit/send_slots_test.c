@@ -3,6 +3,7 @@
 
 #include "base/bytes.h"
 #include "send/slots.h"
+#include "send_rig.h"
 
 #define MAX 3
 
@@ -90,6 +91,33 @@ one_that_answers_again_has_its_place_back(void **state)
 	end_all();
 }
 
+/* A user can stop his own process, or have his Maildir on a file system that hangs. */
+static void
+a_user_who_stops_his_delivery_keeps_nobody_else_waiting(void **state)
+{
+	struct srig_message joes = srig_simple("joe@local.example"), anns = srig_simple("ann@local.example");
+	struct channel joe, ann;
+	uint32_t ref;
+
+	(void)state;
+	srig_slow_ms = 100;
+	dir_put(&srig_dir, "concurrencylocal", "1\n");
+	srig_start();
+	srig_slow_ms = 0;
+	announce(&joes);
+	joe = expect_spawn(2001);
+	ref = expect_delivery(&joe, &joes, "joe@local.example");
+	announce(&anns);
+	expect_silence(&srig_lspawn, 20); /* one at a time */
+	ann = expect_spawn(2002);
+	deliver_answer(&ann, expect_delivery(&ann, &anns, "ann@local.example"), SD_DELIVERED, "");
+	expect_done(&anns);
+	deliver_answer(&joe, ref, SD_DELIVERED, ""); /* he was only slow */
+	expect_done(&joes);
+	channel_close(&joe);
+	channel_close(&ann);
+}
+
 int
 main(void)
 {
@@ -97,6 +125,8 @@ main(void)
 		cmocka_unit_test(so_many_run_at_a_time_and_the_others_in_their_order),
 		cmocka_unit_test(slow_ones_hold_up_nobody_but_have_a_bound_all_together),
 		cmocka_unit_test(one_that_answers_again_has_its_place_back),
+		cmocka_unit_test_setup_teardown(
+		    a_user_who_stops_his_delivery_keeps_nobody_else_waiting, srig_set_up, srig_tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -333,33 +333,6 @@ a_process_with_nothing_to_do_makes_room_for_another_user(void **state)
 	channel_close(&ann);
 }
 
-/* A user can stop his own process, or have his Maildir on a file system that hangs. */
-static void
-a_user_who_stops_his_delivery_keeps_nobody_else_waiting(void **state)
-{
-	struct srig_message joes = srig_simple("joe@local.example"), anns = srig_simple("ann@local.example");
-	struct channel joe, ann;
-	uint32_t ref;
-
-	(void)state;
-	srig_slow_ms = 100;
-	dir_put(&srig_dir, "concurrencylocal", "1\n");
-	srig_start();
-	srig_slow_ms = 0;
-	announce(&joes);
-	joe = expect_spawn(2001);
-	ref = expect_delivery(&joe, &joes, "joe@local.example");
-	announce(&anns);
-	expect_silence(&srig_lspawn, 20); /* one at a time */
-	ann = expect_spawn(2002);
-	deliver_answer(&ann, expect_delivery(&ann, &anns, "ann@local.example"), SD_DELIVERED, "");
-	expect_done(&anns);
-	deliver_answer(&joe, ref, SD_DELIVERED, ""); /* he was only slow */
-	expect_done(&joes);
-	channel_close(&joe);
-	channel_close(&ann);
-}
-
 static void
 what_is_held_is_neither_begun_nor_lost(void **state)
 {
@@ -493,7 +466,6 @@ main(int argc, char *argv[])
 		rig(a_local_that_talks_nonsense_is_not_listened_to),
 		rig(a_spawn_that_is_refused_defers_with_its_reason),
 		rig(a_process_with_nothing_to_do_makes_room_for_another_user),
-		rig(a_user_who_stops_his_delivery_keeps_nobody_else_waiting),
 		rig(what_is_held_is_neither_begun_nor_lost),
 		rig(what_is_deleted_under_way_is_forgotten),
 		rig(an_administrator_may_return_a_message_untried),
