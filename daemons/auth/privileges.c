@@ -19,4 +19,5 @@ const struct privileges auth_privileges = {
 	.holds = HOLDS_EVENTS | HOLDS_CHANNELS,
 	.syscalls = MAY_COMPUTE | MAY_WAIT | MAY_TALK | MAY_READ_AT | MAY_THREAD,
 	.limits = { { RLIMIT_NOFILE, 64 } },
+	.fds_a_session = 4, /* a mailbox's channel, waiting or under way */
 };

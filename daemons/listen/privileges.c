@@ -18,5 +18,5 @@ const struct privileges listen_privileges = {
 	},
 	.holds = HOLDS_EVENTS | HOLDS_CHANNELS | HOLDS_CONNECTION,
 	.syscalls = MAY_COMPUTE | MAY_WAIT | MAY_TALK | MAY_PAIR | MAY_ACCEPT | MAY_READ_AT,
-	.limits = { { RLIMIT_NOFILE, 1024 }, { RLIMIT_NPROC, 0 }, { RLIMIT_AS, 256 << 20 } },
+	.limits = { { RLIMIT_NOFILE, 4096 }, { RLIMIT_NPROC, 0 }, { RLIMIT_AS, 256 << 20 } },
 };

@@ -23,5 +23,6 @@ const struct privileges policy_privileges = {
 	},
 	.holds = HOLDS_EVENTS | HOLDS_CHANNELS | HOLDS_WRITERS | HOLDS_CONNECTION,
 	.syscalls = MAY_COMPUTE | MAY_WAIT | MAY_TALK | MAY_PAIR | MAY_READ_AT,
-	.limits = { { RLIMIT_NOFILE, 65536 }, { RLIMIT_NPROC, 0 } },
+	.limits = { { RLIMIT_NOFILE, 4096 }, { RLIMIT_NPROC, 0 } },
+	.fds_a_session = 12, /* held: channel, connection, facts; under way: six for a handshake, two for a mailbox */
 };

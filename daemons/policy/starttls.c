@@ -16,7 +16,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define LINES_WAITING 256
 #define HANDSHAKE_SECONDS 30
 #define SMTPS_PORT 465
 #define POP3S_PORT 995
@@ -49,7 +48,8 @@ open_line(struct policy *p, struct port *line, int fd, const struct wire_protoco
 	line->channel.fd = -1;
 	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) != 0 || type != SOCK_SEQPACKET)
 		return OK; /* a service for local programs */
-	return port_open(line, &p->loop, channel_of(fd, protocol, WIRE_FIRST, false), &line_events, LINES_WAITING, why);
+	return port_open(
+	    line, &p->loop, channel_of(fd, protocol, WIRE_FIRST, false), &line_events, p->settings.max_sessions, why);
 }
 
 enum result

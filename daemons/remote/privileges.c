@@ -19,4 +19,5 @@ const struct privileges remote_privileges = {
 	.holds = HOLDS_CHANNELS | HOLDS_CONNECTION | HOLDS_MESSAGES,
 	.syscalls = MAY_COMPUTE | MAY_WAIT | MAY_TALK | MAY_PAIR | MAY_FORK | MAY_LIMIT | MAY_READ_AT | MAY_CONNECT_INET,
 	.limits = { { RLIMIT_NOFILE, 64 }, { RLIMIT_NPROC, 16384 }, { RLIMIT_AS, 128 << 20 } },
+	.fds_a_session = 4, /* its connection under way to send */
 };

@@ -22,4 +22,5 @@ const struct privileges send_privileges = {
 	.holds = HOLDS_EVENTS | HOLDS_CHANNELS | HOLDS_MESSAGES | HOLDS_WRITERS | HOLDS_CONNECTION,
 	.syscalls = MAY_COMPUTE | MAY_WAIT | MAY_TALK | MAY_PAIR | MAY_READ_AT,
 	.limits = { { RLIMIT_NOFILE, 8192 }, { RLIMIT_NPROC, 0 } },
+	.fds_a_session = 16, /* held: channels, facts; under way: messages, and five for a handshake */
 };

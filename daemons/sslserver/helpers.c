@@ -60,6 +60,7 @@ find_house(struct helpers *h, struct why *why)
 		.libexec = setting("POSTERN_LIBEXECDIR", POSTERN_LIBEXECDIR),
 		.queue = "",
 		.service = "sslserver",
+		.sessions = h->server->o.concurrency,
 		.label = h->label,
 		.empty = h->empty,
 		.keys = h->keys };

@@ -17,5 +17,6 @@ const struct privileges ucspitls_privileges = {
 	},
 	.holds = HOLDS_CHANNELS | HOLDS_CONNECTION,
 	.syscalls = MAY_COMPUTE | MAY_WAIT | MAY_TALK | MAY_PAIR | MAY_FORK | MAY_LIMIT,
-	.limits = { { RLIMIT_NOFILE, 32 }, { RLIMIT_NPROC, 16384 }, { RLIMIT_AS, 128 << 20 } },
+	.limits = { { RLIMIT_NOFILE, 64 }, { RLIMIT_NPROC, 16384 }, { RLIMIT_AS, 128 << 20 } },
+	.fds_a_session = 16, /* six under way for a handshake */
 };

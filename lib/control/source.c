@@ -143,6 +143,14 @@ decoder_open(struct decoder *d, const char *file, size_t max, struct buf *text, 
 	return r;
 }
 
+uint64_t
+control_source_number(const struct control_source *s, enum control_item item)
+{
+	struct bytes value = buf_bytes(&s->items[item].value);
+
+	return value.len == 8 ? le64_get(value.at) : 0;
+}
+
 static bool
 is_single(enum control_kind kind)
 {

@@ -52,6 +52,9 @@ struct control_source {
 enum result control_read(struct control_source *s, const struct control_from *from, struct why *why);
 void control_forget(struct control_source *s);
 
+/* The number that an item has, its default included; 0 if none of the readers needs it. */
+uint64_t control_source_number(const struct control_source *s, enum control_item item);
+
 /* Whether some item names what authrun runs or asks. */
 bool control_wants_programs(const struct control_source *s);
 

@@ -18,12 +18,13 @@
 #include <unistd.h>
 
 #define PARKED_FD 1024 /* sources are moved above all targets before they take their places */
-#define ARGUMENTS_MAX 20
+#define ARGUMENTS_MAX 22
+#define HELPERS_FDS_MAX (1u << 18)
 
 struct arguments {
 	char *words[ARGUMENTS_MAX];
 	size_t n;
-	char uid[16], gid[16], ids[4096], groups[512], ports[1024];
+	char uid[16], gid[16], sessions[16], ids[4096], groups[512], ports[1024];
 };
 
 __attribute__((noreturn)) static void
@@ -135,6 +136,10 @@ put_all(struct arguments *a, const struct instance *in, const struct control_sou
 		put_two(a, "-s", a->groups);
 	if (p->more_ports && source != NULL)
 		put_ports(a, m->process, source);
+	if (m->sessions > 0) {
+		(void)snprintf(a->sessions, sizeof a->sessions, "%u", m->sessions);
+		put_two(a, "-m", a->sessions);
+	}
 	if (in->lenient)
 		put(a, "--lenient");
 	if (in->same_user)
@@ -145,19 +150,22 @@ put_all(struct arguments *a, const struct instance *in, const struct control_sou
 /* ---- all of it ---- */
 
 /* A command may have been started with little memory for its program (softlimit). What its helpers may have is in their tables;
- * the hard limits hold. */
+ * the hard limits hold, but for descriptors, of which they need some for each connection. */
 static void
 lift_soft_limits(void)
 {
 	static const int limits[] = { RLIMIT_AS, RLIMIT_DATA, RLIMIT_STACK, RLIMIT_MEMLOCK, RLIMIT_NOFILE,
 		RLIMIT_NPROC };
-	struct rlimit l;
+	struct rlimit l, now;
 
 	for (size_t i = 0; i < nitems(limits); i++)
 		if (getrlimit((__rlimit_resource_t)limits[i], &l) == 0) {
 			l.rlim_cur = l.rlim_max;
 			(void)setrlimit((__rlimit_resource_t)limits[i], &l);
 		}
+	l.rlim_cur = l.rlim_max = HELPERS_FDS_MAX;
+	if (getrlimit(RLIMIT_NOFILE, &now) == 0 && now.rlim_max < l.rlim_max)
+		(void)setrlimit(RLIMIT_NOFILE, &l); /* only root may */
 }
 
 void

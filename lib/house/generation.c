@@ -287,6 +287,14 @@ start_members(struct start *s, struct why *why)
 	return r;
 }
 
+static unsigned
+sessions_of(const struct start *s, const struct privileges *p)
+{
+	if (p->fds_a_session == 0)
+		return 0;
+	return s->source != NULL ? house_sessions(s->in->service, s->source) : s->in->sessions;
+}
+
 static enum result
 find_members(struct start *s, struct why *why)
 {
@@ -300,7 +308,7 @@ find_members(struct start *s, struct why *why)
 
 		if (!house_is_wanted(names[i], s->source))
 			continue;
-		*m = (struct member){ .process = names[i] };
+		*m = (struct member){ .process = names[i], .sessions = sessions_of(s, house_privileges(names[i])) };
 		r = instance_owner(s->in, house_privileges(names[i])->user, &m->owner, why);
 		s->g->n++;
 	}

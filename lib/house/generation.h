@@ -12,6 +12,7 @@ struct member {
 	const char *process;
 	pid_t pid; /* 0: ended */
 	struct owner owner;
+	unsigned sessions; /* of its service, if its limits depend on that; else 0 */
 };
 
 struct generation {
@@ -60,5 +61,5 @@ void generation_retire(const struct generation *g);
 struct member *generation_find(struct generation *g, pid_t pid);
 bool generation_runs(const struct generation *g);
 
-/* Writes RUN/SERVICE.pids: a line PROCESS PID UID GID GENERATION ROOT for each member. */
+/* Writes RUN/SERVICE.pids: a line PROCESS PID UID GID GENERATION ROOT SESSIONS for each member. */
 enum result generation_write_pids(const struct generation *g, const struct instance *in, struct why *why);

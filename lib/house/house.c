@@ -45,6 +45,14 @@ static const struct {
 #include "census.def"
 };
 
+static const struct {
+	const char *process;
+	enum control_item item;
+} sessions_by[] = {
+#define SESSIONS(process, item) { #process, ITEM_##item },
+#include "census.def"
+};
+
 static const char *const shared_groups[] = {
 #define GROUP(role) #role,
 #include "census.def"
@@ -114,6 +122,26 @@ house_is_wanted(const char *process, const struct control_source *source)
 		if (strcmp(where_wanted[i].process, process) == 0)
 			return source != NULL && where_wanted[i].asks(source);
 	return true;
+}
+
+static bool
+is_member(const char *service, const char *process)
+{
+	for (size_t i = 0; i < nitems(members_of); i++)
+		if (strcmp(members_of[i].service, service) == 0 && strcmp(members_of[i].process, process) == 0)
+			return true;
+	return false;
+}
+
+unsigned
+house_sessions(const char *service, const struct control_source *source)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; source != NULL && i < nitems(sessions_by); i++)
+		if (is_member(service, sessions_by[i].process))
+			sum += control_source_number(source, sessions_by[i].item);
+	return (unsigned)sum;
 }
 
 bool

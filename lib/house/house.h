@@ -53,6 +53,9 @@ bool house_may_overlap(const char *service);
 bool house_is_optional(const char *process);
 bool house_is_wanted(const char *process, const struct control_source *source);
 
+/* How many sessions a service may have at a time, as its control items say. 0: it has none, or they don't say. */
+unsigned house_sessions(const char *service, const struct control_source *source);
+
 /* Whether that process gets nothing at that slot in this service. */
 bool house_goes_without(const char *service, const char *process, const char *slot);
 

@@ -26,6 +26,7 @@ struct instance {
 	const char *keys;    /* of the service, RUN/SERVICE.keys: written by keyring, read by keyload */
 	const char *label;   /* of a command: takes the place of the service in names of files; else null */
 	bool same_user;      /* of a command: started by somebody who is not root, and all that it starts is his */
+	unsigned sessions;   /* of a command: how many connections it may have at a time */
 	struct owner engine; /* of a command: who `tls` runs as; uid 0: its user */
 };
 

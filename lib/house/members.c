@@ -73,14 +73,15 @@ generation_write_pids(const struct generation *g, const struct instance *in, str
 	f = fopen(new, "we");
 	if (f == NULL)
 		return why_errno(why, BROKEN, "writing %s", new);
-	bad = fprintf(f, "%s %d 0 0 %u -\n", in->label != NULL ? in->service : "warden", (int)getpid(), g->number) < 0;
+	bad = fprintf(f, "%s %d 0 0 %u - 0\n", in->label != NULL ? in->service : "warden", (int)getpid(), g->number) <
+	    0;
 	for (size_t i = 0; i < g->n; i++) {
 		const struct member *m = &g->members[i];
 		const char *root = instance_root(in, house_privileges(m->process));
 
 		if (m->pid > 0)
-			bad |= fprintf(f, "%s %d %u %u %u %s\n", m->process, (int)m->pid, m->owner.uid, m->owner.gid,
-				   g->number, root == NULL ? "-" : root) < 0;
+			bad |= fprintf(f, "%s %d %u %u %u %s %u\n", m->process, (int)m->pid, m->owner.uid, m->owner.gid,
+				   g->number, root == NULL ? "-" : root, m->sessions) < 0;
 	}
 	bad |= fclose(f) != 0;
 	if (bad || rename(new, path) != 0)

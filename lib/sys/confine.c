@@ -5,6 +5,7 @@
 
 #include "base/bytes.h"
 #include "sys/home.h"
+#include "sys/log.h"
 #include "sys/syscalls.h"
 
 #include <errno.h>
@@ -22,28 +23,53 @@
 #include "sys/drill.h"
 #endif
 
+/* What this process may have of it. */
+static rlim_t
+wanted(const struct process *self, const struct limit *l)
+{
+	return l->value + (l->resource == RLIMIT_NOFILE ? (rlim_t)self->may->fds_a_session * self->sessions : 0);
+}
+
+/* Only lowered, but for what starts all others. */
 static enum result
-limit(const struct privileges *may, struct why *why)
+limit_one(const struct process *self, const struct limit *l, struct why *why)
+{
+	struct rlimit both = { wanted(self, l), wanted(self, l) }, now;
+
+	if (getrlimit((__rlimit_resource_t)l->resource, &now) != 0)
+		return why_errno(why, REFUSED, "asking for limit %d", l->resource);
+	if (both.rlim_max > now.rlim_max && self->may->may_raise &&
+	    setrlimit((__rlimit_resource_t)l->resource, &both) == 0)
+		return OK;
+	if (both.rlim_max > now.rlim_max) {
+		both = (struct rlimit){ now.rlim_max, now.rlim_max };
+		if (self->sessions > 0)
+			log_simple(SEVERITY_WARNING, "few-descriptors", "why",
+			    "the hard limit of open descriptors is lower than the sessions of this service may need");
+	}
+	if (setrlimit((__rlimit_resource_t)l->resource, &both) != 0)
+		return why_errno(why, REFUSED, "setting limit %d", l->resource);
+	return OK;
+}
+
+static enum result
+limit(const struct process *self, struct why *why)
 {
 	static const struct rlimit none = { 0, 0 };
+	const struct privileges *may = self->may;
+	enum result r = OK;
 
 	if (setrlimit(RLIMIT_CORE, &none) != 0)
 		return why_errno(why, REFUSED, "limiting core dumps");
 	for (const struct limit *l = may->limits;
-	     l < may->limits + nitems(may->limits) && (l->resource != 0 || l->value != 0); l++) {
-		struct rlimit both, now;
-
+	     l < may->limits + nitems(may->limits) && (l->resource != 0 || l->value != 0) && r == OK; l++) {
 #if defined(__SANITIZE_ADDRESS__)
 		if (l->resource == RLIMIT_AS || l->resource == RLIMIT_DATA)
 			continue; /* the sanitizer maps terabytes */
 #endif
-		if (getrlimit((__rlimit_resource_t)l->resource, &now) != 0)
-			return why_errno(why, REFUSED, "asking for limit %d", l->resource);
-		both.rlim_cur = both.rlim_max = l->value < now.rlim_max ? l->value : now.rlim_max; /* never raised */
-		if (setrlimit((__rlimit_resource_t)l->resource, &both) != 0)
-			return why_errno(why, REFUSED, "setting limit %d", l->resource);
+		r = limit_one(self, l, why);
 	}
-	return OK;
+	return r;
 }
 
 static enum result
@@ -343,7 +369,7 @@ confine(const struct process *self, enum result (*go_home)(const struct process 
 	const struct privileges *may = self->may;
 	enum result r, home;
 
-	if ((r = limit(may, why)) != OK || (r = bound_capabilities(self, why)) != OK ||
+	if ((r = limit(self, why)) != OK || (r = bound_capabilities(self, why)) != OK ||
 	    (r = change_root(self, why)) != OK || (r = change_ids(self, why)) != OK)
 		return r;
 	home = go_home != NULL ? go_home(self, away) : OK;

@@ -89,6 +89,9 @@ process_begin(int argc, char *argv[], const struct privileges *may)
 		case 's':
 			self.groups = value;
 			break;
+		case 'm':
+			self.sessions = id_argument(value, may);
+			break;
 		case 'p':
 			self.ports = value;
 			break;

@@ -19,11 +19,12 @@ struct process {
 	bool same_user;      /* --same-user: somebody who is not root started it for himself; it can't become another */
 	const char *
 	    ports; /* to which it may connect besides those of its table, with commas between; "any": to all. Else null */
-	bool lenient; /* --lenient: an administrator's control item says that a kernel without landlock will do */
-	int attempt;  /* the breach drill's attempt number; 0: none. Only a drill build has it */
+	unsigned sessions; /* of its service, at a time; 0: it was not told */
+	bool lenient;      /* --lenient: an administrator's control item says that a kernel without landlock will do */
+	int attempt;       /* the breach drill's attempt number; 0: none. Only a drill build has it */
 };
 
-/* Reads the arguments that warden (or lspawn) gives: -n SERVICE -u UID -g GID [-r ROOT] [-b BELOW] [-x UIDS] [-s GIDS] [--lenient]
+/* Reads the arguments that warden (or lspawn) gives: -n SERVICE -u UID -g GID [-r ROOT] [-b BELOW] [-x UIDS] [-s GIDS] [-m SESSIONS] [--lenient]
  * [--same-user]. Other arguments end the program with its purpose and exit status 100. Opens the log. */
 struct process process_begin(int argc, char *argv[], const struct privileges *may);
 

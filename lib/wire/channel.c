@@ -3,6 +3,8 @@
  * Never keeps a descriptor of a message that it refuses, never waits unless told to. */
 #include "wire/channel.h"
 
+#include "wire/crowd.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
@@ -33,8 +35,11 @@ send_error(const struct channel *c, const struct wire_row *row, struct why *why)
 {
 	const char *other = c->protocol->sides[c->me == WIRE_FIRST ? WIRE_SECOND : WIRE_FIRST];
 
-	if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)
+	if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS || (errno == ETOOMANYREFS && !c->waits))
 		return AGAIN;
+	if (errno == ETOOMANYREFS)
+		return why_set(
+		    why, EXHAUSTED, "sending %s to %s: too many descriptors are under way", row->name, other);
 	if (errno == EPIPE || errno == ECONNRESET || errno == ENOTCONN || errno == ECONNREFUSED)
 		return why_set(why, ABSENT, "%s is gone", other);
 	return why_errno(why, BROKEN, "sending %s to %s", row->name, other);
@@ -57,6 +62,7 @@ send_row(struct channel *c, const struct wire_row *row, const struct wire_head *
 	struct iovec iov[3] = { { (void *)(uintptr_t)head, sizeof *head }, { (void *)(uintptr_t)body, row->body_len },
 		{ (void *)(uintptr_t)tail.at, tail.len } };
 	struct msghdr mh = { .msg_iov = iov, .msg_iovlen = nitems(iov) };
+	struct crowd crowd = { 0 };
 	union control control;
 
 	if (row->n_fds > 0) {
@@ -68,9 +74,12 @@ send_row(struct channel *c, const struct wire_row *row, const struct wire_head *
 		control.head.cmsg_len = CMSG_LEN(sizeof(int) * row->n_fds);
 		memcpy(CMSG_DATA(&control.head), fds, sizeof(int) * row->n_fds);
 	}
-	while (sendmsg(c->fd, &mh, MSG_NOSIGNAL | (c->waits ? 0 : MSG_DONTWAIT)) < 0)
-		if (errno != EINTR)
+	while (sendmsg(c->fd, &mh, MSG_NOSIGNAL | (c->waits ? 0 : MSG_DONTWAIT)) < 0) {
+		c->crowded = errno == ETOOMANYREFS;
+		if (errno != EINTR && !(c->crowded && c->waits && crowd_wait(&crowd)))
 			return send_error(c, row, why);
+	}
+	c->crowded = false;
 	return OK;
 }
 

@@ -8,6 +8,7 @@ struct channel {
 	const struct wire_protocol *protocol;
 	enum wire_side me;
 	bool waits;    /* blocks in send and receive (sessions); else AGAIN is the answer (event loops) */
+	bool crowded;  /* the last message could not be sent yet: too many descriptors are under way (wire/crowd.h) */
 	uint64_t once; /* messages of the other side that came and may not come again */
 };
 
@@ -17,7 +18,8 @@ struct channel channel_of(int fd, const struct wire_protocol *p, enum wire_side 
 enum result channel_pair(int fds[2], struct why *why);
 
 /* Sends one message; `body` must be of the list's body type (null for wire_nothing), `tail` at most the list's
- * maximum. The descriptors stay the caller's. OK; AGAIN (would block); ABSENT (nobody at the other end); BROKEN. */
+ * maximum. The descriptors stay the caller's. OK; AGAIN (would block, or c->crowded); ABSENT (nobody at the other end); EXHAUSTED
+ * (a channel that waits, crowded for longer than its patience); BROKEN. */
 enum result channel_send(struct channel *c, uint16_t type, uint32_t ref, const void *body, struct bytes tail,
     const int *fds, struct why *why);
 

@@ -3,6 +3,8 @@
  * Never waits for the other side, never keeps a descriptor that is not a channel's. */
 #include "wire/door.h"
 
+#include "wire/crowd.h"
+
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -10,12 +12,15 @@ enum result
 door_open(int door_fd, const struct wire_protocol *p, bool waits, struct channel *c, struct why *why)
 {
 	struct channel door = channel_of(door_fd, &door_protocol, DOOR_CLIENT, false);
+	struct crowd crowd = { 0 };
 	int fds[2];
 	enum result r = channel_pair(fds, why);
 
 	if (r != OK)
 		return r;
-	r = channel_send(&door, DOOR_OPEN, 0, NULL, BYTES_NONE, &fds[1], why);
+	do
+		r = channel_send(&door, DOOR_OPEN, 0, NULL, BYTES_NONE, &fds[1], why);
+	while (r == AGAIN && waits && door.crowded && crowd_wait(&crowd));
 	(void)close(fds[1]);
 	if (r != OK) {
 		(void)close(fds[0]);

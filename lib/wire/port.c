@@ -4,6 +4,7 @@
 #include "wire/port.h"
 
 #include "base/secret.h"
+#include "sys/clock.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -60,7 +61,15 @@ packet_new(const struct wire_row *row, uint16_t type, uint32_t ref, const void *
 static uint32_t
 wanted_events(const struct port *p)
 {
-	return p->first == NULL ? EPOLLIN : EPOLLIN | EPOLLOUT;
+	return p->first == NULL || p->retry.slot != 0 ? EPOLLIN : EPOLLIN | EPOLLOUT;
+}
+
+/* The socket is ready all the time, but takes no descriptors. */
+static void
+try_later(struct port *p)
+{
+	if (p->channel.crowded)
+		(void)loop_at(p->loop, &p->retry, clock_ms() + crowd_delay(&p->crowd)); /* else at once: no memory */
 }
 
 static enum result
@@ -71,10 +80,13 @@ drain(struct port *p, struct why *why)
 		struct bytes tail = { q->octets + q->body_len, q->tail_len };
 		enum result r = channel_send(&p->channel, q->type, q->ref, q->octets, tail, q->fds, why);
 
-		if (r == AGAIN)
+		if (r == AGAIN) {
+			try_later(p);
 			break;
+		}
 		if (r != OK)
 			return r;
+		p->crowd = (struct crowd){ 0 };
 		p->first = q->next;
 		if (p->first == NULL)
 			p->last = NULL;
@@ -89,6 +101,18 @@ end(struct port *p, enum result r, struct why *why)
 {
 	port_close(p);
 	p->events->ended(p, r, why);
+}
+
+static void
+retry(struct loop *loop, struct timer *t)
+{
+	struct port *p = container_of(t, struct port, retry);
+	struct why why = WHY_NONE;
+	enum result r = drain(p, &why);
+
+	(void)loop;
+	if (r != OK && r != ABSENT) /* if it is gone the loop says so */
+		end(p, r, &why);
 }
 
 #define MESSAGES_A_TURN 32 /* so that one talker does not starve the others */
@@ -137,6 +161,7 @@ port_open(struct port *p, struct loop *loop, struct channel c, const struct port
 		.channel = c,
 		.loop = loop,
 		.events = events,
+		.retry.due = retry,
 		.max_waiting = max_waiting };
 	p->channel.waits = false;
 	return loop_watch(loop, &p->source, EPOLLIN, why);
@@ -148,6 +173,7 @@ port_close(struct port *p)
 	if (!port_is_open(p))
 		return;
 	loop_forget(p->loop, &p->source);
+	loop_cancel(p->loop, &p->retry);
 	channel_close(&p->channel);
 	while (p->first != NULL) {
 		struct port_packet *q = p->first;
@@ -203,5 +229,7 @@ port_send(
 		p->last->next = q;
 	p->last = q;
 	p->n_waiting++;
+	if (p->first == q)
+		try_later(p);
 	return loop_watch(p->loop, &p->source, wanted_events(p), why);
 }

@@ -3,6 +3,7 @@
 
 #include "sys/loop.h"
 #include "wire/channel.h"
+#include "wire/crowd.h"
 
 struct port;
 struct port_packet;
@@ -24,9 +25,11 @@ struct port {
 	const struct port_events *events;
 	struct port_packet *first, *last; /* waiting to be sent */
 	size_t n_waiting, max_waiting;    /* packets */
-	bool secret;   /* what was received is wiped when it has been looked at, what waited when it was sent */
-	bool in_turns; /* the other side waits for our answer: do not look for its next message at once */
-	bool *gone;    /* set by port_close for the receiving loop further up */
+	bool secret;        /* what was received is wiped when it has been looked at, what waited when it was sent */
+	bool in_turns;      /* the other side waits for our answer: do not look for its next message at once */
+	struct crowd crowd; /* too many descriptors are under way: what waits is sent when `retry` is due */
+	struct timer retry;
+	bool *gone; /* set by port_close for the receiving loop further up */
 };
 
 /* Puts channel c (not waiting) into the loop. At most max_waiting packets wait for a slow reader; more end the

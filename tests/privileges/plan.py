@@ -27,7 +27,8 @@ def rights(p):
         yield 'descriptor', '%d %s: %s%s%s' % (d['fd'], d['name'], d['kind'], ', up to %d' % d['many'] if d['many'] else '',
                                                ', optional' if d['optional'] else '')
     yield 'may hold', words(p['holds'])
-    yield 'limits', ', '.join('%s %d' % i for i in p['limits'].items())
+    more = ', %d more descriptors a session' % p['descriptors_a_session'] if p['descriptors_a_session'] else ''
+    yield 'limits', ', '.join('%s %d' % i for i in p['limits'].items()) + more + (', descriptors may be raised' if p['may_raise'] else '')
     yield 'system call filter', p['seccomp']
     yield 'system calls', words(sets)
 

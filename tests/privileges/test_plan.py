@@ -6,7 +6,7 @@ import pytest
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), 'system')]
 import plan as expected_plan
-from drill import BUILD, TREE
+from drill import BUILD, TREE, plan
 from instance import Instance, wait_for
 
 
@@ -17,6 +17,13 @@ def test_rights_are_what_the_table_of_expected_rights_says():
     now = list(expected_plan.lines())
     assert [l for l in now if l not in wanted] == [], 'rights that nobody expects'
     assert [l for l in wanted if l not in now] == [], 'rights that are gone'
+
+
+def test_no_process_that_reads_octets_of_a_client_sends_a_descriptor():
+    """What is on its way is counted by user: it could stop the others of its user. remote, which sends its own connections, is the exception."""
+    senders = {e['to'] if m['sender'] == e['to'] else e['from']
+               for e in plan()['edges'] for m in e['messages'] if m['descriptors']}
+    assert senders == {'listen', 'policy', 'auth', 'queue', 'send', 'remote', 'sslserver', 'ucspitls', 'sslclient', 'warden'}
 
 
 def live(postern, instance):

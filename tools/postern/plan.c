@@ -64,6 +64,10 @@ print_limits(const struct privileges *p)
 	for (const struct limit *l = p->limits;
 	     l < p->limits + nitems(p->limits) && (l->resource != 0 || l->value != 0); l++)
 		(void)printf(", %s %llu", plan_limit_name(l->resource), (unsigned long long)l->value);
+	if (p->fds_a_session > 0)
+		(void)printf(", %u more descriptors for each session of the service", p->fds_a_session);
+	if (p->may_raise)
+		(void)printf(", and descriptors may be raised to that");
 	(void)printf("\n");
 }
 

@@ -96,7 +96,8 @@ limits(const struct privileges *p)
 	for (const struct limit *l = p->limits;
 	     l < p->limits + nitems(p->limits) && (l->resource != 0 || l->value != 0); l++)
 		(void)printf(",\"%s\":%llu", plan_limit_name(l->resource), (unsigned long long)l->value);
-	(void)printf("}");
+	(void)printf(
+	    "},\"descriptors_a_session\":%u,\"may_raise\":%s", p->fds_a_session, p->may_raise ? "true" : "false");
 }
 
 static void

@@ -112,6 +112,8 @@ check_limits(struct subject *s)
 		for (const struct limit *l = s->may->limits; l < s->may->limits + nitems(s->may->limits); l++)
 			if (l->resource == names[i].resource && (l->resource != 0 || l->value != 0)) {
 				may = l->value;
+				if (l->resource == RLIMIT_NOFILE)
+					may += (unsigned long long)s->may->fds_a_session * s->sessions;
 				bound = true;
 			}
 		if (!bound || line == NULL)
@@ -264,7 +266,7 @@ check_member(struct house *h, const char *line, const char *service, char *proce
 
 	s = (struct subject){ .slots = true };
 	process[0] = '\0';
-	if (sscanf(line, "%63s %d %u %u %*u %511s", name, &s.pid, &s.uid, &s.gid, s.root) != 5)
+	if (sscanf(line, "%63s %d %u %u %*u %511s %u", name, &s.pid, &s.uid, &s.gid, s.root, &s.sessions) != 6)
 		return;
 	(void)snprintf(process, size, "%s", name);
 	s.process = process;

@@ -13,9 +13,10 @@ struct subject {
 	const struct privileges *may;
 	int pid;
 	unsigned uid, gid;
-	bool any_user;  /* local: whoever the recipient is */
-	bool slots;     /* its descriptors of the start must be there (not in a session's child) */
-	char root[512]; /* as warden says; "" not known */
+	unsigned sessions; /* of its service, as warden says */
+	bool any_user;     /* local: whoever the recipient is */
+	bool slots;        /* its descriptors of the start must be there (not in a session's child) */
+	char root[512];    /* as warden says; "" not known */
 	char status[8192];
 	unsigned n_fds;
 	unsigned n_deviations;

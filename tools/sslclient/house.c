@@ -62,6 +62,7 @@ find_house(struct small_house *h)
 		.libexec = setting("POSTERN_LIBEXECDIR", POSTERN_LIBEXECDIR),
 		.queue = "",
 		.service = "sslclient",
+		.sessions = 1,
 		.label = h->label,
 		.empty = h->empty,
 		.keys = h->keys,
