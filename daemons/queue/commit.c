@@ -104,10 +104,8 @@ commit_begin(struct commits *c, struct transaction *t, const struct pq_commit *s
 	}
 	if (r == OK)
 		r = name(c, t, why);
-	if (r != OK) {
-		commit_abandon(c, t);
+	if (r != OK)
 		return r;
-	}
 	t->content_len = said->octets;
 	t->order = c->begun + 1;
 	t->job = (struct flush_job){ .fd = t->fd, .dir_fd = place_dir(c->place, &t->id) };

@@ -29,7 +29,7 @@ enum result commits_open(struct commits *c, struct loop *loop, bool groups, stru
 enum result commit_prepare(struct commits *c, struct transaction *t, int *writer, struct why *why);
 
 /* Everything up to the name; the flush follows with commits_submit. OK: intake_committed will be called. Else the
- * transaction has nothing on disk any more. */
+ * transaction has no name, and is the caller's to abandon. */
 enum result commit_begin(struct commits *c, struct transaction *t, const struct pq_commit *said, struct why *why);
 
 /* Hands the group that has gathered to the flushers; call when the loop is about to wait. */

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define ANSWERS_WAITING_MAX 4096
+#define ORPHANS_MS 1000
 
 static void ended(struct port *p, enum result r, struct why *why);
 
@@ -37,9 +38,9 @@ find(struct client *c, uint32_t ref)
 static void
 count_draft(struct transaction *t)
 {
-	t->intake->draft_octets -= t->draft_octets;
+	t->door->draft_octets -= t->draft_octets;
 	t->draft_octets = t->draft.octets.size;
-	t->intake->draft_octets += t->draft_octets;
+	t->door->draft_octets += t->draft_octets;
 }
 
 static void
@@ -78,33 +79,65 @@ intake_open_from(const struct intake *in)
 }
 
 static void
+forget(struct transaction *t)
+{
+	commit_abandon(t->door->intake->commits, t);
+	t->door->n_transactions--;
+	free(t);
+}
+
+/* Whoever has the content's descriptor can fill the disk through it, and holds a file of ours. So an abandoned content counts
+ * until its writer is gone. That is mostly so when it is abandoned. */
+static void
+look_at_orphans(struct loop *loop, struct timer *timer)
+{
+	struct intake *in = container_of(timer, struct intake, orphans_due);
+
+	for (struct transaction **at = &in->orphans, *t; (t = *at) != NULL;)
+		if (place_is_alone(transaction_fd(t))) {
+			*at = t->next_same;
+			forget(t);
+		} else
+			at = &t->next_same;
+	if (in->orphans != NULL)
+		(void)loop_at(loop, timer, loop->now + ORPHANS_MS);
+}
+
+static void
 drop(struct transaction *t)
 {
-	struct intake *in = t->intake;
+	struct intake *in = t->door->intake;
+	bool had_writer = t->state == T_WRITING;
 
 	take_out(t);
 	unlink_by_age(in, t);
-	commit_abandon(in->commits, t);
 	store_draft_free(&t->draft);
 	count_draft(t);
-	in->n_transactions--;
-	free(t);
+	if (!had_writer || transaction_fd(t) < 0 || place_is_alone(transaction_fd(t))) {
+		forget(t);
+		return;
+	}
+	t->state = T_ORPHAN;
+	t->next_same = in->orphans;
+	in->orphans = t;
+	if (in->orphans_due.slot == 0)
+		(void)loop_at(in->loop, &in->orphans_due, in->loop->now + ORPHANS_MS);
 }
 
 static enum result
 create(struct client *c, uint32_t ref, struct transaction **made, struct why *why)
 {
-	struct intake *in = c->intake;
+	struct door *door = c->door;
+	struct intake *in = door->intake;
 	struct transaction *t;
 
-	if (in->n_transactions >= TRANSACTIONS_MAX || c->n_transactions >= CLIENT_TRANSACTIONS_MAX ||
-	    in->draft_octets >= DRAFTS_OCTETS_MAX)
-		return why_set(why, EXHAUSTED, "%u messages come in already", in->n_transactions);
+	if (door->n_transactions >= DOOR_TRANSACTIONS_MAX || door->draft_octets >= DOOR_DRAFTS_MAX)
+		return why_set(why, EXHAUSTED, "%u messages of this service come in already", door->n_transactions);
 	t = calloc(1, sizeof *t);
 	if (t == NULL)
 		return why_set(why, EXHAUSTED, "no memory for another message");
 	t->client = c;
-	t->intake = in;
+	t->door = door;
 	t->ref = ref;
 	t->received_us = clock_wall_us();
 	t->id = id_next(&in->last_id, t->received_us);
@@ -114,7 +147,7 @@ create(struct client *c, uint32_t ref, struct transaction **made, struct why *wh
 	t->next_same = *bucket_of(c, ref);
 	*bucket_of(c, ref) = t;
 	link_newest(in, t);
-	in->n_transactions++;
+	door->n_transactions++;
 	c->n_transactions++;
 	*made = t;
 	return OK;
@@ -199,7 +232,8 @@ begin(struct transaction *t, const struct pq_open *open, struct bytes tail, stru
 	if (!wire_take(&tail, &f.reverse) || !wire_take(&tail, &f.envid) || !wire_take(&tail, &f.trace) ||
 	    !wire_take(&tail, &f.service) || !wire_take(&tail, &f.conn))
 		return why_set(why, MALFORMED, "an envelope without its fields");
-	if ((r = make_room(t->intake, open->octets, why)) != OK || (r = feed_has_room(t->intake->feed, why)) != OK)
+	if ((r = make_room(t->door->intake, open->octets, why)) != OK ||
+	    (r = feed_has_room(t->door->intake->feed, why)) != OK)
 		return r;
 	if ((r = store_draft_begin(&t->draft, &f, why)) != OK)
 		return r;
@@ -209,14 +243,14 @@ begin(struct transaction *t, const struct pq_open *open, struct bytes tail, stru
 static enum result
 give_writer(struct transaction *t, struct why *why)
 {
-	struct pq_writer writer = { .keep_free = t->intake->place->least_free };
+	struct pq_writer writer = { .keep_free = t->door->intake->place->least_free };
 	enum result r, sent;
 	int fd;
 
 	if (!store_draft_is_complete(&t->draft))
 		return why_set(
 		    why, MALFORMED, "fewer recipients than the %u that were announced", t->draft.n_recipients);
-	if ((r = commit_prepare(t->intake->commits, t, &fd, why)) != OK)
+	if ((r = commit_prepare(t->door->intake->commits, t, &fd, why)) != OK)
 		return r;
 	memcpy(writer.id, t->id.text, sizeof writer.id);
 	sent = port_send(&t->client->port, PQ_WRITER, t->ref, &writer, BYTES_NONE, &fd, why);
@@ -285,8 +319,8 @@ on_commit(struct client *c, const struct wire_message *m, struct why *why)
 
 	if (t == NULL || t->state != T_WRITING)
 		return why_set(why, MALFORMED, "a commit of what is not being written");
-	if ((r = past_note(c->intake->past, &t->id, &reason)) == OK &&
-	    (r = commit_begin(c->intake->commits, t, commit, &reason)) == OK)
+	if ((r = past_note(c->door->intake->past, &t->id, &reason)) == OK &&
+	    (r = commit_begin(c->door->intake->commits, t, commit, &reason)) == OK)
 		t->state = T_FLUSHING;
 	return settle(c, t, m->ref, r, &reason, why);
 }
@@ -341,7 +375,8 @@ static void
 ended(struct port *p, enum result r, struct why *why)
 {
 	struct client *c = container_of(p, struct client, port);
-	struct intake *in = c->intake;
+	struct intake *in = c->door->intake;
+	bool vital = c->door == &in->doors[0];
 
 	if (r != ABSENT)
 		log_why("conversation-ended", r, why);
@@ -353,8 +388,8 @@ ended(struct port *p, enum result r, struct why *why)
 			else
 				drop(t);
 		}
-	c->intake = NULL;
-	if (c->vital) {
+	c->door = NULL;
+	if (vital) {
 		in->wants_end = true;
 		in->loop->stop = true;
 	}
@@ -363,26 +398,25 @@ ended(struct port *p, enum result r, struct why *why)
 static const struct port_events events = { on_message, ended };
 
 static enum result
-add_client(struct intake *in, struct channel channel, bool vital, struct why *why)
+add_client(struct door *door, struct channel channel, struct why *why)
 {
-	struct client *c = in->clients;
+	struct client *c = door->clients;
 	enum result r;
 
-	while (c < in->clients + CLIENTS_MAX && c->intake != NULL)
+	while (c < door->clients + DOOR_CLIENTS_MAX && c->door != NULL)
 		c++;
-	if (c == in->clients + CLIENTS_MAX)
-		return why_set(why, EXHAUSTED, "%u conversations are open already", CLIENTS_MAX);
+	if (c == door->clients + DOOR_CLIENTS_MAX)
+		return why_set(why, EXHAUSTED, "%u conversations of this service are open already", DOOR_CLIENTS_MAX);
 	memset(c, 0, sizeof *c);
-	c->vital = vital;
-	if ((r = port_open(&c->port, in->loop, channel, &events, ANSWERS_WAITING_MAX, why)) == OK)
-		c->intake = in;
+	if ((r = port_open(&c->port, door->intake->loop, channel, &events, ANSWERS_WAITING_MAX, why)) == OK)
+		c->door = door;
 	return r;
 }
 
 static void
 at_door(struct loop *loop, struct source *s, uint32_t ready)
 {
-	struct intake *in = container_of(s, struct intake, door);
+	struct door *door = container_of(s, struct door, source);
 	struct why why = WHY_NONE;
 	struct channel channel;
 	enum result r;
@@ -390,20 +424,26 @@ at_door(struct loop *loop, struct source *s, uint32_t ready)
 	(void)loop;
 	(void)ready;
 	r = door_take(s->fd, &policy_queue_protocol, &channel, &why);
-	if (r == OK && (r = add_client(in, channel, false, &why)) != OK)
+	if (r == OK && (r = add_client(door, channel, &why)) != OK)
 		channel_close(&channel);
 	if (r != OK && r != AGAIN)
 		log_why("not-let-in", r, &why);
 }
 
 enum result
-intake_open(struct intake *in, struct loop *loop, int door_fd, int bounces_fd, struct why *why)
+intake_open(struct intake *in, struct loop *loop, int reports_fd, const int *door_fds, struct why *why)
 {
 	enum result r;
 
 	in->loop = loop;
-	in->door = (struct source){ .fd = door_fd, .ready = at_door };
-	if ((r = loop_watch(loop, &in->door, EPOLLIN, why)) != OK)
-		return r;
-	return add_client(in, channel_of(bounces_fd, &policy_queue_protocol, PQ_QUEUE, false), true, why);
+	in->orphans_due.due = look_at_orphans;
+	for (unsigned i = 0; i < INTAKE_DOORS; i++) {
+		in->doors[i].intake = in;
+		if (i == 0)
+			continue;
+		in->doors[i].source = (struct source){ .fd = door_fds[i - 1], .ready = at_door };
+		if ((r = loop_watch(loop, &in->doors[i].source, EPOLLIN, why)) != OK)
+			return r;
+	}
+	return add_client(&in->doors[0], channel_of(reports_fd, &policy_queue_protocol, PQ_QUEUE, false), why);
 }

@@ -6,25 +6,37 @@
 #include "wire/policy_queue.h"
 #include "wire/port.h"
 
-#define CLIENTS_MAX 64u
-#define CLIENT_TRANSACTIONS_MAX 3072u /* so that nobody takes the place of all others */
+/* Bounds of each door. Those of all doors together fit into the process's limit of descriptors, so that no service can take
+ * another's place: two for each transaction (its file, and its writer while that waits to be sent), and some hundreds. */
+#define DOOR_CLIENTS_MAX 16u
+#define DOOR_TRANSACTIONS_MAX (TRANSACTIONS_MAX / INTAKE_DOORS)
+#define DOOR_DRAFTS_MAX (32u << 20) /* octets of envelopes that are not yet committed */
 #define CLIENT_BUCKETS 256u
-#define DRAFTS_OCTETS_MAX (64u << 20) /* of envelopes that are not yet committed */
 
 struct intake;
+struct door;
 
 struct client {
 	struct port port;
-	struct intake *intake; /* null: this place is free */
+	struct door *door; /* null: this place is free */
 	unsigned n_transactions;
-	bool vital; /* the process ends with this conversation */
 	struct transaction *buckets[CLIENT_BUCKETS];
 };
 
+/* Where conversations of one service come in; the first one is send's, for reports, and has no door. */
+struct door {
+	struct source source;
+	struct intake *intake;
+	struct client clients[DOOR_CLIENTS_MAX];
+	unsigned n_transactions; /* abandoned ones, too, until nobody can write to their files any more */
+	size_t draft_octets;
+};
+
 struct intake {
-	struct source door;
-	struct client clients[CLIENTS_MAX];
+	struct door doors[INTAKE_DOORS];
 	struct loop *loop;
+	struct timer orphans_due;
+	struct transaction *orphans; /* abandoned, and somebody has the content's descriptor */
 	struct place *place;
 	struct spares *spares;
 	struct commits *commits;
@@ -32,13 +44,12 @@ struct intake {
 	struct past *past;
 	struct transaction *oldest, *newest; /* by id, until their answers */
 	uint64_t last_id;
-	unsigned n_transactions;
-	size_t draft_octets;
 	bool wants_end; /* a vital conversation ended */
 };
 
-/* Watches the door, and the conversation that is open from the start. */
-enum result intake_open(struct intake *in, struct loop *loop, int door_fd, int bounces_fd, struct why *why);
+/* Watches the doors of the services, INTAKE_DOORS - 1, and the conversation that is open from the start: reports_fd. That one
+ * is vital: the process ends with it. */
+enum result intake_open(struct intake *in, struct loop *loop, int reports_fd, const int *door_fds, struct why *why);
 
 /* The id, as a number, of the oldest message that has no answer yet: every message that has a lower one is flushed, or is not
  * there. */

@@ -134,11 +134,14 @@ wire_modules(struct queue *q)
 	q->scan.past = q->feed.past = q->intake.past = q->admin.past = &q->past;
 	q->scan.proofs = q->feed.proofs = &q->proofs;
 	q->scan.late = q->feed.late = &q->late;
+	q->scan.loop = &q->loop;
 }
 
 static enum result
 start(struct queue *q, const struct process *self, uint64_t least_free, bool groups, struct why *why)
 {
+	static const int doors[INTAKE_DOORS - 1] = { QUEUE_SMTPD_DOOR_FD, QUEUE_SMTPS_DOOR_FD, QUEUE_SUBMISSION_DOOR_FD,
+		QUEUE_INJECT_DOOR_FD };
 	enum result r;
 
 	wire_modules(q);
@@ -150,7 +153,7 @@ start(struct queue *q, const struct process *self, uint64_t least_free, bool gro
 	q->loop.hurry = true;
 	if ((r = commits_open(&q->commits, &q->loop, groups, why)) != OK ||
 	    (r = feed_open(&q->feed, &q->loop, QUEUE_SEND_FD, why)) != OK ||
-	    (r = intake_open(&q->intake, &q->loop, QUEUE_POLICY_DOOR_FD, QUEUE_BOUNCES_FD, why)) != OK)
+	    (r = intake_open(&q->intake, &q->loop, QUEUE_BOUNCES_FD, doors, why)) != OK)
 		return r;
 	return admin_open(&q->admin, &q->loop, QUEUE_ADMIN_DOOR_FD, why);
 }

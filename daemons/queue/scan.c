@@ -14,7 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SOON_S 300      /* `send` may take for due what we take for nearly due */
+#define SOON_S 300 /* `send` may take for due what we take for nearly due */
+#define PAUSE_MS 1000
 #define FAR_S 100000000 /* and a due time further off for none */
 
 static void
@@ -152,16 +153,38 @@ look_at_name(struct scan *s, const struct dirent *e)
 	}
 }
 
-static void
+static enum result
 unreadable(const struct scan *s)
 {
 	struct why why = WHY_NONE;
-	enum result r = why_errno(&why, BROKEN, "reading directory %c of the queue", store_split_digit(s->next - 1));
+	enum result r = result_of_errno(errno);
 
+	(void)why_errno(&why, r, "reading directory %c of the queue", store_split_digit(s->next - 1));
 	log_why("not-read", r, &why);
+	return r;
 }
 
+static void
+go_on(struct loop *loop, struct timer *t)
+{
+	(void)loop; /* its idle function takes the next step */
+	(void)t;
+}
+
+/* A directory that can't be read is left alone, as a message is; but for want of descriptors or memory the scan waits, since
+ * all the messages in it would be forgotten. */
 static bool
+may_skip(struct scan *s)
+{
+	if (unreadable(s) != EXHAUSTED)
+		return true;
+	s->next--;
+	s->again.due = go_on;
+	return loop_at(s->loop, &s->again, s->loop->now + PAUSE_MS) != OK;
+}
+
+/* OK: one is open; ABSENT: there are no more; AGAIN: later. */
+static enum result
 open_next(struct scan *s)
 {
 	int fd;
@@ -170,10 +193,10 @@ open_next(struct scan *s)
 		fd = openat(s->place->splits[s->next++], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (fd >= 0 && (s->directory = fdopendir(fd)) == NULL)
 			fd_close(&fd);
-		if (s->directory == NULL)
-			unreadable(s);
+		if (s->directory == NULL && !may_skip(s))
+			return AGAIN;
 	}
-	return s->directory != NULL;
+	return s->directory != NULL ? OK : ABSENT;
 }
 
 static void
@@ -193,13 +216,15 @@ bool
 scan_step(struct scan *s, unsigned n)
 {
 	struct dirent *e;
+	enum result r;
 
 	for (; n > 0 && !s->ended; n--) {
-		if (!feed_may_announce(s->feed) || !proofs_have_room(s->proofs))
+		if (s->again.slot != 0 || !feed_may_announce(s->feed) || !proofs_have_room(s->proofs))
 			return false;
-		if (!open_next(s)) {
-			if (s->n_proving > 0)
-				return false;
+		r = open_next(s);
+		if (r == AGAIN || (r == ABSENT && s->n_proving > 0))
+			return false;
+		if (r == ABSENT) {
 			end(s);
 			break;
 		}
@@ -209,7 +234,7 @@ scan_step(struct scan *s, unsigned n)
 			continue;
 		}
 		if (errno != 0)
-			unreadable(s);
+			(void)unreadable(s);
 		(void)closedir(s->directory);
 		s->directory = NULL;
 	}

@@ -12,8 +12,10 @@ struct scan {
 	struct past *past;
 	struct proofs *proofs;
 	struct late *late;
-	DIR *directory; /* of the split being read */
-	unsigned next;  /* split to read after it */
+	struct loop *loop;
+	struct timer again; /* set: no descriptor or memory for a directory; the scan pauses */
+	DIR *directory;     /* of the split being read */
+	unsigned next;      /* split to read after it */
 	bool ended;
 	unsigned n_proving; /* messages found that are being read whole */
 	uint64_t n_found, n_strange;

@@ -107,7 +107,8 @@ door_mark(const struct instance *in, const char *socket)
 static bool
 is_client(const struct generation *g, const struct instance *in, const struct house_doorway *d, size_t *m)
 {
-	return member_index(g, d->client, m) && !house_goes_without(in->service, d->client, d->client_slot);
+	return (d->service == NULL || strcmp(d->service, in->service) == 0) && member_index(g, d->client, m) &&
+	    !house_goes_without(in->service, d->client, d->client_slot);
 }
 
 bool

@@ -71,7 +71,9 @@ const size_t house_n_edges = nitems(house_edges);
 
 const struct house_doorway house_doorways[] = {
 #define DOORWAY(client, client_slot, owner, owner_slot, protocol, socket) \
-	{ #client, client_slot, #owner, owner_slot, socket },
+	{ NULL, #client, client_slot, #owner, owner_slot, socket },
+#define DOORWAY_OF(service, client, client_slot, owner, owner_slot, protocol, socket) \
+	{ #service, #client, client_slot, #owner, owner_slot, socket },
 #include "graph.def"
 };
 const size_t house_n_doorways = nitems(house_doorways);

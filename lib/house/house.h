@@ -16,6 +16,7 @@ struct house_edge {
 };
 
 struct house_doorway {
+	const char *service; /* of the client; null: of whatever service */
 	const char *client, *client_slot, *owner, *owner_slot, *socket;
 };
 

@@ -127,7 +127,9 @@ class Queue:
         bounces, its_bounces = pair()
         self.door, its_door = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.admin_door, its_admin_door = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-        places = {4: its_send, 5: its_bounces, 6: its_door, 7: its_admin_door}
+        others = [socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(3)]
+        self.other_doors = [mine for mine, _ in others]  # of smtps, submission and inject; `door` is smtpd's
+        places = {4: its_send, 5: its_bounces, 6: its_admin_door, 8: its_door, **{9 + n: o[1] for n, o in enumerate(others)}}
 
         if faults:
             places[250] = faults
@@ -175,8 +177,8 @@ class Queue:
         self.process.wait()
         for c in (self.send, self.bounces, self.client):
             c.close()
-        self.door.close()
-        self.admin_door.close()
+        for d in (self.door, self.admin_door, *self.other_doors):
+            d.close()
         shutil.rmtree(self.etc, ignore_errors=True)
 
 

@@ -41,12 +41,12 @@ class Targets:
             f.write('a key\n')
         os.chmod(self.file, 0o600)
         self.door = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.door.bind(self.path('run/queue.policy'))
-        os.chmod(self.path('run/queue.policy'), 0o600)
+        self.door.bind(self.path('run/queue.smtpd'))
+        os.chmod(self.path('run/queue.smtpd'), 0o600)
         self.inet = socket.create_server(('127.0.0.1', 0))
         self.sleeper = subprocess.Popen(['sleep', '600'], user=UID, group=UID, extra_groups=[])
         self.environment = {'DRILL_FILE': self.file, 'DRILL_QUEUE': self.path('queue'),
-                            'DRILL_DOOR': self.path('run/queue.policy'), 'DRILL_PID': str(self.sleeper.pid),
+                            'DRILL_DOOR': self.path('run/queue.smtpd'), 'DRILL_PID': str(self.sleeper.pid),
                             'DRILL_PORT': str(self.inet.getsockname()[1])}
 
     def path(self, name):

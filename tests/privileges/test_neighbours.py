@@ -293,14 +293,14 @@ def test_queue_goes_on_whatever_a_client_says():
     queue = Process('queue')
     try:
         assert queue.confined(), queue.said()
-        for door in ('policy-door', 'admin-door'):
+        for door in ('smtpd-door', 'inject-door', 'admin-door'):
             for what, packet, n_fds in nonsense(messages, 'queue'):
                 end = converse(queue.ends[door])
                 throw(end, packet, n_fds)
                 end.close()
                 assert queue.check(what), '%s: it ended\n%s' % (what, queue.said())
                 throw(queue.ends[door], packet, n_fds)  # at the door itself
-        end = converse(queue.ends['policy-door'])
+        end = converse(queue.ends['smtpd-door'])
         trace = b'Received: by mx id ; now\r\n'
         tail = b''.join(struct.pack('<H', len(f)) + f for f in (b's@example.org', b'', trace, b'smtpd', b'', b'r@example.org', b'', b'\0'))
         body = struct.pack('<QIIIIH6x', 0, 1, 1, 1, 0xffffffff, 19) + tail

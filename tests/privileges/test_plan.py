@@ -95,7 +95,7 @@ def postern_with(directory, process, old, new):
     includes = ['-I' + os.path.join(TREE, d) for d in ('lib', 'daemons', 'tools')] + ['-I' + BUILD]
     subprocess.run(['cc', '-std=c2x', '-D_GNU_SOURCE', *includes, '-c', '-o', obj, changed], check=True)
     objects = glob.glob(os.path.join(BUILD, 'obj/tools/postern/*.o'))
-    objects += [o for o in glob.glob(os.path.join(BUILD, 'obj/daemons/*/privileges.o')) if '/%s/' % process not in o]
+    objects += [o for o in glob.glob(os.path.join(BUILD, 'obj/daemons/*/privileges.o')) if not o.endswith('/%s/privileges.o' % process)]
     layers = [os.path.join(BUILD, 'lib', l + '.a') for l in 'house crypt store mail net control wire sys base'.split()]
     subprocess.run(['cc', '-pie', '-o', out, obj, *objects, *[l for l in layers if os.path.exists(l)], '-lssl', '-lcrypto', '-lseccomp',
                     '-lcdb', '-lidn2', '-lcrypt'], check=True)

@@ -36,6 +36,8 @@ const struct plan_edge plan_edges[] = {
 #define EDGE(from, from_slot, to, to_slot, protocol) { #from, #to, "channel from the start", &protocol##_protocol },
 #define DOORWAY(client, client_slot, owner, owner_slot, protocol, socket) \
 	{ #client, #owner, "through the door " socket, &protocol##_protocol },
+#define DOORWAY_OF(service, client, client_slot, owner, owner_slot, protocol, socket) \
+	{ #client, #owner, "of " #service " through the door " socket, &protocol##_protocol },
 #define MADE(maker, first, second, protocol) { #first, #second, "channel made by " #maker, &protocol##_protocol },
 #include "graph.def"
 };
