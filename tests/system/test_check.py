@@ -233,3 +233,9 @@ def test_an_update_of_openssl_that_the_engine_lacks_is_told(etc, tmp_path):
     (place / "tls").write_bytes(re.sub(rb"built on: ...", b"built on: Old", image))
     (line,) = warnings()
     assert line.startswith(f"{place}/tls: warning: has another OpenSSL in it (built on: ") and "install Postern again" in line
+
+
+def test_a_service_without_the_name_of_this_host_says_nothing_of_it(etc):
+    directory = etc(resolve__forwarders="127.0.0.1")
+    status, lines, _ = check(directory, "resolve")
+    assert (status, lines) == (0, ["0 errors, 0 warnings"])

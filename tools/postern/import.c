@@ -5,7 +5,9 @@
 
 #include "config.h"
 #include "control/schema.h"
+#include "postern/import_host.h"
 #include "postern/import_place.h"
+#include "postern/import_successors.h"
 #include "sys/about.h"
 
 #include <dirent.h>
@@ -46,7 +48,17 @@ static const struct {
 	{ "control/badmimetypes.cdb", "contents are not looked at" },
 	{ "control/bigtodo", "the queue has no such limit" },
 	{ "control/concurrencyincomingsub", "say it in submission/concurrencyincoming" },
+	{ "control/dh1024.pem", "parameters for a key exchange that is not offered; ECDHE needs none" },
+	{ "control/dh2048.pem", "parameters for a key exchange that is not offered; ECDHE needs none" },
+	{ "control/dh4096.pem", "parameters for a key exchange that is not offered; ECDHE needs none" },
+	{ "control/dh512.pem", "parameters for a key exchange that is not offered; ECDHE needs none" },
 	{ "control/dkimdomains", "mail is not signed" },
+	{ "control/rsa512.pem", "keys of this size are not used" },
+	{ "control/rsa2048.pem", "keys for a key exchange that is not offered; ECDHE needs none" },
+	{ "control/signatures", "contents are not looked at" },
+	{ "control/tlsclientciphers", "say it in send/tlsdestinations" },
+	{ "control/tlsclients",
+	    "who relays by a certificate is said by UCSPITLS=\"?\" and LOCALMFCHECK=\"?\" in rules" },
 	{ "control/qmqpservers", "mail goes to the queue of this host" },
 	{ "control/srsdomains", "senders are not rewritten" },
 	{ "control/tlshosts", "say it in tlsdestinations" },
@@ -80,9 +92,8 @@ service_of_rules(const char *name)
 #define RECEIVING (BY_WARDEN | BY_LISTEN | BY_SMTPD | BY_POLICY | BY_AUTHRUN)
 #define DELIVERING (BY_QUEUE | BY_SEND | BY_LSPAWN | BY_LOCAL)
 
-/* To smtpd, and to each service of its kind that has rules of its own in qmail's directory. */
-static void
-place_for_reception(struct import *im, const char *from, const char *item)
+void
+import_for_reception(struct import *im, const char *from, const char *item)
 {
 	char to[300];
 
@@ -107,7 +118,7 @@ place_item(struct import *im, const char *from, enum control_item item, bool com
 	char to[300];
 
 	if ((readers & ~(unsigned)RECEIVING) == 0)
-		place_for_reception(im, from, name);
+		import_for_reception(im, from, name);
 	else {
 		(void)snprintf(to, sizeof to, "%s%s", (readers & ~(unsigned)DELIVERING) == 0 ? "send/" : "", name);
 		import_place(im, from, to);
@@ -155,9 +166,10 @@ take_control_file(struct import *im, const char *name)
 		import_say(im, from, "not needed: made from the text beside it");
 	else if (why_not(from) != NULL)
 		import_leave(im, from, why_not(from));
-	else if (!control_item_of_file(bytes_of_string(name), &item, &compiled))
-		import_leave(im, from, "there is no such item");
-	else if (compiled && has_text(im, "control", item))
+	else if (!control_item_of_file(bytes_of_string(name), &item, &compiled)) {
+		if (!import_successor(im, name))
+			import_leave(im, from, "there is no such item");
+	} else if (compiled && has_text(im, "control", item))
 		import_say(im, from, "not needed: made from the text beside it");
 	else
 		place_item(im, from, item, compiled);
@@ -280,7 +292,7 @@ look_at_differences(struct import *im)
 		import_say(im, "control/locals", "is not there: me counts, as with qmail");
 }
 
-static const char usage_text[] = "usage: postern import [-f] [-n] DIRECTORY [CONTROL]\n";
+static const char usage_text[] = "usage: postern import [-f] [-n] [-r ROOT] DIRECTORY [CONTROL]\n";
 
 static int
 usage(void)
@@ -292,15 +304,19 @@ usage(void)
 int
 import_main(int argc, char *argv[])
 {
-	struct import im = { .to = POSTERN_CONTROLDIR };
+	static struct import im;
 	int c;
 
 	about(argc, argv, "postern import", usage_text);
-	while ((c = getopt(argc, argv, "fn")) != -1)
+	im.to = POSTERN_CONTROLDIR;
+	im.root = "";
+	while ((c = getopt(argc, argv, "fnr:")) != -1)
 		if (c == 'f')
 			im.replaces = true;
 		else if (c == 'n')
 			im.only_says = true;
+		else if (c == 'r')
+			im.root = optarg;
 		else
 			return usage();
 	if (argc - optind < 1 || argc - optind > 2)
@@ -316,6 +332,8 @@ import_main(int argc, char *argv[])
 	each_file(&im, "control", take_control_file);
 	each_file(&im, "users", take_users_file);
 	each_file(&im, "alias", take_alias);
+	import_variables(&im);
+	import_host(&im);
 	look_at_differences(&im);
 	look_at_queue(&im);
 	if (fflush(stdout) != 0)

@@ -123,50 +123,117 @@ put_aside(const char *path)
 	return rename(path, aside) == 0;
 }
 
+/* *what: what became of it. */
 static void
-put(struct import *im, const char *file, const char *to, struct bytes content, mode_t mode)
+put_content(struct import *im, const char *to, struct bytes content, mode_t mode, char *what, size_t size)
 {
 	struct buf there = buf_growing(FILE_MAX);
-	char path[PATH_ROOM], what[PATH_ROOM];
+	char path[PATH_ROOM];
 	mode_t old_mode;
 	enum result r;
 
 	(void)snprintf(path, sizeof path, "%s/%s", im->to, to);
 	r = read_whole(path, &there, &old_mode);
 	if (r == OK && bytes_equal(buf_bytes(&there), content))
-		(void)snprintf(what, sizeof what, "is in %s already", to);
+		(void)snprintf(what, size, "is in %s already", to);
 	else if (r == OK && !im->replaces) {
 		im->n_left++;
-		(void)snprintf(what, sizeof what, "NOT TAKEN OVER: %s is there and differs; -f would replace it", to);
+		(void)snprintf(what, size, "NOT TAKEN OVER: %s is there and differs; -f would replace it", to);
 	} else {
-		(void)snprintf(what, sizeof what, "to %s", to);
+		(void)snprintf(what, size, "to %s", to);
 		if (!im->only_says &&
 		    (!make_directories(path) || (r == OK && !put_aside(path)) || !write_whole(path, content, mode)))
 			has_failed(im, "writing", path);
 	}
 	buf_free(&there);
+}
+
+static void
+put(struct import *im, const char *file, const char *to, struct bytes content, mode_t mode)
+{
+	char what[PATH_ROOM];
+
+	put_content(im, to, content, mode, what, sizeof what);
 	import_say(im, file, what);
+}
+
+void
+import_put(struct import *im, const char *to, struct bytes content, char *what, size_t size)
+{
+	put_content(im, to, content, 0644, what, size);
+}
+
+static const char *
+path_of(const struct import *im, const char *file, char path[PATH_ROOM])
+{
+	(void)snprintf(path, PATH_ROOM, "%s/%s", im->from, file);
+	return path;
+}
+
+/* False, and told, if it can't be read. */
+static bool
+read_it(struct import *im, const char *path, struct buf *content, mode_t *mode)
+{
+	*content = buf_growing(FILE_MAX);
+	if (read_whole(path, content, mode) == OK)
+		return true;
+	has_failed(im, "reading", path);
+	return false;
+}
+
+struct buf
+import_read(struct import *im, const char *file)
+{
+	char path[PATH_ROOM];
+	struct buf content;
+	mode_t mode;
+
+	if (!read_it(im, path_of(im, file, path), &content, &mode))
+		buf_clear(&content);
+	return content;
+}
+
+static void
+place_path(struct import *im, const char *said, const char *path, const char *to)
+{
+	struct buf content;
+	mode_t mode;
+
+	if (read_it(im, path, &content, &mode))
+		put(im, said, to, buf_bytes(&content), mode);
+	buf_free(&content);
 }
 
 void
 import_place(struct import *im, const char *file, const char *to)
 {
-	struct buf content = buf_growing(FILE_MAX);
 	char path[PATH_ROOM];
+
+	place_path(im, file, path_of(im, file, path), to);
+}
+
+void
+import_place_from(struct import *im, const char *path, const char *to)
+{
+	place_path(im, path, path, to);
+}
+
+void
+import_place_secret(struct import *im, const char *file, const char *to)
+{
+	char path[PATH_ROOM], what[PATH_ROOM];
+	struct buf content;
 	mode_t mode;
 
-	(void)snprintf(path, sizeof path, "%s/%s", im->from, file);
-	if (read_whole(path, &content, &mode) != OK)
-		has_failed(im, "reading", path);
-	else
-		put(im, file, to, buf_bytes(&content), mode);
+	if (read_it(im, path_of(im, file, path), &content, &mode))
+		put_content(im, to, buf_bytes(&content), 0600, what, sizeof what);
 	buf_free(&content);
 }
 
 void
 import_write(struct import *im, const char *file, const char *to, const char *line)
 {
-	char content[600];
+	char content[PATH_ROOM];
 	int n = snprintf(content, sizeof content, "%s\n", line);
 
 	put(im, file, to, bytes_of(content, (size_t)n), 0644);
