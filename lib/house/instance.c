@@ -159,8 +159,13 @@ make_directory(const char *path, mode_t mode, const struct owner *owner, struct 
 	if (lstat(path, &st) != 0)
 		return why_errno(why, BROKEN, "looking at %s", path);
 	if (!S_ISDIR(st.st_mode) || st.st_uid != owner->uid || (st.st_mode & 07777) != mode)
-		return why_set(why, REFUSED, "%s is there, but is not a directory of uid %u with mode %03o", path,
-		    owner->uid, (unsigned)mode);
+		return why_set(why, REFUSED,
+		    "%s %s of uid %u with mode %03o; expected a directory of uid %u with mode %03o. If it is this "
+		    "host's: "
+		    "chown -R %u:%u %s && chmod %03o %s",
+		    path, S_ISDIR(st.st_mode) ? "is a directory" : "is a file", st.st_uid,
+		    (unsigned)(st.st_mode & 07777), owner->uid, (unsigned)mode, owner->uid, owner->gid, path,
+		    (unsigned)mode, path);
 	return OK;
 }
 

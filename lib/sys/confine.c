@@ -336,8 +336,9 @@ lock_land(const struct process *self, bool has_paths, struct why *why)
 	if (abi < 1 && self->lenient)
 		return OK;
 	if (abi < 1)
-		return why_set(
-		    why, REFUSED, "the kernel has no landlock; the control item `lenient` allows to run without");
+		return why_set(why, REFUSED,
+		    "there is no landlock: the kernel lacks it, or this container hides it (let its filter allow the "
+		    "landlock_ system calls); the control item `lenient` allows to run without");
 	all = all_that_is_known(abi, &size, has_any_port(self));
 	ruleset = syscall(SYS_landlock_create_ruleset, &all, size, 0);
 	if (ruleset < 0)

@@ -9,8 +9,11 @@ prefix=${bin%/bin}
 scratch=$(mktemp -d /tmp/pn-install.XXXXXX)
 mount -t tmpfs tmpfs "$scratch"
 ip link set lo up
-mkdir "$scratch"/{upper,work}
-mount -t overlay overlay -o "lowerdir=/etc,upperdir=$scratch/upper,workdir=$scratch/work" /etc
+for d in etc usr; do
+	mkdir -p "$scratch/$d"/{upper,work}
+	mount -t overlay overlay -o "lowerdir=/$d,upperdir=$scratch/$d/upper,workdir=$scratch/$d/work" /$d
+done
+rm -f /usr/{sbin,lib}/sendmail /usr/bin/{mailq,newaliases} # another mail system of this machine
 [ ! -d "$etc" ] || mount -t tmpfs tmpfs "$etc" # what this machine has there is not what is installed here
 mkdir -p "$prefix"
 for d in "$prefix" /var/spool /var/log /run /home; do mount -t tmpfs tmpfs $d; done
@@ -43,6 +46,7 @@ postern-setup --host mx.example.test >/dev/null # twice is once
 id ${users}queue >/dev/null && id ${users}smtpd-smtps >/dev/null
 case " $(id -Gn ${users}authrun-pop3) " in *" shadow "*) ;; *) fail "an upgrade loses the groups of authrun's user" ;; esac
 case " $(id -Gn ${users}authrun-pop3) " in *" ${users}authrun "*) ;; *) fail "authrun's users share no group" ;; esac
+[ "$(readlink -f /usr/sbin/sendmail)" = "$bin/sendmail" ] && [ "$(readlink -f /usr/bin/mailq)" = "$bin/sendmail" ] || fail "programs do not find sendmail"
 useradd -m -s /bin/sh carol
 mkdir -p /home/carol/Maildir/{tmp,new,cur}
 chown -R carol: /home/carol
@@ -95,6 +99,9 @@ wait_for grep -q 'event=reload-refused' /var/log/postern/smtpd/current
 has_greeting >/dev/null || fail "a bad control item ended what ran"
 
 step end
+postern-setup --undo 2>"$scratch/undo" && fail "--undo removed the users of processes that run"
+grep -q 'services run:.* send.*postern-setup --stop' "$scratch/undo" || fail "--undo does not say what runs"
+id ${users}policy-smtpd >/dev/null || fail "--undo removed a user of a process that runs"
 sv -w 15 force-stop /etc/services-on/* >/dev/null
 pgrep -x warden >/dev/null && fail "a warden runs on"
 
@@ -111,10 +118,25 @@ svc -dx /etc/services-dt/* /etc/services-dt/*/log
 no_warden() { ! pgrep -x warden; }
 wait_for no_warden
 pgrep -u ${users}policy >/dev/null && fail "a process runs on"
-postern-setup --undo
+postern-setup --undo >/dev/null
 id ${users}queue >/dev/null 2>&1 && fail "a user was not removed"
+[ ! -L /usr/sbin/sendmail ] || fail "a link to sendmail was not removed"
+[ ! -e $etc/.made-by-setup ] || fail "something that was made is left"
 [ ! -e $run ] || fail "keys and sockets were not removed"
 [ "$(find /home/carol/Maildir/new -type f | wc -l)" -ge 2 ] || fail "mail was removed"
+step "set up anew, beside another mail system"
+echo other >/usr/sbin/sendmail
+chown -R 59999 /var/spool/postern # as if the users had got other numbers
+postern-setup --host mx.example.test >/dev/null 2>"$scratch/again" && fail "a queue of another uid is fine"
+grep -q "chown -R ${users}queue: /var/spool/postern" "$scratch/again" || fail "the remedy is not said"
+grep -q "sendmail belongs to another mail system" "$scratch/again" && [ "$(cat /usr/sbin/sendmail)" = other ] || fail "another's sendmail was replaced"
+"$prefix/libexec/postern/warden" send >"$scratch/warden" 2>&1 && fail "a queue of another uid was taken"
+grep -q "chown -R .* /var/spool/postern" "$scratch/warden" || fail "warden does not say the remedy: $(cat "$scratch/warden")"
+chown -R ${users}queue: /var/spool/postern
+postern-setup --replace-sendmail >/dev/null || fail "the remedy does not help"
+[ "$(readlink -f /usr/sbin/sendmail)" = "$bin/sendmail" ] || fail "--replace-sendmail did nothing"
+postern-setup --undo >/dev/null
+[ "$(cat /usr/sbin/sendmail)" = other ] || fail "the other mail system's sendmail is gone"
 if [ "$B" = build ]; then make -s uninstall; else make -s -f "$B/Makefile" uninstall; fi
 left=$(find "$prefix"/{bin,sbin,libexec,share} ! -type d 2>/dev/null) || :
 [ -z "$left" ] || fail "uninstall left $left"
