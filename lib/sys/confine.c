@@ -322,6 +322,18 @@ fill_ruleset(int ruleset, const struct process *self, bool has_paths, const stru
 	return has_any_port(self) ? OK : allow_more_ports(ruleset, self, why);
 }
 
+static long
+landlock_version(void)
+{
+	return syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+}
+
+bool
+process_may_use_landlock(void)
+{
+	return landlock_version() >= 1;
+}
+
 static enum result
 lock_land(const struct process *self, bool has_paths, struct why *why)
 {
@@ -332,7 +344,7 @@ lock_land(const struct process *self, bool has_paths, struct why *why)
 
 	if (self->may->no_landlock)
 		return OK;
-	abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+	abi = landlock_version();
 	if (abi < 1 && self->lenient)
 		return OK;
 	if (abi < 1)

@@ -41,6 +41,9 @@ enum result process_confine(const struct process *self, struct why *why);
  * reach no path at all. */
 enum result process_confine_home(const struct process *self, struct why *away, struct why *why);
 
+/* Whether the kernel has landlock here: a container may hide it. Without it process_confine refuses, unless `lenient`. */
+bool process_may_use_landlock(void);
+
 /* Logs why the process can't run; returns its exit status. */
 int process_refuse(const struct process *self, enum result r, const struct why *why);
 

@@ -45,6 +45,8 @@ static const struct check {
 	size_t n_needs;
 } checks[] = {
 	{ "house-users", "whether each process has a user", BY_ANYBODY, check_house_users, NEEDS(ITEM_CHECKPASSWORD) },
+	{ "kernel", "whether the kernel has what processes are confined with", BY_ANYBODY, check_kernel,
+	    NEEDS(ITEM_LENIENT) },
 	{ "directories", "owner and mode of the run directory and those in it, and of the queue", BY_ANYBODY,
 	    check_directories, NULL, 0 },
 	{ "queue", "owners and modes of all that is in the queue", BY_QUEUE, check_queue, NULL, 0 },

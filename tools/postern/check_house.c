@@ -3,11 +3,12 @@
  * Never makes, changes or connects to anything; the sockets that it binds do not listen and are closed at once. */
 #include "postern/check_house.h"
 
+#include "base/le.h"
 #include "config.h"
 #include "house/house.h"
 #include "postern/port_holder.h"
 #include "store/store.h"
-#include "sys/fd.h"
+#include "sys/process.h"
 
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -86,6 +87,25 @@ check_house_users_end(struct look *l)
 		(void)snprintf(more, sizeof more, " and %u more", n_missing - NAMES_SHOWN);
 	find(l, SEVERITY_ERROR, &at, "run postern-setup, which makes them",
 	    "has no line for these users, whose processes can't start: %s%s", missing, more);
+}
+
+/* ---- the kernel ---- */
+
+void
+check_kernel(struct look *l)
+{
+	struct place at = place_of_item(l, ITEM_LENIENT, BYTES_NONE);
+	const struct buf *lenient = &l->source->items[ITEM_LENIENT].value;
+
+	if (process_may_use_landlock())
+		return;
+	if (lenient->len == 8 && le64_get(lenient->at) != 0)
+		find(l, SEVERITY_WARNING, &at, "the uid alone keeps a delivery process to its home",
+		    "the kernel has no landlock, or a container hides it, and this item allows that");
+	else
+		find(l, SEVERITY_ERROR, &at,
+		    "let the container's system call filter pass it, or say yes here (see its sample)",
+		    "the kernel has no landlock, or a container hides it: no process would start");
 }
 
 /* ---- directories ---- */

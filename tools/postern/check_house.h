@@ -5,6 +5,7 @@
 
 void check_house_users(struct look *l);
 void check_house_users_end(struct look *l); /* after all services: the users that are missing, in one line */
+void check_kernel(struct look *l);
 void check_directories(struct look *l);
 void check_queue(struct look *l);
 void check_addresses(struct look *l);
