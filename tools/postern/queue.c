@@ -4,104 +4,37 @@
 #include "postern/queue.h"
 
 #include "config.h"
-#include "postern/door.h"
+#include "postern/queue_list.h"
 #include "postern/queue_print.h"
 #include "sys/about.h"
 #include "sys/fd.h"
-#include "wire/door.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define ROWS_AHEAD 256
-
 struct request {
 	const char *run;
-	bool json, content, held_only;
+	bool json, content;
+	bool is_list_only; /* an option was given that only list has */
+	bool brief, has_order;
+	struct list_wanted wanted;
 	const char *verb;
 	char **names;
 	int n_names;
 };
 
-static const char usage_text[] = "usage: postern queue [-R RUNDIR] list [--json] [--held]\n"
-				 "       postern queue [-R RUNDIR] show [--json] [--content] ID ...\n"
-				 "       postern queue [-R RUNDIR] hold|release|bounce|delete ID ...\n"
-				 "       postern queue [-R RUNDIR] retry all | ID ... | DOMAIN ...\n";
+static const char usage_text[] =
+    "usage: postern queue [-R RUNDIR] list [--json] [--reason | --brief] [--order WHAT] [--state WHAT] [--held]\n"
+    "               [--older TIME] [--sender PART] [--recipient PART]\n"
+    "       postern queue [-R RUNDIR] show [--json] [--content] ID ...\n"
+    "       postern queue [-R RUNDIR] hold|release|bounce|delete ID ...\n"
+    "       postern queue [-R RUNDIR] retry all | ID ... | DOMAIN ...\n";
 
 static int
 usage(void)
 {
 	(void)fputs(usage_text, stderr);
 	return 100;
-}
-
-static enum result
-connect_to_queue(const char *run, struct channel *c, struct why *why)
-{
-	enum result r;
-	int door;
-
-	if ((r = admin_door(run, "queue.admin", "send", &door, why)) != OK)
-		return r;
-	r = door_open(door, &queue_control_protocol, true, c, why);
-	fd_close(&door);
-	return r;
-}
-
-static enum result
-tell_end(const struct wire_message *m, struct why *why)
-{
-	const struct qc_end *end = m->body;
-
-	if (end->result == OK)
-		return OK;
-	return why_set(why, end->result <= BROKEN ? (enum result)end->result : BROKEN, "%.*s", (int)m->tail.len,
-	    (const char *)m->tail.at);
-}
-
-/* ---- list ---- */
-
-static enum result
-show_row(const struct request *q, const struct wire_message *m, struct why *why)
-{
-	const struct qc_row *row = m->body;
-	struct row_text text;
-	struct bytes fields[3];
-
-	if (!wire_take_all(m->tail, fields, 3))
-		return why_set(why, MALFORMED, "a row without its fields");
-	text = (struct row_text){ fields[0], fields[1], fields[2] };
-	if (q->held_only && !row->held)
-		return OK;
-	if (q->json)
-		print_row_json(row, &text);
-	else
-		print_row(row, &text);
-	return OK;
-}
-
-static enum result
-list(const struct request *q, struct channel *c, struct why *why)
-{
-	static struct wire_buffer buffer;
-	struct qc_list ask = { .n = ROWS_AHEAD };
-	struct wire_message m;
-	unsigned since = 0;
-	enum result r = channel_send(c, QC_LIST, 0, &ask, BYTES_NONE, NULL, why);
-
-	while (r == OK && (r = channel_receive(c, &buffer, &m, why)) == OK) {
-		if (m.type == QC_END)
-			return tell_end(&m, why);
-		r = m.type == QC_ROW ? show_row(q, &m, why)
-				     : why_set(why, MALFORMED, "an answer that was not asked for");
-		wire_close_fds(&m);
-		if (r == OK && ++since == ROWS_AHEAD / 2) {
-			ask.n = since;
-			since = 0;
-			r = channel_send(c, QC_MORE, 0, &ask, BYTES_NONE, NULL, why);
-		}
-	}
-	return r;
 }
 
 /* ---- show ---- */
@@ -123,32 +56,14 @@ show_file(const struct request *q, int fd, struct why *why)
 }
 
 static enum result
-fill_id(char id[ID_LEN + 1], const char *name, struct why *why)
-{
-	if (!id_is_valid(bytes_of_string(name)))
-		return why_set(why, MALFORMED, "%s is no message's id", name);
-	memcpy(id, name, ID_LEN + 1);
-	return OK;
-}
-
-static enum result
 show(const struct request *q, struct channel *c, const char *name, struct why *why)
 {
-	static struct wire_buffer buffer;
-	struct qc_name ask = { .spare = 0 };
-	struct wire_message m;
-	enum result r;
+	int fd = -1;
+	enum result r = queue_file(c, name, &fd, why);
 
-	if ((r = fill_id(ask.id, name, why)) != OK ||
-	    (r = channel_send(c, QC_SHOW, 0, &ask, BYTES_NONE, NULL, why)) != OK ||
-	    (r = channel_receive(c, &buffer, &m, why)) != OK)
-		return r;
-	if (m.type == QC_END)
-		r = tell_end(&m, why);
-	else
-		r = m.type == QC_FILE ? show_file(q, m.fds[0], why)
-				      : why_set(why, MALFORMED, "an answer that was not asked for");
-	wire_close_fds(&m);
+	if (r == OK)
+		r = show_file(q, fd, why);
+	fd_close(&fd);
 	return r;
 }
 
@@ -165,14 +80,18 @@ act(struct channel *c, enum qc_what what, const char *name, struct why *why)
 
 	if (what == QC_RETRY && !id_is_valid(bytes_of_string(name)))
 		domain = strcmp(name, "all") == 0 ? BYTES_NONE : bytes_of_string(name);
-	else if ((r = fill_id(ask.id, name, why)) != OK)
-		return r;
+	else if (!id_is_valid(bytes_of_string(name)))
+		return why_set(why, MALFORMED, "%s is no message's id", name);
+	else
+		memcpy(ask.id, name, ID_LEN + 1);
 	if (domain.len > 255)
 		return why_set(why, MALFORMED, "%.40s... is no domain", name);
 	if ((r = channel_send(c, QC_ACT, 0, &ask, domain, NULL, why)) != OK ||
 	    (r = channel_receive(c, &buffer, &m, why)) != OK)
 		return r;
-	r = m.type == QC_END ? tell_end(&m, why) : why_set(why, MALFORMED, "an answer that was not asked for");
+	r = m.type == QC_END ? queue_end(&m, why) : why_set(why, MALFORMED, "an answer that was not asked for");
+	if (r == OK && domain.len > 0 && ((const struct qc_end *)m.body)->n == 0)
+		r = why_set(why, ABSENT, "nothing waits for mail to %s: expected a domain, an id, or all", name);
 	wire_close_fds(&m);
 	return r;
 }
@@ -201,10 +120,64 @@ verb_is_known(const struct request *q)
 	bool known = strcmp(q->verb, "show") == 0;
 
 	if (strcmp(q->verb, "list") == 0)
-		return q->n_names == 0 && !q->content;
+		return q->n_names == 0 && !q->content && !(q->brief && q->wanted.reasons);
 	for (unsigned i = 0; i < QC_N_ACTS; i++)
 		known |= strcmp(q->verb, qc_act_names[i]) == 0;
-	return known && q->n_names > 0 && !q->held_only && (strcmp(q->verb, "show") == 0 || (!q->json && !q->content));
+	return known && q->n_names > 0 && !q->is_list_only &&
+	    (strcmp(q->verb, "show") == 0 || (!q->json && !q->content));
+}
+
+/* The place of a word in a list of N; false if it is not there. */
+static bool
+find_word(const char *word, const char *const words[], unsigned n, unsigned *at)
+{
+	for (*at = 0; *at < n; ++*at)
+		if (strcmp(word, words[*at]) == 0)
+			return true;
+	return false;
+}
+
+/* An option of list that has a value. */
+static bool
+take_value(struct list_wanted *w, const char *option, const char *value, bool *has_order)
+{
+	unsigned at;
+
+	if (strcmp(option, "--sender") == 0)
+		w->sender = value;
+	else if (strcmp(option, "--recipient") == 0)
+		w->recipient = value;
+	else if (strcmp(option, "--older") == 0)
+		return list_duration(value, &w->older_us);
+	else if (strcmp(option, "--order") == 0 && find_word(value, list_order_names, N_ORDERS, &at)) {
+		w->order = (enum list_order)at;
+		*has_order = true;
+	} else if (strcmp(option, "--state") == 0 && find_word(value, list_state_names, N_STATES, &at))
+		w->state = (enum list_state)at;
+	else
+		return false;
+	return true;
+}
+
+static bool
+take_flag(struct request *q, const char *option)
+{
+	if (strcmp(option, "--json") == 0)
+		q->json = true;
+	else if (strcmp(option, "--content") == 0)
+		q->content = true;
+	else {
+		q->is_list_only = true;
+		if (strcmp(option, "--held") == 0)
+			q->wanted.state = STATE_HELD;
+		else if (strcmp(option, "--reason") == 0)
+			q->wanted.reasons = true;
+		else if (strcmp(option, "--brief") == 0)
+			q->brief = true;
+		else
+			return false;
+	}
+	return true;
 }
 
 /* Options may stand anywhere. */
@@ -212,21 +185,25 @@ static bool
 parse(int argc, char *argv[], struct request *q)
 {
 	for (int i = 1; i < argc; i++) {
-		if (strcmp(argv[i], "--json") == 0)
-			q->json = true;
-		else if (strcmp(argv[i], "--content") == 0)
-			q->content = true;
-		else if (strcmp(argv[i], "--held") == 0)
-			q->held_only = true;
-		else if (strcmp(argv[i], "-R") == 0 && i + 1 < argc)
+		if (strcmp(argv[i], "-R") == 0 && i + 1 < argc)
 			q->run = argv[++i];
-		else if (argv[i][0] == '-')
-			return false;
-		else if (q->verb == NULL)
+		else if (argv[i][0] == '-' && take_flag(q, argv[i]))
+			continue;
+		else if (argv[i][0] == '-') {
+			if (i + 1 == argc || !take_value(&q->wanted, argv[i], argv[i + 1], &q->has_order))
+				return false;
+			i++;
+		} else if (q->verb == NULL)
 			q->verb = argv[i];
 		else
 			q->names[q->n_names++] = argv[i];
 	}
+	/* people want to read, programs to have each row at once */
+	if (!q->json && !q->brief)
+		q->wanted.reasons = true;
+	if (q->json && !q->has_order)
+		q->wanted.order = ORDER_NONE;
+	q->wanted.json = q->json;
 	return q->verb != NULL && verb_is_known(q);
 }
 
@@ -243,9 +220,9 @@ queue_main(int argc, char *argv[])
 	about(argc, argv, "postern queue", usage_text);
 	if (!parse(argc, argv, &q))
 		return usage();
-	if ((r = connect_to_queue(q.run, &c, &why)) != OK)
+	if ((r = queue_connect(q.run, &c, &why)) != OK)
 		return complain(r, &why);
-	if (q.n_names == 0 && (r = list(&q, &c, &why)) != OK)
+	if (q.n_names == 0 && (r = queue_list(&q.wanted, &c, &why)) != OK)
 		status = complain(r, &why);
 	for (int i = 0; i < q.n_names; i++) {
 		why = WHY_NONE;

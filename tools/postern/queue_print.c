@@ -130,6 +130,10 @@ print_row(const struct qc_row *row, const struct row_text *text)
 		put_time(at, row->due_at);
 		(void)printf(" next %s", at);
 	}
+	if (text->reason.len > 0) {
+		(void)fputs(": ", stdout);
+		put_text(text->reason);
+	}
 	(void)putchar('\n');
 }
 
@@ -152,6 +156,10 @@ print_row_json(const struct qc_row *row, const struct row_text *text)
 	put_json("service", text->service);
 	(void)putchar(',');
 	put_json("recipient", text->recipient);
+	if (text->reason.at != NULL) {
+		(void)putchar(',');
+		put_json("reason", text->reason);
+	}
 	(void)puts("}");
 }
 
@@ -181,6 +189,25 @@ note_at(int fd, uint64_t at)
 	notes.fd = fd;
 	notes.at = at;
 	return at != 0 && store_notes_next(&notes, &why) == OK ? notes.text : BYTES_NONE;
+}
+
+struct bytes
+message_reason(int fd, const struct store_message *m)
+{
+	uint64_t *places = find_notes(fd, m), at = 0;
+	struct store_walk w = store_walk_of(m);
+	struct store_recipient r;
+	enum store_status status;
+	uint32_t i;
+
+	while (places != NULL && store_walk_next(&w, &r, &i, &status))
+		if (status == STORE_WAITING || i == 0) {
+			at = places[i];
+			if (status == STORE_WAITING)
+				break;
+		}
+	free(places);
+	return note_at(fd, at);
 }
 
 static enum result

@@ -6,10 +6,14 @@
 
 struct row_text {
 	struct bytes sender, service, recipient;
+	struct bytes reason; /* the newest text about the recipient; at null: none, or not asked for */
 };
 
 void print_row(const struct qc_row *row, const struct row_text *text);
 void print_row_json(const struct qc_row *row, const struct row_text *text);
+
+/* The newest text about the first recipient that waits (else the first); until the next call. */
+struct bytes message_reason(int fd, const struct store_message *m);
 
 /* The whole of a message: fd is its queue file. */
 enum result print_message(int fd, const struct store_message *m, struct why *why);
