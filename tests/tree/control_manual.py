@@ -61,6 +61,7 @@ GROUP = re.compile(r"^/\* ([^*]+) \*/$")
 
 def roff(text):
     text = text.replace("\\", "\\e").replace("-", "\\-")
+    text = re.sub(r"[0-9A-F]{32}", lambda m: m.group(0) + "\\:", text)  # where a long word may be broken
     return "\\&" + text if text[:1] in ".'" else text
 
 

@@ -3,6 +3,7 @@
 import glob
 import os
 import re
+import subprocess
 import sys
 
 EVENT = re.compile(r'log_(?:why\(|simple\(\s*SEVERITY_\w+,|begin\(&l,[^;]*?)\s*"([a-z][a-z-]+)"')
@@ -28,5 +29,7 @@ for page in sorted(pages.values()):
             for name, section in re.findall(r"([a-z][a-z0-9.-]*) ?\(([1578])\)", plain):
                 if f"{name}.{section}" not in pages.keys() | ELSEWHERE:
                     bad.append(f"{page}:{at}: refers to {name}({section}), which is not there")
+warnings = subprocess.run(["groff", "-Tutf8", "-mandoc", "-ww", "-z", *sorted(pages.values())], capture_output=True, text=True, check=False)
+bad += [line.removeprefix("troff: ") for line in warnings.stderr.splitlines()]
 print("\n".join(bad), end="\n" if bad else "")
 sys.exit(1 if bad else 0)
