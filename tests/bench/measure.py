@@ -3,22 +3,10 @@ import glob
 import os
 import subprocess
 
+from built import B, TREE  # first: the next one copies the programs
 from pop3_rig import PASSWORD
 
-TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-B = os.environ.get("B", "build")
 LOAD = os.path.join(TREE, B, "bench/pop3_load")
-
-
-def build():
-    """Brings the programs and the benchmark's own up to date: what is measured is this tree."""
-    makefile = "Makefile" if B == "build" else f"{B}/Makefile"
-    if not os.path.exists(os.path.join(TREE, makefile)):
-        subprocess.run(["./configure", f"--builddir={B}"], cwd=TREE, check=True, stdout=subprocess.DEVNULL)
-    subprocess.run(["make", "-s", "-f", makefile, f"-j{os.cpu_count()}", "all", "bench-helpers"], cwd=TREE, check=True, stdout=subprocess.DEVNULL)
-
-
-build()
 
 
 def family(pid):
