@@ -2,6 +2,7 @@
  * Trusts the administrator's options once they parse.
  * Never offers what has been a hole in mail: old versions, CBC, static RSA, renegotiation, compression, tickets, 0-RTT. */
 #include "crypt/internal.h"
+#include "crypt/pem_reader.h"
 
 #include <openssl/err.h>
 #include <openssl/x509_vfy.h>
@@ -104,44 +105,53 @@ static enum result
 trust(struct tls_engine *e, struct bytes pem, bool names, struct why *why)
 {
 	X509_STORE *store = SSL_CTX_get_cert_store(e->ctx);
-	BIO *in = BIO_new_mem_buf(pem.at, (int)pem.len);
-	enum result r = OK;
+	struct pem_reader p = { .rest = pem };
+	struct why fault = WHY_NONE;
 	unsigned n = 0;
+	enum result r;
 	X509 *c;
 
-	while (r == OK && in != NULL && (c = PEM_read_bio_X509(in, NULL, NULL, NULL)) != NULL) {
+	while ((r = pem_next_certificate(&p, &c, &fault)) == OK) {
 		if (X509_STORE_add_cert(store, c) != 1 || (names && SSL_CTX_add_client_CA(e->ctx, c) != 1))
-			r = why_set(why, MALFORMED, "a CA certificate can't be taken: %s", openssl_says());
+			r = why_set(
+			    &fault, MALFORMED, "line %u: this certificate can't be taken: %s", p.line, openssl_says());
 		X509_free(c);
 		n++;
+		if (r != OK)
+			break;
 	}
-	BIO_free(in);
 	ERR_clear_error();
-	return r == OK && n == 0 ? why_set(why, MALFORMED, "a CA file without a certificate") : r;
+	if (r != ABSENT)
+		return why_set(why, r, "a file of CAs, %s", fault.text);
+	return n == 0 ? why_set(why, MALFORMED, "a CA file without a certificate") : OK;
 }
 
-/* Adds those in the text. *n: how many. */
+/* Adds those in the text. *n: how many. A damaged list is none that may be left out: it may name the peer. */
 static enum result
 take_crls(struct tls_engine *e, struct bytes pem, unsigned *n, struct why *why)
 {
 	X509_STORE *store = SSL_CTX_get_cert_store(e->ctx);
-	BIO *in = BIO_new_mem_buf(pem.at, (int)pem.len);
-	enum result r = OK;
+	struct pem_reader p = { .rest = pem };
+	struct why fault = WHY_NONE;
+	enum result r;
 	X509_CRL *c;
 
 	*n = 0;
-
-	while (r == OK && in != NULL && (c = PEM_read_bio_X509_CRL(in, NULL, NULL, NULL)) != NULL) {
+	while ((r = pem_next_crl(&p, &c, &fault)) == OK) {
 		if (X509_STORE_add_crl(store, c) != 1)
-			r = why_set(why, MALFORMED, "a revocation list can't be taken: %s", openssl_says());
+			r = why_set(&fault, MALFORMED, "line %u: this revocation list can't be taken: %s", p.line,
+			    openssl_says());
 		X509_CRL_free(c);
 		(*n)++;
+		if (r != OK)
+			break;
 	}
-	BIO_free(in);
 	ERR_clear_error();
-	if (r == OK && *n > 0)
+	if (r != ABSENT)
+		return why_set(why, r, "a file of revocation lists, %s", fault.text);
+	if (*n > 0)
 		(void)X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK);
-	return r;
+	return OK;
 }
 
 /* What the first verification would do is done: sessions, which are forked, share it. */

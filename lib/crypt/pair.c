@@ -4,6 +4,7 @@
 #include "crypt/pair.h"
 
 #include "base/secret.h"
+#include "crypt/pem_reader.h"
 #include "wire/wire.h"
 
 #include <openssl/err.h>
@@ -117,9 +118,9 @@ look_at_leaf(struct pair *p, X509 *leaf)
 static enum result
 read_chain(struct pair *p, struct bytes pem, X509 **leaf, struct why *why)
 {
-	BIO *in = BIO_new_mem_buf(pem.at, (int)pem.len);
-	enum result r = OK;
+	struct pem_reader in = { .rest = pem };
 	unsigned n = 0;
+	enum result r;
 	X509 *c;
 
 	*p = (struct pair){
@@ -127,7 +128,7 @@ read_chain(struct pair *p, struct bytes pem, X509 **leaf, struct why *why)
 	};
 	(void)buf_room(&p->key, KEY_FILE_MAX); /* so that it never moves and leaves a copy */
 	*leaf = NULL;
-	while (r == OK && in != NULL && (c = PEM_read_bio_X509(in, NULL, NULL, NULL)) != NULL) {
+	while ((r = pem_next_certificate(&in, &c, why)) == OK) {
 		if (++n > CHAIN_MAX || !put_certificate(p, c) || (n == 1 && !look_at_leaf(p, c)))
 			r = why_set(why, MALFORMED,
 			    n > CHAIN_MAX ? "more than 10 certificates" : "certificate %u of the file can't be taken",
@@ -136,11 +137,11 @@ read_chain(struct pair *p, struct bytes pem, X509 **leaf, struct why *why)
 			*leaf = c;
 		else
 			X509_free(c);
+		if (r != OK)
+			break;
 	}
-	BIO_free(in);
-	ERR_clear_error(); /* the end of the file is one */
-	if (r == OK && n == 0)
-		r = why_set(why, MALFORMED, "no certificate in the file (PEM was expected)");
+	if (r == ABSENT)
+		r = n > 0 ? OK : why_set(why, MALFORMED, "no certificate in the file (PEM was expected)");
 	return r;
 }
 
