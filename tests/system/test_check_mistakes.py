@@ -102,6 +102,10 @@ def fifty(house):
     os.chmod(c.path("open.key"), 0o644)
     write(house.dir / "noca.pem", "no certificate\n")
     write(house.dir / "afile", "")
+    ca = open(c.path("ca.pem"), encoding="ascii").read()
+    write(house.dir / "cut.pem", ca + ca[:-60])
+    write(house.dir / "cut.crl", "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n")
+    write(house.dir / "chain.pem", open(c.path("good.pem"), encoding="ascii").read() + ca[:300])
     bob = home(house.dir / "bob", 5002, maildir=False)
     carol = home(house.dir / "carol", 4321)
     erin = home(house.dir / "erin", 5006)
@@ -113,7 +117,8 @@ def fifty(house):
                      "15.:allow,TARPITDELAY=\"2000\"\n16.:allow,HELOCHECK=\"a\"\n17.:allow,DNSLISTS=\"z\"\n18:allow\n19.:maybe\n",
         submission__variables=f"AUTHINCLEAR=no\nSMTPAUTH=cram-md5\nCCAFILE=ca.pem\nVERIFYDEPTH=many\nrelayclient=\nCERTFILE={p('good.pem')}\nKEYFILE={p('good.key')}\n",
         pop3__variables=f"CERTFILE={p('old.pem')}:{p('soon.pem')}:{p('open.pem')}:{p('stranger.pem')}:{p('gone.pem')}\n"
-                        f"KEYFILE={p('old.key')}:{p('soon.key')}:{p('open.key')}:{p('good.key')}:{p('gone.key')}\nCAFILE={house.dir}/noca.pem\nCIPHERS=zzz\nMAXCONIP=5\nQHPSI=clam\n",
+                        f"KEYFILE={p('old.key')}:{p('soon.key')}:{p('open.key')}:{p('good.key')}:{p('gone.key')}\nCAFILE={house.dir}/noca.pem\nCIPHERS=zzz\nMAXCONIP=5\nQHPSI=clam\nCCAFILE={house.dir}/cut.pem\nCRLFILE={house.dir}/cut.crl\n",
+        pop3__rules=f":allow,CERTFILE=\"{house.dir}/chain.pem\",KEYFILE=\"{p('good.key')}\"\n",
         pop3__mechanisms="PLAIN PLAN\n",
         smtpd__maxhops="# hops\nmany\n", smtpd__databyte="5\n", smtpd__queuelifetime="5\n",
         smtpd__listen="127.0.0.1:2525\n192.0.2.77:25\n", submission__listen="127.0.0.1:2525\n",
@@ -141,7 +146,8 @@ def fifty(house):
         ("pop3/variables:1", "old.pem has expired", "renewed"), ("pop3/variables:1", "soon.pem expires in", "renewed"), ("pop3/variables:2", "open.key holds a private key", "chmod 600"),
         ("pop3/variables:1", "does not belong", "no TLS"), ("pop3/variables:1", "gone.pem can't be read", "put a file"), ("pop3/variables:2", "gone.key can't be read", "put a file"),
         ("pop3/variables:3", "noca.pem has no certificate", "convert"), ("pop3/variables:4", "no cipher in the list zzz", "openssl ciphers"),
-        ("pop3/variables:5", "MAXCONIP does nothing", "pop3"), ("pop3/variables:6", "QHPSI is a variable of s/qmail", "nothing here"), ("pop3/mechanisms:1", "PLAN is no mechanism", "postern-control"),
+        ("pop3/variables:5", "MAXCONIP does nothing", "pop3"), ("pop3/variables:6", "QHPSI is a variable of s/qmail", "nothing here"), ("pop3/variables:7", "cut.pem: line ", "whole file"),
+        ("pop3/variables:8", "cut.crl: line 1: this X509 CRL is damaged", "whole file"), ("pop3/rules:1", "chain.pem: line ", "no TLS"), ("pop3/mechanisms:1", "PLAN is no mechanism", "postern-control"),
         ("smtpd/maxhops:2", "expected a number", "10 to 1000"), ("smtpd/databyte", "no control item", "databytes"), ("smtpd/queuelifetime", "not read by a service", ""),
         ("smtpd/badhelo", "written by others", ""), ("smtpd/listen:2", "192.0.2.77:25 is no address of this host", "ip addr"),
         ("submission/listen:1", "127.0.0.1:2525 is in smtpd/listen, too", "address of its own"), ("inject/listen:1", "afile is there and is no socket", "move it away"),
@@ -209,7 +215,7 @@ def test_a_mistake_in_a_file_for_all_services_is_told_once(house):
 def test_many_of_a_kind_are_counted_and_not_all_shown(house):
     house.put(locals="localhost.localdomain\n" + "".join(f"d{n}.test\n" for n in range(300)))
     status, lines = house.check()
-    assert status == 0 and len(lines) == 21 and lines[-1].startswith("280 more of this kind (our-domains)")
+    assert status == 0 and len(lines) == 51 and lines[-1].startswith("250 more of this kind (our-domains)")
 
 
 def test_a_queue_of_another_user_is_an_error_with_the_whole_remedy(house):

@@ -36,7 +36,7 @@ CASES = {
     "certificate-empty": ("empty", "good.key", None, "no certificate in the file"),
     "certificate-huge": ("huge", "good.key", None, "larger than"),
     "certificate-der": ("der", "good.key", None, "no certificate in the file"),
-    "certificate-cut": ("cut.pem", "good.key", None, "no certificate in the file"),
+    "certificate-cut": ("cut.pem", "good.key", None, "line 1: this CERTIFICATE has no end"),
     "certificate-many": ("many", "good.key", None, "more than 10 certificates"),
 }
 

@@ -8,6 +8,7 @@
 #include "control/variables.h"
 #include "crypt/engine.h"
 #include "crypt/pair.h"
+#include "crypt/pem.h"
 #include "sys/clock.h"
 #include "sys/fd.h"
 #include "wire/wire.h"
@@ -173,15 +174,29 @@ look_at_pair_of_variables(
 }
 
 static void
+look_at_blocks(const struct named *l, struct bytes name, enum pem_kind kind)
+{
+	static const char *const none[] = { "has no certificate in PEM form", "has no revocation list in PEM form" };
+	static const char *const remedies[] = { "convert it (openssl x509 -inform DER)",
+		"convert it (openssl crl -inform DER)" };
+	struct why why = WHY_NONE;
+	struct buf text;
+	unsigned n = 0;
+
+	if (read_file(l, name, CA_FILE_MAX, false, &text)) {
+		if (pem_check(buf_bytes(&text), kind, &n, &why) != OK)
+			tell(l, name, "put a whole file there: until then nothing that it is for is verified",
+			    "%.*s: %s", SHOW(name), why.text);
+		else if (n == 0 && l->directory.len == 0) /* others lie beside those that count */
+			tell(l, name, remedies[kind], "%.*s %s", SHOW(name), none[kind]);
+	}
+	buf_free(&text);
+}
+
+static void
 look_at_cas(const struct named *l, struct bytes name)
 {
-	static const char begin[] = "-----BEGIN ";
-	struct buf text;
-
-	if (read_file(l, name, CA_FILE_MAX, false, &text) && memmem(text.at, text.len, begin, sizeof begin - 1) == NULL)
-		tell(l, name, "convert it (openssl x509 -inform DER)", "%.*s has no certificate in PEM form",
-		    SHOW(name));
-	buf_free(&text);
+	look_at_blocks(l, name, PEM_CERTIFICATES);
 }
 
 static bool
@@ -220,10 +235,40 @@ look_at_pairs_in(const struct named *l, struct bytes dir)
 	(void)closedir(d);
 }
 
+/* As warden takes them: each file that is none of the hidden ones. */
+static void
+look_at_ca_directory(const struct named *l, struct bytes name)
+{
+	char path[1024];
+	struct named within = *l;
+	struct dirent *e;
+	unsigned n = 0;
+	struct stat st;
+	DIR *dir;
+
+	within.directory = name;
+	(void)snprintf(path, sizeof path, "%.*s", SHOW(name));
+	if ((dir = opendir(path)) == NULL) {
+		tell(l, name, "make that directory, or name another", "%s can't be read", path);
+		return;
+	}
+	while ((e = readdir(dir)) != NULL) {
+		if (e->d_name[0] == '.' ||
+		    snprintf(path, sizeof path, "%.*s/%s", SHOW(name), e->d_name) >= (int)sizeof path ||
+		    (stat(path, &st) == 0 && S_ISDIR(st.st_mode)))
+			continue;
+		look_at_cas(&within, bytes_of_string(path));
+		n++;
+	}
+	(void)closedir(dir);
+	if (n == 0)
+		tell(l, name, "put CAs there, a file each", "%.*s has no file", SHOW(name));
+}
+
 static void
 look_at_place(struct named *l, struct bytes data, bool named)
 {
-	static const enum variable files[] = { VAR_CAFILE, VAR_CCAFILE, VAR_CRLFILE };
+	static const enum variable files[] = { VAR_CAFILE, VAR_CCAFILE };
 	struct bytes certificates, keys, passphrase, certificate, key, value;
 	struct variables v = { 0 };
 
@@ -246,6 +291,11 @@ look_at_place(struct named *l, struct bytes data, bool named)
 		if (value.len > 0 && !bytes_equal(value, BYTES("-")))
 			look_at_cas(l, value);
 	}
+	value = variable_text(&v, VAR_CRLFILE);
+	if (value.len > 0 && !bytes_equal(value, BYTES("-")))
+		look_at_blocks(l, value, PEM_CRLS);
+	if (variable_text(&v, VAR_CADIR).len > 0)
+		look_at_ca_directory(l, variable_text(&v, VAR_CADIR));
 }
 
 /* Those that people log in to. */
@@ -308,26 +358,6 @@ check_pair(const struct look *look, enum control_item item, struct bytes certifi
 	struct named l = { .look = look, .item = item };
 
 	look_at_pair(&l, certificate, key, passphrase, false);
-}
-
-static void
-look_at_ca_directory(const struct named *l, struct bytes name)
-{
-	char path[1024];
-	struct dirent *e;
-	unsigned n = 0;
-	DIR *dir;
-
-	(void)snprintf(path, sizeof path, "%.*s", SHOW(name));
-	if ((dir = opendir(path)) == NULL) {
-		tell(l, name, "make that directory, or name another", "%s can't be read", path);
-		return;
-	}
-	while ((e = readdir(dir)) != NULL)
-		n += e->d_name[0] != '.';
-	(void)closedir(dir);
-	if (n == 0)
-		tell(l, name, "put CAs there, a file each", "%s has no file", path);
 }
 
 void

@@ -8,7 +8,7 @@
 
 #include <limits.h>
 
-#define FINDINGS_OF_A_KIND 20 /* more of one check are only counted */
+#define FINDINGS_OF_A_KIND 50 /* more of one check are only counted */
 
 struct findings {
 	unsigned n_errors, n_warnings;
