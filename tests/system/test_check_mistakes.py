@@ -218,6 +218,12 @@ def test_many_of_a_kind_are_counted_and_not_all_shown(house):
     assert status == 0 and len(lines) == 51 and lines[-1].startswith("250 more of this kind (our-domains)")
 
 
+def test_a_queue_without_room_is_a_warning(house):
+    house.put(send__queuefree=str(2**40))
+    status, lines = house.check()
+    assert status == 0 and len(lines) == 1 and lines[0].startswith("queue: warning: its disk has less than queuefree (1099511627776 octets) left"), lines
+
+
 def test_a_queue_of_another_user_is_an_error_with_the_whole_remedy(house):
     os.chown(house.queue, 12345, 12345)
     status, lines = house.check()

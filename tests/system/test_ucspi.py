@@ -98,6 +98,16 @@ def test_the_environment_is_the_documented_one(certificates):
         assert "SSLCTLFD" not in e and f"uid={PROGRAM_UID} gid={PROGRAM_UID} groups={PROGRAM_UID}\n" in text
 
 
+def test_a_wrong_tls_variable_is_a_refusal_to_start_and_others_are_the_programs(certificates):
+    for name, value, words in (("VERIFYDEPTH", "many", "expected a number from 0 to 100 as VERIFYDEPTH"), ("CCAVERIFY", "no", "expected no CCAVERIFY at all"),
+                               ("CADIR", "cas", "expected an absolute path as CADIR")):
+        done = subprocess.run([f"{BIN}/sslserver", "127.0.0.1", "0", "cat"], env=keys(certificates, **{name: value}), capture_output=True, text=True, timeout=30)
+        assert done.returncode == 111 and words in done.stderr, done.stderr
+    with Served("sslserver", ["-lx", *USER], ENV, keys(certificates, SPF="7", UCSPITLS="always")) as served:
+        e = environment_of(ask(served, context(certificates)))
+        assert e["SPF"] == "7" and e["UCSPITLS"] == "always"
+
+
 def test_without_e_only_the_variables_of_ssl_are_set(certificates):
     with Served("sslserver", ["-EH", *USER], ENV, keys(certificates, TCPREMOTEIP="192.0.2.1")) as served:
         e = environment_of(ask(served, context(certificates)))

@@ -359,6 +359,7 @@ a_file_cut_anywhere_is_read_or_refused(void **state)
 			buf_free(&data->value);
 			buf_free(&data->table);
 			free(data->seen.slots);
+			free(s.told.slots);
 		}
 }
 

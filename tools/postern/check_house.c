@@ -8,6 +8,7 @@
 #include "house/house.h"
 #include "postern/port_holder.h"
 #include "store/store.h"
+#include "sys/fd.h"
 #include "sys/process.h"
 
 #include <arpa/inet.h>
@@ -19,6 +20,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define NAMES_SHOWN 5
@@ -195,6 +197,26 @@ look_into(const struct look *l, const char *path, const struct owner *owner, boo
 		    s.n, owner->uid, s.first, s.st.st_uid, (unsigned)(s.st.st_mode & 07777), (unsigned)s.st.st_nlink);
 }
 
+/* What queue tries when it starts, and what it looks at for each message. */
+static void
+check_filesystem(const struct look *l, const struct place *at)
+{
+	const struct buf *least = &l->source->items[ITEM_QUEUEFREE].value;
+	struct statvfs fs;
+	char leases = '1';
+	int fd = open("/proc/sys/fs/leases-enable", O_RDONLY | O_CLOEXEC);
+
+	if (fd >= 0 && read(fd, &leases, 1) == 1 && leases == '0')
+		find(l, SEVERITY_ERROR, at, "sysctl fs.leases-enable=1",
+		    "the kernel's leases are switched off: queue does not start");
+	fd_close(&fd);
+	if (statvfs(at->file, &fs) == 0 && least->len == 8 &&
+	    (uint64_t)fs.f_bavail * (uint64_t)fs.f_frsize < le64_get(least->at))
+		find(l, SEVERITY_WARNING, at, "make room, or put a lesser number into queuefree",
+		    "its disk has less than queuefree (%llu octets) left: new mail is put off",
+		    (unsigned long long)le64_get(least->at));
+}
+
 void
 check_queue(struct look *l)
 {
@@ -214,6 +236,7 @@ check_queue(struct look *l)
 			find(l, SEVERITY_WARNING, &at, "run postern check as root", "the queue could not be looked at");
 		return;
 	}
+	check_filesystem(l, &at);
 	while ((e = readdir(dir)) != NULL) {
 		if (e->d_name[0] == '.' || snprintf(path, sizeof path, "%s/%s", queue, e->d_name) >= (int)sizeof path)
 			continue;
