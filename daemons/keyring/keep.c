@@ -92,6 +92,49 @@ keep_find(struct bytes name, struct buf *chain, int64_t *not_after)
 	return stat(key, &st) == 0 && chain->len > 0 ? OK : ABSENT;
 }
 
+/* ---- texts ---- */
+
+/* A record like those of pairs, which stay; the name of no file begins so. */
+static void
+text_name(struct bytes name, char record[RECORD_NAME_LEN + 1])
+{
+	uint8_t room[2048];
+	struct buf whole = BUF_OVER(room);
+
+	buf_add_string(&whole, "CAs and CRLs of ");
+	buf_add(&whole, name);
+	signer_record_name(buf_bytes(&whole), record);
+}
+
+enum result
+keep_text(struct bytes name, struct bytes text, struct why *why)
+{
+	char record[RECORD_NAME_LEN + 1];
+
+	text_name(name, record);
+	return write_file(record, text, BYTES_NONE, why);
+}
+
+enum result
+keep_find_text(struct bytes name, struct buf *text)
+{
+	char record[RECORD_NAME_LEN + 1];
+	enum result r = ABSENT;
+	uint8_t *room = NULL;
+	struct stat st;
+	size_t n = 0;
+	int fd;
+
+	text_name(name, record);
+	if ((fd = open(record, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)) < 0)
+		return ABSENT;
+	if (fstat(fd, &st) == 0 && st.st_size > 0 && (room = buf_room(text, (size_t)st.st_size)) != NULL)
+		r = fd_pread_all(fd, room, (size_t)st.st_size, 0, &n);
+	text->len += n;
+	(void)close(fd);
+	return r == OK && n > 0 ? OK : ABSENT;
+}
+
 /* ---- tidying ---- */
 
 static void

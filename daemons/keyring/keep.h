@@ -9,6 +9,10 @@ enum result keep_pair(struct bytes name, const struct pair *p, struct why *why);
 /* The pair last kept under that name: its chain and when it ends. ABSENT if there is none whose key is still there. */
 enum result keep_find(struct bytes name, struct buf *chain, int64_t *not_after);
 
+/* The same of a file of CAs or CRLs, or of all in a directory, as one text. keep_find_text adds it to *text. */
+enum result keep_text(struct bytes name, struct bytes text, struct why *why);
+enum result keep_find_text(struct bytes name, struct buf *text);
+
 /* Removes keys that no remembered pair has needed for so many seconds, and what a crash left half written. Call it before
  * the pairs of this run are kept, so that the keys they replace count from now. */
 void keep_tidy(unsigned seconds);

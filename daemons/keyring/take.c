@@ -5,6 +5,7 @@
 
 #include "base/secret.h"
 #include "crypt/pair.h"
+#include "crypt/pem.h"
 #include "keyring/keep.h"
 #include "sys/clock.h"
 #include "sys/fd.h"
@@ -21,6 +22,7 @@
 
 struct named { /* a DNS name, or a file that comes in parts, and what there is for it */
 	struct buf key, value;
+	bool damaged; /* a part of it is */
 };
 
 struct taker {
@@ -30,17 +32,18 @@ struct taker {
 	struct buf staple;
 };
 
-static struct buf *
-value_of(struct named *all, size_t *n, size_t max, struct bytes key, size_t value_max)
+/* The one of that name, made if it is not there; null if there are too many. */
+static struct named *
+named_of(struct named *all, size_t *n, size_t max, struct bytes key, size_t value_max)
 {
 	for (size_t i = 0; i < *n; i++)
 		if (bytes_equal(buf_bytes(&all[i].key), key))
-			return &all[i].value;
+			return &all[i];
 	if (*n == max)
 		return NULL;
-	all[*n] = (struct named){ buf_growing(RACK_NAME_MAX), buf_growing(value_max) };
+	all[*n] = (struct named){ .key = buf_growing(RACK_NAME_MAX), .value = buf_growing(value_max) };
 	buf_add(&all[*n].key, key);
-	return &all[(*n)++].value;
+	return &all[(*n)++];
 }
 
 static enum result
@@ -96,7 +99,8 @@ log_pair(enum severity severity, const char *event, struct bytes name, const str
 static enum result
 shelve(struct taker *t, struct bytes name, struct bytes chain, bool by_name, struct why *why)
 {
-	struct buf record = buf_growing(PAIR_FILE_MAX + (64u << 10)), names = buf_growing(64u << 10), *files;
+	struct buf record = buf_growing(PAIR_FILE_MAX + (64u << 10)), names = buf_growing(64u << 10);
+	struct named *files;
 	struct bytes at, one;
 	enum result r;
 
@@ -105,8 +109,8 @@ shelve(struct taker *t, struct bytes name, struct bytes chain, bool by_name, str
 	r = record.failed ? EXHAUSTED : rack_put(&t->rack, 'p', name, buf_bytes(&record));
 	if (r == OK && by_name && (r = pair_names(chain, &names, why)) == OK)
 		for (at = buf_bytes(&names); wire_take(&at, &one);)
-			if ((files = value_of(t->names, &t->n_names, NAMES_MAX, one, 8192)) != NULL)
-				wire_put(files, name);
+			if ((files = named_of(t->names, &t->n_names, NAMES_MAX, one, 8192)) != NULL)
+				wire_put(&files->value, name);
 	buf_free(&record);
 	buf_free(&names);
 	buf_free(&t->staple);
@@ -214,24 +218,78 @@ take_missing(struct taker *t, const struct wire_message *m, struct why *why)
 
 /* ---- files ---- */
 
-/* What is refused leaves no trace: an empty list of revocations would be one that revokes nothing. */
+/* A file of CAs or CRLs is read whole or not at all: a shorter one could lack the very list that names a peer. Of a directory,
+ * files without either are nobody's concern. */
+static enum result
+check_file(struct bytes text, bool is_alone, struct why *fault)
+{
+	unsigned n_cas = 0, n_crls = 0;
+	enum result r;
+
+	if ((r = pem_check(text, PEM_CERTIFICATES, &n_cas, fault)) != OK ||
+	    (r = pem_check(text, PEM_CRLS, &n_crls, fault)) != OK)
+		return r;
+	return is_alone && n_cas + n_crls == 0
+	    ? why_set(fault, MALFORMED, "no certificate or revocation list in the file (PEM was expected)")
+	    : OK;
+}
+
+static void
+refuse_file(struct named *f, struct bytes path, const char *fault)
+{
+	log_pair(SEVERITY_ERROR, "ca-file-refused", path, NULL, f == NULL ? "too many files" : fault);
+	if (f != NULL)
+		f->damaged = true;
+}
+
 static enum result
 take_file(struct taker *t, const struct wire_message *m, struct why *why)
 {
-	struct buf *all = NULL, text;
+	struct bytes fields[2]; /* the name under which it is looked for, and its path */
 	struct why fault = WHY_NONE;
-	enum result r = read_whole(m->fds[0], FILE_MAX, &text, &fault);
+	struct named *f;
+	struct buf text;
+	enum result r;
 
-	(void)why;
+	if (!wire_take_all(m->tail, fields, 2))
+		return why_set(why, MALFORMED, "a file without its name");
+	f = named_of(t->files, &t->n_files, FILES_MAX, fields[0], FILE_MAX);
+	if (f == NULL || m->n_fds == 0) {
+		refuse_file(f, fields[1], "it can't be opened");
+		return OK;
+	}
+	r = read_whole(m->fds[0], FILE_MAX, &text, &fault);
 	if (r == OK && memmem(text.at, text.len, "PRIVATE KEY", 11) != NULL)
-		r = why_set(&fault, REFUSED, "it has a private key in it");
-	if (r == OK && (all = value_of(t->files, &t->n_files, FILES_MAX, m->tail, FILE_MAX)) != NULL) {
-		buf_add(all, buf_bytes(&text));
-		buf_add_octet(all, '\n');
-	} else
-		log_pair(SEVERITY_ERROR, "ca-file-refused", m->tail, NULL, r == OK ? "too many files" : fault.text);
+		log_pair(SEVERITY_ERROR, "ca-file-refused", fields[1], NULL, "it has a private key in it");
+	else if (r != OK || check_file(buf_bytes(&text), bytes_equal(fields[0], fields[1]), &fault) != OK)
+		refuse_file(f, fields[1], fault.text);
+	else {
+		buf_add(&f->value, buf_bytes(&text));
+		buf_add_octet(&f->value, '\n');
+	}
 	forget(&text);
 	return OK;
+}
+
+/* What is whole is kept for the next time; in place of what is not comes what was whole before, or nothing. */
+static enum result
+settle_file(struct taker *t, struct named *f, struct why *why)
+{
+	struct bytes name = buf_bytes(&f->key);
+	struct why ignored = WHY_NONE;
+
+	if (f->damaged) {
+		buf_clear(&f->value);
+		if (keep_find_text(name, &f->value) != OK)
+			return OK; /* who needs it fails, and says so */
+		log_pair(SEVERITY_WARNING, "ca-file-stays", name, NULL, "the last good content is used on");
+	} else if (f->value.len == 0)
+		return OK;
+	else if (keep_text(name, buf_bytes(&f->value), &ignored) != OK)
+		log_pair(SEVERITY_WARNING, "ca-file-not-kept", name, NULL, ignored.text);
+	if (f->value.failed)
+		return why_set(why, EXHAUSTED, "no memory for CAs");
+	return rack_put(&t->rack, 'f', name, buf_bytes(&f->value));
 }
 
 static enum result
@@ -248,13 +306,15 @@ take_staple(struct taker *t, const struct wire_message *m, struct why *why)
 }
 
 static enum result
-put_all(struct rack_maker *rack, char kind, const struct named *all, size_t n)
+finish(struct taker *t, struct why *why)
 {
 	enum result r = OK;
 
-	for (size_t i = 0; i < n && r == OK; i++)
-		r = rack_put(rack, kind, buf_bytes(&all[i].key), buf_bytes(&all[i].value));
-	return r;
+	for (size_t i = 0; i < t->n_names && r == OK; i++)
+		r = rack_put(&t->rack, 'n', buf_bytes(&t->names[i].key), buf_bytes(&t->names[i].value));
+	for (size_t i = 0; i < t->n_files && r == OK; i++)
+		r = settle_file(t, &t->files[i], why);
+	return r == OK ? rack_finish(&t->rack, why) : why_set(why, r, "no memory for certificates");
 }
 
 enum result
@@ -270,15 +330,11 @@ take_all(struct channel *warden, struct why *why)
 				      : why_set(why, MALFORMED, "warden gave no file to fill");
 	t.staple = buf_growing(60000);
 	while (r == OK && (r = channel_receive(warden, &buffer, &m, why)) == OK && m.type != WK_END) {
-		r = m.type == WK_FILE      ? take_file(&t, &m, why)
-		    : m.type == WK_STAPLE  ? take_staple(&t, &m, why)
-		    : m.type == WK_MISSING ? take_missing(&t, &m, why)
-					   : take_pair(&t, &m, why);
+		r = m.type == WK_FILE || m.type == WK_NO_FILE ? take_file(&t, &m, why)
+		    : m.type == WK_STAPLE                     ? take_staple(&t, &m, why)
+		    : m.type == WK_MISSING                    ? take_missing(&t, &m, why)
+							      : take_pair(&t, &m, why);
 		wire_close_fds(&m);
 	}
-	if (r == OK &&
-	    ((r = put_all(&t.rack, 'n', t.names, t.n_names)) != OK ||
-		(r = put_all(&t.rack, 'f', t.files, t.n_files)) != OK))
-		return why_set(why, r, "no memory for certificates");
-	return r == OK ? rack_finish(&t.rack, why) : r;
+	return r == OK ? finish(&t, why) : r;
 }

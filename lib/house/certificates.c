@@ -162,16 +162,22 @@ each_file(struct gatherer *g, struct bytes dir, void (*take)(struct gatherer *g,
 static void
 file(struct gatherer *g, struct bytes name, struct bytes from)
 {
+	uint8_t room[2 * WK_NAME_MAX];
+	struct buf fields = BUF_OVER(room);
 	int fd = open_file(from, "");
 	struct log_line l;
 
-	if (fd >= 0)
-		hand_over(g, WK_FILE, NULL, name, &fd);
+	wire_put(&fields, name);
+	wire_put(&fields, from);
+	if (fd >= 0 && !fields.failed)
+		hand_over(g, WK_FILE, NULL, buf_bytes(&fields), &fd);
 	else {
 		log_begin(&l, SEVERITY_ERROR, "file-unreadable");
 		log_bytes(&l, "file", from);
 		log_text(&l, "why", "this file of CAs or CRLs can't be opened");
 		log_end(&l);
+		if (!fields.failed)
+			hand_over(g, WK_NO_FILE, NULL, buf_bytes(&fields), NULL);
 	}
 	fd_close(&fd);
 }

@@ -24,8 +24,10 @@ struct wk_pair {
 	M(WK_MISSING, struct wk_pair, WK_NAME_MAX, 0, WK_WARDEN, ANY) /* a pair of that name could not be opened */ \
 	M(WK_STAPLE, struct wire_nothing, WK_NAME_MAX, 1, WK_WARDEN, \
 	    ANY) /* fd: OCSP response for the pair of that name; comes before it */ \
-	M(WK_FILE, struct wire_nothing, WK_NAME_MAX, 1, WK_WARDEN, \
-	    ANY) /* fd: CA certificates or CRLs; the same name again adds to it */ \
+	M(WK_FILE, struct wire_nothing, 2 * WK_NAME_MAX, 1, WK_WARDEN, \
+	    ANY) /* tail: fields: name, and the file's path; fd: CA certificates or CRLs; the same name again adds to it */ \
+	M(WK_NO_FILE, struct wire_nothing, 2 * WK_NAME_MAX, 0, WK_WARDEN, \
+	    ANY) /* the same of one that could not be opened */ \
 	M(WK_END, struct wire_nothing, 0, 0, WK_WARDEN, \
 	    ONCE) /* keyring fills the rack, seals it and ends with status 0 */
 WIRE_PROTOCOL(warden_keyring, WARDEN_KEYRING)

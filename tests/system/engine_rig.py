@@ -10,7 +10,7 @@ import tempfile
 
 from instance import BIN, own_uids
 
-WK_RACK, WK_PAIR, WK_LOCKED_PAIR, WK_MISSING, WK_STAPLE, WK_FILE, WK_END = range(7)
+WK_RACK, WK_PAIR, WK_LOCKED_PAIR, WK_MISSING, WK_STAPLE, WK_FILE, WK_NO_FILE, WK_END = range(8)
 PK_SIGNER, PK_TLS_CLIENT = 0, 1
 
 
@@ -69,7 +69,7 @@ class Engine:
         give(WK_RACK, b"", fds=[made])
         for name, paths in files.items():
             for p in paths:
-                give(WK_FILE, name.encode(), p)
+                give(WK_FILE, b"".join(struct.pack("<H", len(f)) + f for f in (name.encode(), p.encode())), p)
         for certificate, key in pairs:
             give(WK_PAIR, bytes(8) + certificate.encode(), certificate, key)
         give(WK_END, b"")

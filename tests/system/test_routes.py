@@ -33,7 +33,7 @@ def test_certificates_and_cas_of_the_tables_are_taken_in(tmp_path):
 
         assert told("certificate", "/locked.pem") and told("certificate", "/both.pem"), log
         assert told("certificate-refused", "/open.pem") and told("certificate-refused", "/nonexistent/cert.pem"), log
-        assert told("file-unreadable", "/gone.pem") and told("ca-file-refused", "file=system"), log
+        assert told("file-unreadable", "/gone.pem") and told("ca-file-refused", "/locked.key"), log
         assert not told("ca-file-refused", "/cas/") and not told("file-unreadable", "/cas/"), log
         assert "two|words" not in log
 

@@ -1,5 +1,6 @@
 """Stores per connection: CAs in files and directories, revocation lists, chains, staples. Each rule changes the outcome for one address only."""
 import os
+import signal
 import ssl
 import subprocess
 
@@ -171,3 +172,39 @@ def test_an_optional_certificate_is_a_fact_for_the_log(mx, ca, version):
     with SecureSession(mx, "127.0.0.30").starttls(how) as s:
         assert s.say("EHLO x.test")[0] == 250
     wait_for(lambda: "certificate=verified name=good" in mx.log("smtpd"), what="the fact")
+
+
+def test_a_damaged_list_never_lets_in_whom_it_revokes_and_what_was_whole_stays(ca):
+    """Cut in the second of two: the readers of before took the first for all."""
+    p = ca.path
+    with open(p("other/ca.pem"), encoding="ascii") as f:
+        foreign = f.read()
+    with open(p("ca.crl"), encoding="ascii") as f:
+        whole = f.read()
+    with open(p("ca.pem"), encoding="ascii") as f:
+        cas = f.read()
+
+    def put(crl, store):
+        for name, text in (("changing.crl", crl), ("changing.pem", store)):
+            with open(p(name), "w", encoding="ascii") as out:
+                out.write(text)
+
+    put(whole + whole[:-40], cas)
+    rule = f'127.0.0.41:allow,CCAFILE="{p("changing.pem")}",CCAVERIFY="",CRLFILE="{p("changing.crl")}"'
+    with Instance({"smtpd/rules": [rule, ":allow"], "smtpd/variables": [f"CERTFILE={p('server.pem')}", f"KEYFILE={p('server.key')}"]}) as i:
+        def change(crl, store, words):
+            before = len(i.log("smtpd"))
+            put(crl, store)
+            i.wardens["smtpd"].send_signal(signal.SIGHUP)
+            wait_for(lambda: "event=generation" in i.log("smtpd")[before:], what="the next generation")
+            assert (words is None or words in i.log("smtpd")[before:]), i.log("smtpd")[before:]
+            return enters(i, ca, "127.0.0.41", "good"), enters(i, ca, "127.0.0.41", "revoked"), enters(i, ca, "127.0.0.41", "foreign", ca.other)
+
+        assert "event=ca-file-refused" in i.log("smtpd") and 'changing.crl why="line ' in i.log("smtpd")
+        assert not enters(i, ca, "127.0.0.41", "good") and not enters(i, ca, "127.0.0.41", "revoked")
+        assert enters(i, ca, "127.0.0.1")
+        assert change(whole, cas + foreign, None) == (True, False, False)  # foreign has no list of its own
+        assert change(whole[:-40], cas + foreign[:-40], "event=ca-file-stays") == (True, False, False)
+        os.remove(p("changing.crl"))
+        i.wardens["smtpd"].send_signal(signal.SIGHUP)
+        assert change(whole[:10], cas[:-40], "event=ca-file-stays") == (True, False, False)
