@@ -2,12 +2,13 @@
 import ctypes
 import os
 import re
+import signal
 import socket
 import struct
 import subprocess
 
 import pytest
-from instance import BIN, Instance
+from instance import BIN, Instance, wait_for
 from test_check import house_uids
 from tls_rig import Certificates
 
@@ -234,3 +235,18 @@ def test_an_installation_that_runs_is_sound():
     with Instance(services=("send", "smtpd", "inject")) as i:
         r = subprocess.run([f"{BIN}/postern", "check", "-q", i.path("queue"), "-R", i.path("run"), i.path("control")], capture_output=True, text=True, timeout=60)
     assert r.returncode == 0 and [line for line in r.stdout.splitlines() if "does not resolve" not in line][:-1] == [], r.stdout
+
+
+def test_a_wrong_variable_is_a_refusal_to_change_and_the_service_goes_on():
+    with Instance() as i:
+        i.control("smtpd/rules", [':allow,SPF="7"', '10.:allow,HELOCHEK=""'])
+        i.wardens["smtpd"].send_signal(signal.SIGHUP)
+        log = wait_for(lambda: "event=reload-refused" in i.log("smtpd") and i.log("smtpd"), what="the refusal")
+        assert f'at={i.path("control/smtpd/rules")}:1 why="expected a number from 0 to 6 as SPF' in log and "HELOCHEK is none; did you mean HELOCHECK?" in log
+        with i.connect() as s:
+            s.ehlo()
+            s.transaction()
+            assert s.data(b"Subject: x\r\n\r\nx\r\n.\r\n")[0] == 250
+    with Instance({"smtpd/rules": [':allow,SPF="7"']}, services=[]) as i:
+        i.start("smtpd")
+        assert i.wardens["smtpd"].wait(20) != 0 and "as SPF, not" in i.log("smtpd")
