@@ -196,7 +196,9 @@ check_service(struct run *run, const char *service)
 	(void)snprintf(keys, sizeof keys, "%s/%s.keys", run->instance.run, service);
 	run->instance.service = service;
 	run->instance.keys = keys;
+	findings_begin(&run->findings);
 	r = control_read(&source, &from, &why);
+	findings_end(&run->findings, "items");
 	status = r == OK ? 0 : r == MALFORMED ? EXIT_REFUSED : EXIT_TROUBLE;
 	if (r == OK || r == MALFORMED) {
 		int closer = look_closer(run, &source);

@@ -3,6 +3,8 @@
  * Never says the same thing twice. */
 #include "postern/check_findings.h"
 
+#include "control/decode.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,49 +13,35 @@
 
 /* ---- saying ---- */
 
-/* True if this line was printed already. Without memory it is printed again. */
-static bool
-is_told(struct findings *all, const char *line)
-{
-	for (size_t i = 0; i < all->n_told; i++)
-		if (strcmp(all->told[i], line) == 0)
-			return true;
-	if (all->n_told == all->size) {
-		size_t size = all->size == 0 ? 64 : all->size * 2;
-		char **more = reallocarray(all->told, size, sizeof *more);
-
-		if (more == NULL)
-			return false;
-		all->told = more;
-		all->size = size;
-	}
-	if ((all->told[all->n_told] = strdup(line)) != NULL)
-		all->n_told++;
-	return false;
-}
-
 static void
 say(struct findings *all, enum severity severity, const char *line)
 {
-	if (is_told(all, line))
-		return;
 	if (severity == SEVERITY_ERROR)
 		all->n_errors++;
 	else
 		all->n_warnings++;
-	if (++all->n_of_kind <= FINDINGS_OF_A_KIND)
+	if (all->n_shown == FINDINGS_OF_A_KIND)
+		all->n_hidden++;
+	else {
+		all->n_shown++;
 		(void)puts(line);
+	}
 }
 
+/* Each thing once: by its place and text, and by its line if the same text may be right about several. */
 static void
-say_at(struct findings *all, enum severity severity, const char *file, unsigned line, const char *text)
+say_once(struct findings *all, enum severity severity, const struct place *at, bool line_matters, const char *text)
 {
 	char number[16] = "", whole[PATH_MAX + 1200];
 
-	if (line > 0)
-		(void)snprintf(number, sizeof number, ":%u", line);
+	if (at->line > 0)
+		(void)snprintf(number, sizeof number, ":%u", at->line);
+	(void)snprintf(whole, sizeof whole, "%s%s: %s", at->file, line_matters ? number : "", text);
+	all->n_of_kind++;
+	if (seen_before(&all->told, bytes_of_string(whole)))
+		return;
 	(void)snprintf(
-	    whole, sizeof whole, "%s%s: %s%s", file, number, severity == SEVERITY_ERROR ? "" : "warning: ", text);
+	    whole, sizeof whole, "%s%s: %s%s", at->file, number, severity == SEVERITY_ERROR ? "" : "warning: ", text);
 	say(all, severity, whole);
 }
 
@@ -67,35 +55,36 @@ find(const struct look *l, enum severity severity, const struct place *at, const
 	(void)vsnprintf(what, sizeof what, format, ap);
 	va_end(ap);
 	(void)snprintf(text, sizeof text, "%s: %s", what, remedy);
-	say_at(l->all, severity, at->file, at->line, text);
+	say_once(l->all, severity, at, false, text);
 }
 
 void
 findings_complain(void *findings, const struct control_complaint *c)
 {
-	say_at(findings, c->severity, c->file, c->line, c->text);
+	struct place at = place_of_file(c->file);
+
+	at.line = c->line;
+	say_once(findings, c->severity, &at, true, c->text);
 }
 
 void
 findings_begin(struct findings *all)
 {
-	all->n_of_kind = 0;
+	all->n_of_kind = all->n_shown = all->n_hidden = 0;
 }
 
 void
 findings_end(struct findings *all, const char *check)
 {
-	if (all->n_of_kind > FINDINGS_OF_A_KIND)
-		(void)printf("%u more of this kind (%s) are not shown\n", all->n_of_kind - FINDINGS_OF_A_KIND, check);
-	all->n_of_kind = 0;
+	if (all->n_hidden > 0)
+		(void)printf("%u more of this kind (%s) are not shown\n", all->n_hidden, check);
+	findings_begin(all);
 }
 
 void
 findings_forget(struct findings *all)
 {
-	for (size_t i = 0; i < all->n_told; i++)
-		free(all->told[i]);
-	free(all->told);
+	free(all->told.slots);
 }
 
 /* ---- places ---- */
@@ -158,7 +147,8 @@ place_of_item(const struct look *l, enum control_item item, struct bytes needle)
 	}
 	if (access(p.file, F_OK) != 0)
 		(void)snprintf(p.file, sizeof p.file, "%s/%s", etc, file); /* it would be one for all services */
-	p.line = line_with(p.file, needle);
+	if (l->all->n_of_kind < FINDINGS_OF_A_KIND)                        /* a line is looked for in the whole file */
+		p.line = line_with(p.file, needle);
 	return p;
 }
 

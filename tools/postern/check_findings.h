@@ -12,9 +12,9 @@
 
 struct findings {
 	unsigned n_errors, n_warnings;
-	unsigned n_of_kind; /* by the check that is looking now */
-	char **told;        /* the lines that were printed */
-	size_t n_told, size;
+	unsigned n_of_kind, n_shown,
+	    n_hidden; /* by the check that is looking now: found, again or not; said; only counted */
+	struct seen told;
 };
 
 /* What one check looks at. */
@@ -33,7 +33,7 @@ struct place {
 };
 
 /* The file of an item, in the service's directory or the one for all, and the first line in it that has `needle` as a word;
- * an empty needle: the file as a whole. */
+ * an empty needle, or when more was found than is shown: the file as a whole. */
 struct place place_of_item(const struct look *l, enum control_item item, struct bytes needle);
 
 /* The same of the variables: the item variables if that has the needle, else rules. */
