@@ -23,6 +23,7 @@ envelope_begin(
 	e->helo_kind = mail->helo;
 	e->smtputf8 = mail->smtputf8 != 0;
 	e->body_8bit = mail->body == SP_BODY_8BITMIME;
+	e->verp = mail->verp != 0;
 	e->ret = mail->ret;
 	e->octets = mail->octets;
 	e->helo = keep(&room, helo);

@@ -7,7 +7,7 @@
 
 struct envelope {
 	uint8_t helo_kind; /* enum sp_helo */
-	bool smtputf8, body_8bit;
+	bool smtputf8, body_8bit, verp;
 	uint8_t ret;                       /* enum sp_ret */
 	uint64_t octets;                   /* said by the client; 0: nothing said */
 	struct bytes helo, reverse, envid; /* show the room */

@@ -114,7 +114,8 @@ static uint32_t
 flags_of(const struct envelope *e)
 {
 	return (e->body_8bit ? (uint32_t)PQ_8BITMIME : 0) | (e->smtputf8 ? (uint32_t)PQ_SMTPUTF8 : 0) |
-	    (e->ret == SP_RET_FULL ? (uint32_t)PQ_RET_FULL : 0) | (e->ret == SP_RET_HDRS ? (uint32_t)PQ_RET_HDRS : 0);
+	    (e->ret == SP_RET_FULL ? (uint32_t)PQ_RET_FULL : 0) | (e->ret == SP_RET_HDRS ? (uint32_t)PQ_RET_HDRS : 0) |
+	    (e->verp ? (uint32_t)PQ_VERP : 0);
 }
 
 static enum result

@@ -196,6 +196,7 @@ store_flags(uint32_t pq)
 		{ PQ_RET_HDRS, STORE_RET_HDRS },
 		{ PQ_BOUNCE, STORE_BOUNCE },
 		{ PQ_DOUBLE_BOUNCE, STORE_DOUBLE_BOUNCE },
+		{ PQ_VERP, STORE_VERP },
 	};
 	uint32_t flags = 0;
 

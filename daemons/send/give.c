@@ -61,7 +61,7 @@ connection_give(struct connection *c, const struct transaction *t, struct why *w
 	memcpy(body.id, m->id.text, sizeof body.id);
 	for (struct task *task = t->first; task != NULL; task = task->next)
 		task->began_ms = c->to->send->loop.now;
-	wire_put(&tail, m->store.reverse);
+	task_put_reverse(t->first, &tail);
 	wire_put(&tail, m->store.envid);
 	wire_put(&tail, m->store.trace);
 	if (buf_result(&tail) != OK)

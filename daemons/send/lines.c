@@ -303,7 +303,7 @@ give(struct line *l, struct task *t, uint32_t slot, struct why *why)
 
 	memcpy(body.id, m->id.text, sizeof body.id);
 	body.flags = t->virtual_user ? SD_MAKE_MAILDIR : 0;
-	wire_put(&tail, m->store.reverse);
+	task_put_reverse(t, &tail);
 	wire_put(&tail, t->address);
 	wire_put(&tail, t->maildir);
 	wire_put(&tail, m->store.trace);

@@ -4,6 +4,7 @@
 #include "send/send.h"
 
 #include "base/enhanced.h"
+#include "mail/verp.h"
 #include "sys/log.h"
 
 #include <stdio.h>
@@ -220,6 +221,22 @@ task_defer(struct send *s, struct task *t, const char *text)
 	static const uint16_t here[3] = { 4, 3, 0 };
 
 	task_settle(s, t, SD_TEMPORARY, here, bytes_of_string(text));
+}
+
+void
+task_put_reverse(const struct task *t, struct buf *tail)
+{
+	const struct store_message *m = &t->message->store;
+	uint8_t room[4096];
+	struct buf reverse = BUF_OVER(room);
+
+	if ((m->flags & STORE_VERP) == 0) {
+		wire_put(tail, m->reverse);
+		return;
+	}
+	verp_put(&reverse, m->reverse, t->said);
+	tail->failed |= reverse.failed;
+	wire_put(tail, buf_bytes(&reverse));
 }
 
 void

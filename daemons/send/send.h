@@ -178,6 +178,8 @@ void task_settle(
 void task_settle_remote(struct send *s, struct task *t, enum sd_outcome outcome, const uint16_t enhanced[3],
     struct bytes text, const struct delivery_facts *facts);
 void task_defer(struct send *s, struct task *t, const char *text); /* for a reason of this host: 4.3.0 */
+/* Adds the reverse-path under which the recipient gets the message, as a field. */
+void task_put_reverse(const struct task *t, struct buf *tail);
 void tasks_free(struct message *m);
 
 /* ---- waiting.c: messages that are not due yet, each once, some 24 octets ---- */

@@ -91,7 +91,7 @@ transaction_add(struct next_hop *h, struct task *task)
 		return;
 	}
 	append(t, task);
-	if (t->n == TRANSACTION_MAX) {
+	if (t->n == TRANSACTION_MAX || (m->store.flags & STORE_VERP) != 0) {
 		release(t);
 		return;
 	}

@@ -106,6 +106,10 @@ mail(struct session *s, struct bytes argument)
 		session_reply_fault(s, &fault);
 		return;
 	}
+	if ((m.flags & SMTP_XVERP) && !(s->may.flags & SP_LOCAL_PROGRAM)) {
+		session_reply(s, 555, 5, 4, "that parameter is not offered");
+		return;
+	}
 	if (s->may.max_octets > 0 && m.octets > s->may.max_octets) {
 		session_reply(s, 552, 3, 4, "the message is larger than this host takes");
 		return;
@@ -120,6 +124,7 @@ mail(struct session *s, struct bytes argument)
 	s->mail.body = m.flags & SMTP_8BITMIME ? SP_BODY_8BITMIME : SP_BODY_7BIT;
 	s->mail.smtputf8 = (m.flags & SMTP_SMTPUTF8) != 0;
 	s->mail.ret = m.flags & SMTP_RET_FULL ? SP_RET_FULL : m.flags & SMTP_RET_HDRS ? SP_RET_HDRS : SP_RET_NONE;
+	s->mail.verp = (m.flags & SMTP_XVERP) != 0;
 	s->reverse_len = (uint16_t)normal.len;
 	s->envid_len = (uint16_t)m.envid.len;
 	if (m.envid.len > 0)

@@ -11,6 +11,7 @@
 #include "mail/compose.h"
 #include "mail/header.h"
 #include "mail/submit.h"
+#include "mail/verp.h"
 #include "sys/clock.h"
 #include "sys/fd.h"
 
@@ -275,8 +276,12 @@ put_sender(const struct compose *c, struct buf *sender)
 		buf_add(sender, bytes_first(c->from, at));
 	if (has_letter('m')) /* a sender for this message alone */
 		buf_format(sender, "-%llu.%ld.", (unsigned long long)c->now_s, (long)getpid());
+	if (has_letter('r')) /* one for each recipient */
+		buf_add_octet(sender, '-');
 	buf_add_octet(sender, '@');
 	buf_add(sender, host.len > 0 ? host : bytes_skip(c->from, at + 1));
+	if (has_letter('r'))
+		buf_add_string(sender, VERP_MARK);
 }
 
 /* the caller's list of mailing lists; one that can't be read is none */

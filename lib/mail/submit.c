@@ -3,6 +3,8 @@
  * Never says that a message is taken before the server has. */
 #include "mail/submit.h"
 
+#include "mail/verp.h"
+
 #include "sys/fd.h"
 
 #include <errno.h>
@@ -130,6 +132,7 @@ enum result
 submit_envelope(struct submit *s, struct bytes sender, const char *parameters, struct bytes recipients,
     const char *rcpt_parameters, struct why *why)
 {
+	bool verp = verp_take_mark(&sender);
 	struct bytes one;
 	enum result r;
 
@@ -137,7 +140,7 @@ submit_envelope(struct submit *s, struct bytes sender, const char *parameters, s
 		return why_set(why, REFUSED, "an address has a line end in it");
 	buf_add_string(&s->out, "MAIL FROM:<");
 	buf_add(&s->out, sender);
-	buf_format(&s->out, ">%s", parameters);
+	buf_format(&s->out, ">%s%s", parameters, verp ? " XVERP" : "");
 	if ((r = say(s, '2', why)) != OK)
 		return r;
 	while (recipients.len > 0) {

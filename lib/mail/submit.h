@@ -20,7 +20,8 @@ struct submit {
 enum result submit_open(struct submit *s, const char *socket_path, struct why *why);
 
 /* MAIL, a RCPT for each of the n zero-ended recipients, DATA. All or nothing: if one is refused the message is not sent.
- * parameters: behind MAIL FROM:<…>, with a leading blank; rcpt_parameters likewise. */
+ * parameters: behind MAIL FROM:<…>, with a leading blank; rcpt_parameters likewise. A sender of the form prefix-@host-@[] (mail/verp.h)
+ * becomes another one for each recipient. */
 enum result submit_envelope(struct submit *s, struct bytes sender, const char *parameters, struct bytes recipients,
     const char *rcpt_parameters, struct why *why);
 

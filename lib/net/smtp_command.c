@@ -180,15 +180,19 @@ take_ret(struct bytes value, unsigned *flags, struct smtp_fault *fault)
 	return true;
 }
 
-enum mail_parameter { P_SIZE, P_BODY, P_SMTPUTF8, P_RET, P_ENVID, P_AUTH, N_MAIL_PARAMETERS };
-static const char *const mail_parameters[] = { "SIZE", "BODY", "SMTPUTF8", "RET", "ENVID", "AUTH" };
+enum mail_parameter { P_SIZE, P_BODY, P_SMTPUTF8, P_RET, P_ENVID, P_AUTH, P_XVERP, N_MAIL_PARAMETERS };
+static const char *const mail_parameters[] = { "SIZE", "BODY", "SMTPUTF8", "RET", "ENVID", "AUTH", "XVERP" };
 
 static bool
 take_mail_parameter(enum mail_parameter which, const struct parameter *p, struct smtp_mail *m, struct smtp_fault *fault)
 {
-	if (p->has_value == (which == P_SMTPUTF8))
-		return wrong(
-		    fault, 501, 5, 4, which == P_SMTPUTF8 ? "SMTPUTF8 has no value" : "expected = and a value");
+	bool is_word = which == P_SMTPUTF8 || which == P_XVERP;
+
+	if (p->has_value == is_word)
+		return wrong(fault, 501, 5, 4,
+		    which == P_SMTPUTF8 ? "SMTPUTF8 has no value"
+			: is_word       ? "XVERP has no value"
+					: "expected = and a value");
 	switch (which) {
 	case P_SIZE:
 		return take_size(p->value, &m->octets, fault);
@@ -205,6 +209,9 @@ take_mail_parameter(enum mail_parameter which, const struct parameter *p, struct
 		    wrong(fault, 501, 5, 4, "ENVID= expects xtext of at most 100 octets");
 	case P_AUTH: /* RFC 4954 5: nobody here trusts it; only its form is looked at */
 		return is_xtext(p->value, ORCPT_MAX) || wrong(fault, 501, 5, 4, "AUTH= expects xtext");
+	case P_XVERP:
+		m->flags |= SMTP_XVERP;
+		return true;
 	case N_MAIL_PARAMETERS:
 		break;
 	}

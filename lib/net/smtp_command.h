@@ -46,7 +46,8 @@ enum smtp_mail_flag {
 	SMTP_SMTPUTF8 = 2,
 	SMTP_RET_FULL = 4,
 	SMTP_RET_HDRS = 8,
-	SMTP_BODY_GIVEN = 16
+	SMTP_BODY_GIVEN = 16,
+	SMTP_XVERP = 32 /* our own: for programs of this host */
 };
 
 struct smtp_mail {

@@ -24,7 +24,8 @@ enum store_flag {
 	STORE_RET_HDRS = 1 << 3,
 	STORE_BOUNCE = 1 << 4,        /* a report about a message */
 	STORE_DOUBLE_BOUNCE = 1 << 5, /* a report about a report */
-	STORE_FLAGS_ALL = (1 << 6) - 1,
+	STORE_VERP = 1 << 6,          /* each recipient has a reverse-path of its own (mail/verp.h) */
+	STORE_FLAGS_ALL = (1 << 7) - 1,
 };
 
 /* Of one recipient, as it lies on disk. Any two differ in two bits or more, so that decay is seen. */

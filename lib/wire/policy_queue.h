@@ -23,6 +23,7 @@ enum pq_flag {
 	PQ_RET_HDRS = 1 << 4,
 	PQ_BOUNCE = 1 << 5,        /* a report about a message; null sender */
 	PQ_DOUBLE_BOUNCE = 1 << 6, /* a report about a report */
+	PQ_VERP = 1 << 7,          /* each recipient has a reverse-path of its own */
 };
 
 struct pq_open {

@@ -82,7 +82,8 @@ struct sp_mail {          /* the reverse-path is one that lib/net can parse */
 	uint8_t body;     /* enum sp_body */
 	uint8_t smtputf8; /* 0 or 1 */
 	uint8_t ret;      /* enum sp_ret */
-	uint32_t spare;
+	uint8_t verp;     /* 0 or 1: each recipient has a reverse-path of its own (mail/verp.h) */
+	uint8_t spare[3];
 };
 
 struct sp_rcpt {

@@ -1,6 +1,7 @@
 """Local programs: sendmail, postern-inject and qmail-queue against a running instance."""
 import os
 import re
+import smtplib
 import subprocess
 import sys
 import time
@@ -159,6 +160,26 @@ def qmail_queue(house, envelope, message=b"Subject: q\n\nx\n"):
     with os.fdopen(w, "wb") as f:
         f.write(envelope)
     return p.wait(30)
+
+
+def test_a_list_of_qmails_programs_has_a_return_path_for_each_subscriber(house):
+    before = {user: len(house.mailbox(user)) for user in ("alice", "bob")}
+    assert qmail_queue(house, b"Flist-return-3-@lists.example-@[]\0Talice@example.test\0Tbob@example.test\0\0", b"Subject: verp\n\nx\n") == 0
+    for user in before:
+        messages = house.wait_messages(before[user] + 1, user)
+        (mine,) = [m for m in messages if b"Subject: verp\n" in m]
+        assert mine.startswith(b"Return-Path: <list-return-3-%s=example.test@lists.example>\n" % user.encode())
+
+
+def test_a_program_may_wish_for_a_return_path_for_each_recipient(house):
+    message = deliver(house, "postern-inject", "alice@example.test", message=b"Subject: r\n\nx\n", env={"QMAILINJECT": "r", "USER": "carol", "QMAILHOST": "b.test"})
+    assert message.startswith(b"Return-Path: <carol-alice=example.test@b.test>\n")
+
+
+def test_no_other_host_may_wish_for_one(house):
+    with smtplib.SMTP("127.0.0.1", house.port, timeout=20) as s:
+        s.ehlo("client.test")
+        assert s.docmd("MAIL FROM:<list-@b.test> XVERP")[0] == 555
 
 
 def test_qmail_queue_keeps_its_interface(house):

@@ -72,6 +72,8 @@ static const struct {
 	{ "FROM:<a@b> size=100 body=7bit", 0, "a@b", "", 100, SMTP_BODY_GIVEN },
 	{ "FROM:<a@b>  BODY=8BITMIME  SMTPUTF8 RET=HDRS ENVID=x+2By AUTH=<>", 0, "a@b", "x+2By", 0,
 	    SMTP_8BITMIME | SMTP_BODY_GIVEN | SMTP_SMTPUTF8 | SMTP_RET_HDRS },
+	{ "FROM:<list-@b> xverp", 0, "list-@b", "", 0, SMTP_XVERP },
+	{ "FROM:<a@b> XVERP=1", 501, NULL, NULL, 0, 0 },
 	{ "FROM:<a@b> RET=full", 0, "a@b", "", 0, SMTP_RET_FULL },
 	{ "FROM:<\"a>b\"@c> SIZE=1", 0, "\"a>b\"@c", "", 1, 0 },
 	{ "FROM:<\"a\\\">b\"@c>", 0, "\"a\\\">b\"@c", "", 0, 0 },
