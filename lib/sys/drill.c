@@ -35,7 +35,7 @@ drill_aim_number(const char *name)
 static const struct drill_row *
 row(int number)
 {
-	const struct drill_row *lists[] = { drill_on_files, drill_on_rights };
+	const struct drill_row *lists[] = { drill_on_files, drill_on_rights, drill_on_content };
 
 	for (size_t i = 0; i < nitems(lists); i++)
 		for (const struct drill_row *r = lists[i]; r->name != NULL; r++)

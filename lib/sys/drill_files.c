@@ -156,6 +156,48 @@ socket_udp6(void)
 	return socket_of(AF_INET6, SOCK_DGRAM);
 }
 
+/* Landlock knows ports of TCP and of no other protocol; and of TCP only connect. */
+static long
+connect_inet_by_fast_open(void)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET,
+		.sin_port = htons((uint16_t)drill_aim_number("DRILL_PORT")),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	long fd = syscall(SYS_socket, AF_INET, SOCK_STREAM, 0);
+
+	return fd < 0 ? fd : syscall(SYS_sendto, fd, "x", 1, MSG_FASTOPEN, &to, sizeof to);
+}
+
+static long
+connect_inet_by_multipath(void)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET,
+		.sin_port = htons((uint16_t)drill_aim_number("DRILL_PORT")),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	long fd = syscall(SYS_socket, AF_INET, SOCK_STREAM, IPPROTO_MPTCP);
+
+	return fd < 0 ? fd : syscall(SYS_connect, fd, &to, sizeof to);
+}
+
+/* protocols within IPv4 that some kernel has, whatever their type */
+#define SOCKET_OF(name, type, protocol) \
+	static long name(void) \
+	{ \
+		return syscall(SYS_socket, AF_INET, type, protocol); \
+	}
+SOCKET_OF(socket_ping, SOCK_DGRAM, IPPROTO_ICMP)
+SOCKET_OF(socket_raw, SOCK_RAW, IPPROTO_RAW)
+SOCKET_OF(socket_udplite, SOCK_DGRAM, IPPROTO_UDPLITE)
+SOCKET_OF(socket_sctp, SOCK_STREAM, IPPROTO_SCTP)
+SOCKET_OF(socket_dccp, SOCK_DCCP, IPPROTO_DCCP)
+SOCKET_OF(socket_smc, SOCK_STREAM, 256)
+
+static long
+send_from_device(void)
+{
+	return syscall(SYS_setsockopt, -1, SOL_SOCKET, SO_BINDTODEVICE, "lo", 2);
+}
+
 static long
 socket_netlink(void)
 {
@@ -236,7 +278,16 @@ const struct drill_row drill_on_files[] = {
 	{ "write_control", write_control, 0 },
 	{ "map_control", map_control, 0 },
 	{ "connect_inet", connect_inet, 0 },
+	{ "connect_inet_by_fast_open", connect_inet_by_fast_open, 0 },
+	{ "connect_inet_by_multipath", connect_inet_by_multipath, 0 },
 	{ "socket_udp6", socket_udp6, 0 },
+	{ "socket_ping", socket_ping, 0 },
+	{ "socket_raw", socket_raw, 0 },
+	{ "socket_udplite", socket_udplite, 0 },
+	{ "socket_sctp", socket_sctp, 0 },
+	{ "socket_dccp", socket_dccp, 0 },
+	{ "socket_smc", socket_smc, 0 },
+	{ "send_from_device", send_from_device, 0 },
 	{ "socket_netlink", socket_netlink, 0 },
 	{ "socket_packet", socket_packet, 0 },
 	{ "connect_door", connect_door, 0 },

@@ -9,7 +9,7 @@ struct drill_row {
 	long call;          /* if there is no function: the number of a call to make without sense */
 };
 /* A row without a name ends each list. */
-extern const struct drill_row drill_on_files[], drill_on_rights[];
+extern const struct drill_row drill_on_files[], drill_on_rights[], drill_on_content[];
 
 extern const struct process *drill_self; /* who is taken over */
 

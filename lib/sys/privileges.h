@@ -44,7 +44,7 @@ enum syscall_set {
 	MAY_PAIR = 1 << 3,         /* make socket pairs (AF_UNIX) */
 	MAY_ACCEPT = 1 << 4,       /* accept connections, ask for addresses and credentials */
 	MAY_CONNECT_INET = 1 << 5, /* make IPv4/IPv6 sockets and connect them */
-	MAY_READ_AT = 1 << 6,      /* pread, fstat, lseek on what is open */
+	MAY_READ_AT = 1 << 6,      /* pread, fstat on what is open */
 	MAY_WRITE_AT = 1 << 7,     /* pwrite, ftruncate, flush */
 	MAY_OPEN_BELOW = 1 << 8,   /* openat and looking, as root directory, landlock and uid allow */
 	MAY_CHANGE_NAMES = 1 << 9, /* linkat, renameat, unlinkat, mkdirat */

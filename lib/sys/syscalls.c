@@ -20,8 +20,9 @@
 /* What an argument must be; none for most. */
 enum check {
 	PLAIN,
-	ONLY_UNIX,       /* argument 0 is AF_UNIX */
-	ONLY_INET,       /* argument 0 is AF_INET or AF_INET6 */
+	ONLY_UNIX, /* argument 0 is AF_UNIX */
+	ONLY_TCP, /* socket: IPv4 or IPv6, TCP itself: neither MPTCP nor SMC, whose connections landlock does not see */
+	ONLY_TCP_OR_UDP, /* the same, or UDP */
 	NO_EXEC_MAPPING, /* argument 2 without PROT_EXEC */
 	ONLY_FORK,       /* clone: no new namespaces, no shared memory */
 	ONLY_THREAD,     /* clone: shares memory, files and signals */
@@ -29,10 +30,13 @@ enum check {
 	ONLY_WAITING, /* fcntl F_SETFL with no flag that a socket has not: none that changes how others' octets are kept */
 	ONLY_ITSELF,      /* argument 0 is 0: the calling process */
 	ONLY_PLAIN_LOCKS, /* futex: wait, wake, requeue; none that inherits priority */
-	NO_URGENT, /* send, receive: no octet out of turn (MSG_OOB), which is another code of the kernel's for AF_UNIX */
+	NO_URGENT, /* send, receive: no octet out of turn (MSG_OOB), which is another code of the kernel's for AF_UNIX; no connection
+		    * by the way (MSG_FASTOPEN), which landlock does not see: the resolver library falls back to connect */
 	ONLY_PATIENCE,   /* setsockopt SO_RCVTIMEO, SO_SNDTIMEO: no filter is attached, no protocol put on top */
 	ONLY_KINDS,      /* getsockopt SO_TYPE, SO_DOMAIN, SO_ERROR, SO_PEERCRED, SO_ACCEPTCONN */
 	ONLY_CONNECTING, /* setsockopt TCP_NODELAY, SO_KEEPALIVE, IP_BIND_ADDRESS_NO_PORT */
+	ONLY_RESOLVING,  /* setsockopt of what the resolver library sets for a question: times, sizes, fragments */
+	ONLY_SIZES,      /* getsockopt SO_RCVBUF, SO_SNDBUF */
 	ONLY_LEASE,      /* fcntl F_SETLEASE, F_GETLEASE */
 	ONLY_SEALS,      /* fcntl F_ADD_SEALS, F_GET_SEALS */
 	ONLY_SELF_NAME,  /* prctl PR_SET_NAME, PR_SET_VMA, PR_GET_DUMPABLE */
@@ -92,7 +96,7 @@ static const struct row rows[] = {
 	R(PAIR, socketpair, ONLY_UNIX, "channels"),
 	R(ACCEPT, accept4, PLAIN, "connections"),
 	R(ACCEPT, getsockname, PLAIN, "which local address"),
-	R(CONNECT_INET, socket, ONLY_INET, "connections out"),
+	R(CONNECT_INET, socket, ONLY_TCP, "connections out"),
 	R(CONNECT_INET, connect, PLAIN, "connections out; landlock says to which ports"),
 	R(CONNECT_INET, setsockopt, ONLY_CONNECTING, "delays, keep-alive, the local address of a connection out"),
 	R(CONNECT_INET, bind, PLAIN, "the local address of a connection out"),
@@ -102,14 +106,13 @@ static const struct row rows[] = {
 	R(DATAGRAM_INET, getgid, PLAIN, "libraries ask whether they have another's rights"),
 	R(DATAGRAM_INET, getegid, PLAIN, "libraries ask whether they have another's rights"),
 	R(DATAGRAM_INET, pipe2, PLAIN, "the resolver library wakes its thread"),
-	R(DATAGRAM_INET, socket, ONLY_INET, "questions to name servers"),
+	R(DATAGRAM_INET, socket, ONLY_TCP_OR_UDP, "questions to name servers"),
 	R(DATAGRAM_INET, connect, PLAIN, "questions to name servers"),
 	R(DATAGRAM_INET, bind, PLAIN, "random source ports"),
-	R(DATAGRAM_INET, setsockopt, PLAIN, "what the resolver library sets"),
-	R(DATAGRAM_INET, getsockopt, PLAIN, "what the resolver library asks"),
+	R(DATAGRAM_INET, setsockopt, ONLY_RESOLVING, "what the resolver library sets"),
+	R(DATAGRAM_INET, getsockopt, ONLY_SIZES, "whether the resolver library got the sizes that it set"),
 	R(DATAGRAM_INET, getsockname, PLAIN, "which local address"),
 	R(READ_AT, pread64, PLAIN, "content and tables"),
-	R(READ_AT, lseek, PLAIN, "size of what is open"),
 	R(READ_AT, fstat, PLAIN, "size of what is open"),
 	R(READ_AT, newfstatat, PLAIN, "libc's fstat; root and landlock bound names"),
 	R(WRITE_AT, pwrite64, PLAIN, "statuses in place"),
@@ -124,7 +127,7 @@ static const struct row rows[] = {
 	R(OPEN_BELOW, fstat, PLAIN, "looking at what is open"),
 	R(OPEN_BELOW, statx, PLAIN, "looking at a name"),
 	R(OPEN_BELOW, fstatfs, PLAIN, "free space"),
-	R(OPEN_BELOW, lseek, PLAIN, "directories from the start"),
+	R(OPEN_BELOW, lseek, PLAIN, "directories from the start, a writer at the place of the content"),
 	R(OPEN_BELOW, flock, PLAIN, "one writer only"),
 	R(OPEN_BELOW, utimensat, PLAIN, "times of what it made"),
 	R(CHANGE_NAMES, linkat, PLAIN, "a name for a whole file"),
@@ -260,10 +263,42 @@ add_locks(scmp_filter_ctx f, int call)
 	return bad;
 }
 
+/* Family, type without its flags, and protocol: each as it must be. */
+static int
+add_sockets(scmp_filter_ctx f, int call, bool udp)
+{
+	static const struct {
+		int family, type, protocol;
+	} kinds[] = { { AF_INET, SOCK_STREAM, 0 }, { AF_INET, SOCK_STREAM, IPPROTO_TCP }, { AF_INET6, SOCK_STREAM, 0 },
+		{ AF_INET6, SOCK_STREAM, IPPROTO_TCP }, { AF_INET, SOCK_DGRAM, 0 },
+		{ AF_INET, SOCK_DGRAM, IPPROTO_UDP }, { AF_INET6, SOCK_DGRAM, 0 },
+		{ AF_INET6, SOCK_DGRAM, IPPROTO_UDP } };
+	const scmp_datum_t kind = (uint32_t) ~(SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int bad = 0;
+
+	for (size_t i = 0; i < nitems(kinds); i++)
+		if (kinds[i].type == SOCK_STREAM || udp)
+			bad |= seccomp_rule_add(f, SCMP_ACT_ALLOW, call, 3,
+			    SCMP_CMP(0, SCMP_CMP_EQ, (scmp_datum_t)kinds[i].family),
+			    SCMP_CMP(1, SCMP_CMP_MASKED_EQ, kind, (scmp_datum_t)kinds[i].type),
+			    SCMP_CMP(2, SCMP_CMP_EQ, (scmp_datum_t)kinds[i].protocol));
+	return bad;
+}
+
+static int
+add_flags(scmp_filter_ctx f, int call, unsigned argument)
+{
+	const scmp_datum_t looked_at = MSG_OOB | MSG_FASTOPEN;
+
+	return seccomp_rule_add(f, SCMP_ACT_ALLOW, call, 1, SCMP_CMP(argument, SCMP_CMP_MASKED_EQ, looked_at, 0)) |
+	    seccomp_rule_add(f, SCMP_ACT_ERRNO(EOPNOTSUPP), call, 1,
+		SCMP_CMP(argument, SCMP_CMP_MASKED_EQ, looked_at, MSG_FASTOPEN));
+}
+
 static int
 add_row(scmp_filter_ctx f, const struct row *row)
 {
-	static const int unix_only[] = { AF_UNIX }, inet_only[] = { AF_INET, AF_INET6 };
+	static const int unix_only[] = { AF_UNIX };
 	static const int safe_fcntl[] = { F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL };
 	static const int lease[] = { F_SETLEASE, F_GETLEASE };
 	static const int seals[] = { F_ADD_SEALS, F_GET_SEALS };
@@ -273,6 +308,11 @@ add_row(scmp_filter_ctx f, const struct row *row)
 		{ SOL_SOCKET, SO_ERROR }, { SOL_SOCKET, SO_PEERCRED }, { SOL_SOCKET, SO_ACCEPTCONN } };
 	static const struct option connecting[] = { { IPPROTO_TCP, TCP_NODELAY }, { SOL_SOCKET, SO_KEEPALIVE },
 		{ IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT } };
+	static const struct option resolving[] = { { SOL_SOCKET, SO_REUSEADDR }, { SOL_SOCKET, SO_RCVBUF },
+		{ SOL_SOCKET, SO_SNDBUF }, { IPPROTO_TCP, TCP_NODELAY }, { IPPROTO_TCP, TCP_MAXSEG },
+		{ IPPROTO_IP, IP_MTU_DISCOVER }, { IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT }, { IPPROTO_IPV6, IPV6_V6ONLY },
+		{ IPPROTO_IPV6, IPV6_MTU_DISCOVER }, { IPPROTO_IPV6, IPV6_MTU } };
+	static const struct option sizes[] = { { SOL_SOCKET, SO_RCVBUF }, { SOL_SOCKET, SO_SNDBUF } };
 	bool whole = row->call == SCMP_SYS(sendmsg) || row->call == SCMP_SYS(recvmsg);
 
 	switch (row->check) {
@@ -280,8 +320,9 @@ add_row(scmp_filter_ctx f, const struct row *row)
 		return seccomp_rule_add(f, SCMP_ACT_ALLOW, row->call, 0);
 	case ONLY_UNIX:
 		return add_values(f, row->call, 0, unix_only, nitems(unix_only));
-	case ONLY_INET:
-		return add_values(f, row->call, 0, inet_only, nitems(inet_only));
+	case ONLY_TCP:
+	case ONLY_TCP_OR_UDP:
+		return add_sockets(f, row->call, row->check == ONLY_TCP_OR_UDP);
 	case NO_EXEC_MAPPING:
 		return seccomp_rule_add(f, SCMP_ACT_ALLOW, row->call, 1, SCMP_CMP(2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
 	case ONLY_FORK:
@@ -304,14 +345,17 @@ add_row(scmp_filter_ctx f, const struct row *row)
 	case ONLY_PLAIN_LOCKS:
 		return add_locks(f, row->call);
 	case NO_URGENT:
-		return seccomp_rule_add(
-		    f, SCMP_ACT_ALLOW, row->call, 1, SCMP_CMP(whole ? 2 : 3, SCMP_CMP_MASKED_EQ, MSG_OOB, 0));
+		return add_flags(f, row->call, whole ? 2 : 3);
 	case ONLY_PATIENCE:
 		return add_options(f, row->call, patience, nitems(patience));
 	case ONLY_KINDS:
 		return add_options(f, row->call, kinds, nitems(kinds));
 	case ONLY_CONNECTING:
 		return add_options(f, row->call, connecting, nitems(connecting));
+	case ONLY_RESOLVING:
+		return add_options(f, row->call, resolving, nitems(resolving));
+	case ONLY_SIZES:
+		return add_options(f, row->call, sizes, nitems(sizes));
 	case ONLY_SELF_NAME:
 		return add_values(f, row->call, 0, names, nitems(names));
 	}

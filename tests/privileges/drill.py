@@ -8,6 +8,7 @@ BUILD = os.path.join(TREE, os.environ.get('B', 'build'))
 DRILL = os.path.join(TREE, os.environ.get('B_DRILL', 'build-drill'))
 UID = 64020  # of nobody in particular; the recipient's for local
 PARK = 300
+CONTENT = b'what was written before'
 F_ADD_SEALS, ALL_SEALS = 1033, 0xf
 
 
@@ -40,6 +41,8 @@ class Targets:
         with open(self.file, 'w') as f:
             f.write('a key\n')
         os.chmod(self.file, 0o600)
+        with open(self.path('content'), 'wb') as f:
+            f.write(CONTENT)
         self.door = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.door.bind(self.path('run/queue.smtpd'))
         os.chmod(self.path('run/queue.smtpd'), 0o600)
@@ -60,6 +63,14 @@ class Targets:
         shutil.rmtree(self.dir)
 
 
+def send_content(end, targets):
+    """A descriptor as queue gives one: for writing, behind what was written already."""
+    fd = os.open(targets.path('content'), os.O_WRONLY)
+    os.lseek(fd, 0, os.SEEK_END)
+    socket.send_fds(end, [b'content'], [fd])
+    os.close(fd)
+
+
 def descriptors(may, targets, build):
     """{number: source} for the slots of the table; a source of None is the process's own /proc/self/fd. And what the
     test must keep open meanwhile."""
@@ -72,6 +83,8 @@ def descriptors(may, targets, build):
             kind = socket.SOCK_SEQPACKET if kind == 'channel' else socket.SOCK_DGRAM
             ours, its = socket.socketpair(socket.AF_UNIX, kind)
             others.append(ours)
+            if kind == socket.SOCK_SEQPACKET or slot['kind'] == 'doorway':
+                send_content(ours, targets)
             places[slot['fd']] = its.detach()
         elif kind == 'listening socket':
             places[slot['fd']] = socket.create_server(('127.0.0.1', 0)).detach()
@@ -146,6 +159,8 @@ def all_attempts(may):
                 return outcomes
             outcomes[name] = outcome
             number += 1
+            with open(targets.path('content'), 'rb') as f:
+                assert f.read().startswith(CONTENT), '%s of %s has changed what was written before' % (name, may['process'])
             assert targets.sleeper.poll() is None, '%s of %s has ended another process' % (name, may['process'])
     finally:
         targets.close()
