@@ -167,6 +167,18 @@ ask_signer(struct policy *p, const struct session *s, int fd, struct why *why)
 	return port_send(&p->tls.keyload, PK_SIGNER, 0, &ask, BYTES_NONE, &fd, why);
 }
 
+/* Trouble of this host; what the peer did wrong the engine tells. */
+static void
+log_refused(const struct session *s, const char *why)
+{
+	struct log_line l;
+
+	log_begin(&l, SEVERITY_ERROR, "starttls-refused");
+	log_text(&l, "conn", s->client.peer.conn);
+	log_text(&l, "why", why);
+	log_end(&l);
+}
+
 /* ---- facts ---- */
 
 static void
@@ -240,8 +252,10 @@ facts_ended(struct port *port, enum result r, struct why *why)
 
 	if (r != ABSENT)
 		log_why("tls-facts", r, why);
-	if (t->state == TLS_SHAKING)
-		t->state = TLS_BROKEN; /* the front end sees its end of the plaintext close */
+	if (t->state != TLS_SHAKING)
+		return;
+	t->state = TLS_BROKEN; /* the front end sees its end of the plaintext close */
+	log_refused(container_of(t, struct session, tls), "the TLS engine ended in the handshake, without a word");
 }
 
 static const struct port_events facts_events = { facts_came, facts_ended };
@@ -295,17 +309,6 @@ join_ends(struct policy *p, struct session *s, int ends[N_ENDS], struct why *why
 	return r;
 }
 
-static void
-log_refused(const struct session *s, const struct why *why)
-{
-	struct log_line l;
-
-	log_begin(&l, SEVERITY_ERROR, "starttls-refused");
-	log_text(&l, "conn", s->client.peer.conn);
-	log_text(&l, "why", why->text);
-	log_end(&l);
-}
-
 static enum result
 join(struct policy *p, struct session *s, int ends[N_ENDS], struct why *why)
 {
@@ -341,7 +344,7 @@ starttls_begin(struct policy *p, struct session *s, struct why *why)
 		r = port_send(&s->port, SP_TLS_PLAIN, 0, NULL, BYTES_NONE, &ends[PLAIN_OURS], &reason);
 		let_go(p, s, ends);
 	} else {
-		log_refused(s, &reason);
+		log_refused(s, reason.text);
 		session_answer(p, s, &no);
 		r = OK;
 	}

@@ -74,6 +74,7 @@ connected(struct session *s, struct host *h, int fd, size_t which, bool *plain, 
 	g = line_greet(s, *plain, o);
 	l->talk.ends_at = 0;
 	s->greetings_ms += clock_ms() - began;
+	s->gave_up = g == GIVE_UP;
 	if (g == GREETED)
 		return true;
 	*plain = g == WITHOUT_TLS;
@@ -90,7 +91,7 @@ try_host(struct session *s, struct host *h, struct outcome *o)
 	struct dial_wish wish = { s->order.peer.port, s->order.local_address, s->order.peer.connect_ms };
 	bool plain = false;
 
-	while (s->n_dials < DIALS_MAX && s->greetings_ms < GREETINGS_MS) {
+	while (s->n_dials < DIALS_MAX && s->greetings_ms < GREETINGS_MS && !s->gave_up) {
 		struct why why = WHY_NONE;
 		uint64_t began = clock_ms();
 		struct outcome failure;
@@ -146,7 +147,7 @@ line_open(struct session *s, struct outcome *o)
 	memset(&s->line.offer, 0, sizeof s->line.offer);
 	if (!find_hosts(s, &wish, o))
 		return false;
-	for (unsigned i = 0; i < s->hosts.n; i++) {
+	for (unsigned i = 0; i < s->hosts.n && !s->gave_up; i++) {
 		struct host *h = &s->hosts.list[i];
 		struct outcome one = { .text = "" };
 		bool usable = host_look_up(&s->questions, &wish, h);

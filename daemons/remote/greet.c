@@ -131,7 +131,7 @@ hello(struct session *s, struct outcome *o)
 /* ---- TLS ---- */
 
 static enum result
-shake(struct session *s, const struct demand *d, int *plain_fd, struct why *why)
+shake(struct session *s, const struct demand *d, int *plain_fd, enum rm_blame *blame, struct why *why)
 {
 	const struct host *h = s->line.host;
 	struct secure_wish w = { .dane = d->dane,
@@ -140,7 +140,7 @@ shake(struct session *s, const struct demand *d, int *plain_fd, struct why *why)
 		.known_as = d->dane ? bytes_of_string(h->name) : BYTES_NONE,
 		.tlsa = buf_bytes(&d->tlsa) };
 	uint64_t began = clock_ms();
-	enum result r = secure_begin(s, s->line.talk.fd, &w, plain_fd, &s->line.found, why);
+	enum result r = secure_begin(s, s->line.talk.fd, &w, plain_fd, &s->line.found, blame, why);
 
 	s->line.tls_ms = (uint32_t)(clock_ms() - began);
 	return r;
@@ -159,27 +159,45 @@ say_how(struct session *s, const struct demand *d)
 					  : "");
 }
 
-/* The engine takes the connection over; nothing that came before counts. */
-static bool
+/* There is no TLS, *o says why. No plain-text fallback for a failure of this host, nor for one that nobody can explain:
+ * otherwise anyone who overloads this host, or takes over one of its sessions, could force mail into the clear. */
+static enum greeted
+without_tls(struct session *s, const struct demand *d, enum rm_blame blame, struct outcome *o)
+{
+	if (blame == RM_BLAME_US || blame == RM_BLAME_DEATH)
+		return GIVE_UP;
+	if (blame != RM_BLAME_PEER || is_demanded(d) || s->order.peer.implicit_tls)
+		return NEXT_ADDRESS;
+	(void)snprintf(s->line.how, sizeof s->line.how, "plain, since %.140s", o->text);
+	return WITHOUT_TLS;
+}
+
+/* The engine takes the connection over; nothing that came before counts. An engine that dies counts against the next hop: who
+ * can crash engines with a handshake makes his own mail wait longer and longer, and nobody else's. */
+static enum greeted
 go_secure(struct session *s, const struct demand *d, struct outcome *o)
 {
+	enum rm_blame blame = RM_BLAME_PEER;
 	struct why why = WHY_NONE;
 	int plain = -1;
 
 	if (talk_is_disturbed(&s->line.talk)) {
 		s->line.lost = true;
-		return outcome_set(
+		(void)outcome_set(
 		    o, RM_TEMPORARY, RM_OF_PEER, 7, 0, "the peer said something before TLS that was not asked for");
+		return without_tls(s, d, blame, o);
 	}
-	if (shake(s, d, &plain, &why) != OK) {
+	if (shake(s, d, &plain, &blame, &why) != OK) {
 		s->line.lost = true;
-		return outcome_set(o, RM_TEMPORARY, RM_OF_PEER, 7, 5, "TLS: %s", why.text);
+		(void)outcome_set(
+		    o, RM_TEMPORARY, blame == RM_BLAME_US ? RM_OF_US : RM_OF_PEER, 7, 5, "TLS: %s", why.text);
+		return without_tls(s, d, blame, o);
 	}
 	talk_end(&s->line.talk);
 	talk_begin(&s->line.talk, plain);
 	s->line.secure = true;
 	say_how(s, d);
-	return true;
+	return GREETED;
 }
 
 /* `*` in tlsdestinations: no TLS is taken, TLS without a certificate is not, as in s/qmail. */
@@ -191,20 +209,32 @@ shows_enough(const struct session *s, const struct demand *d, struct outcome *o)
 		"%s shows no certificate in TLS, which tlsdestinations demands", s->line.host->name);
 }
 
-/* Not where it is this host that can't: who makes it busy would make its mail readable. */
+/* STARTTLS and its reply. GREETED: the peer is ready for the handshake. */
 static enum greeted
-without_tls(struct session *s, const struct demand *d, struct outcome *o)
+ask_for_tls(struct session *s, const struct demand *d, struct outcome *o)
 {
-	if (is_demanded(d) || s->line.found.ours)
-		return NEXT_ADDRESS;
-	(void)snprintf(s->line.how, sizeof s->line.how, "plain, since %.140s", o->text);
-	return WITHOUT_TLS;
+	struct smtp_reply reply;
+	struct why why = WHY_NONE;
+	enum result r;
+
+	buf_add_string(&s->line.talk.out, "STARTTLS\r\n");
+	r = talk_reply(&s->line.talk, session_limit(s, MINUTES(2)), &reply, NULL, &why);
+	if (r != OK) {
+		(void)lost(s, r, &why, o);
+		return without_tls(s, d, r == ABSENT || r == MALFORMED ? RM_BLAME_PEER : RM_BLAME_SILENCE, o);
+	}
+	if (reply.code / 100 == 2)
+		return GREETED;
+	if (reply.code == 421)
+		s->line.lost = true;
+	(void)outcome_set(o, RM_TEMPORARY, RM_OF_PEER, 7, 0, "STARTTLS was refused: %.300s", reply.text);
+	return without_tls(s, d, RM_BLAME_PEER, o);
 }
 
 static enum greeted
 start_tls(struct session *s, const struct demand *d, struct outcome *o)
 {
-	struct smtp_reply reply;
+	enum greeted g;
 
 	if ((s->line.offer.can & SMTP_CAN_STARTTLS) == 0) {
 		(void)outcome_set(o, RM_TEMPORARY, RM_OF_PEER, 7, 4, "%s offers no TLS, which %s demands",
@@ -212,15 +242,8 @@ start_tls(struct session *s, const struct demand *d, struct outcome *o)
 		(void)snprintf(s->line.how, sizeof s->line.how, "plain, not offered");
 		return is_demanded(d) ? NEXT_ADDRESS : GREETED;
 	}
-	buf_add_string(&s->line.talk.out, "STARTTLS\r\n");
-	if (!hear(s, MINUTES(2), &reply, NULL, o))
-		return without_tls(s, d, o);
-	if (reply.code / 100 != 2) {
-		(void)outcome_set(o, RM_TEMPORARY, RM_OF_PEER, 7, 0, "STARTTLS was refused: %.300s", reply.text);
-		return without_tls(s, d, o);
-	}
-	if (!go_secure(s, d, o))
-		return without_tls(s, d, o);
+	if ((g = ask_for_tls(s, d, o)) != GREETED || (g = go_secure(s, d, o)) != GREETED)
+		return g;
 	if (!shows_enough(s, d, o))
 		return NEXT_ADDRESS;
 	return hello(s, o) ? GREETED : NEXT_ADDRESS;
@@ -239,8 +262,11 @@ line_greet(struct session *s, bool plain_only, struct outcome *o)
 	s->line.tls_ms = 0;
 	if (!plain_only)
 		s->line.how[0] = '\0';
-	if (!find_demand(s, &d, o) || (implicit && (!go_secure(s, &d, o) || !shows_enough(s, &d, o))) ||
-	    !greeting(s, o) || !hello(s, o))
+	if (!find_demand(s, &d, o))
+		return NEXT_ADDRESS;
+	if (implicit && (g = go_secure(s, &d, o)) != GREETED)
+		return g;
+	if ((implicit && !shows_enough(s, &d, o)) || !greeting(s, o) || !hello(s, o))
 		return NEXT_ADDRESS;
 	if (!implicit && !plain_only && (d.dane || d.tls != RM_TLS_NEVER))
 		g = start_tls(s, &d, o);

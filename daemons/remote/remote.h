@@ -84,6 +84,7 @@ struct session {
 	struct hosts hosts;
 	struct line line;
 	unsigned n_dials;
+	bool gave_up;                           /* no other address is tried */
 	uint64_t greetings_ms;                  /* that peers have taken until now before they served */
 	struct transaction given[RM_IN_FLIGHT]; /* a ring: taken, not answered */
 	unsigned first, n_given;
@@ -117,7 +118,12 @@ void line_close(struct session *s, bool politely);
 
 /* ---- greet.c: what comes before a message ---- */
 
-enum greeted { GREETED, NEXT_ADDRESS /* with *o */, WITHOUT_TLS /* the same address once more, in plain text */ };
+enum greeted {
+	GREETED,
+	NEXT_ADDRESS, /* with *o */
+	WITHOUT_TLS,  /* the same address once more, in plain text */
+	GIVE_UP,      /* with *o: no other address would do better */
+};
 enum greeted line_greet(struct session *s, bool plain_only, struct outcome *o);
 
 /* ---- login.c ---- */

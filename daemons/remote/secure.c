@@ -15,7 +15,7 @@ copy_text(char *into, size_t size, struct bytes from)
 }
 
 static enum result
-take(struct wire_message *m, int *plain_fd, struct secure_found *f, struct why *why)
+take_answer(struct wire_message *m, int *plain_fd, struct secure_found *f, enum rm_blame *blame, struct why *why)
 {
 	const struct rm_secured *secured = m->body;
 	struct bytes fields[RM_SECURED_FIELDS];
@@ -23,7 +23,7 @@ take(struct wire_message *m, int *plain_fd, struct secure_found *f, struct why *
 	if (m->type == RM_NOT_SECURED) {
 		const struct rm_not_secured *not_secured = m->body;
 
-		f->ours = not_secured->ours != 0;
+		*blame = not_secured->blame <= RM_BLAME_PEER ? (enum rm_blame)not_secured->blame : RM_BLAME_US;
 		return why_set(why, REFUSED, "%.*s", (int)m->tail.len, (const char *)m->tail.at);
 	}
 	if (m->type != RM_SECURED || !wire_take_all(m->tail, fields, RM_SECURED_FIELDS))
@@ -39,8 +39,8 @@ take(struct wire_message *m, int *plain_fd, struct secure_found *f, struct why *
 }
 
 enum result
-secure_begin(
-    struct session *s, int net_fd, const struct secure_wish *w, int *plain_fd, struct secure_found *f, struct why *why)
+secure_begin(struct session *s, int net_fd, const struct secure_wish *w, int *plain_fd, struct secure_found *f,
+    enum rm_blame *blame, struct why *why)
 {
 	struct rm_secure ask = { .dane = w->dane, .vouched = w->vouched };
 	uint8_t room[7168];
@@ -50,6 +50,7 @@ secure_begin(
 
 	memset(f, 0, sizeof *f);
 	*plain_fd = -1;
+	*blame = RM_BLAME_US; /* whatever stops us before send has answered */
 	wire_put(&tail, w->host);
 	wire_put(&tail, w->known_as);
 	wire_put(&tail, w->dane ? w->tlsa : BYTES_NONE);
@@ -57,7 +58,7 @@ secure_begin(
 		return why_set(why, REFUSED, "too much to tell the TLS engine");
 	if ((r = session_ask(s, RM_SECURE, &ask, buf_bytes(&tail), &net_fd, &m, why)) != OK)
 		return r;
-	r = take(&m, plain_fd, f, why);
+	r = take_answer(&m, plain_fd, f, blame, why);
 	wire_close_fds(&m);
 	return r;
 }

@@ -21,12 +21,11 @@ struct secure_found {
 	char protocol[16], cipher[64];
 	char how[16];   /* how the peer was verified: "dane-ee", "dane-ta", "ca", "ca+name", "pin"; "" if it was not */
 	bool shown;     /* it has a certificate */
-	bool ours;      /* there was no handshake, for a reason of this host */
 	char name[256]; /* in its certificate, of those that were asked for; "" if none was */
 };
 
 /* Has the connection (net_fd, the caller's to close) handed to an engine and waits for the handshake. OK: *plain_fd, the
- * caller's, is where to go on. REFUSED: the handshake failed or did not verify, or there is no engine; else send is gone. *why
- * has words for an administrator. */
-enum result secure_begin(
-    struct session *s, int net_fd, const struct secure_wish *w, int *plain_fd, struct secure_found *f, struct why *why);
+ * caller's, is where to go on. Else there is no TLS, and *blame says for whose reason: RM_BLAME_PEER only where the engine has
+ * said so. *why has words for an administrator. */
+enum result secure_begin(struct session *s, int net_fd, const struct secure_wish *w, int *plain_fd,
+    struct secure_found *f, enum rm_blame *blame, struct why *why);

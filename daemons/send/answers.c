@@ -112,6 +112,13 @@ is_of_peer(const struct rm_done *d)
 	return d->outcome != RM_DELIVERED && d->outcome != RM_UNTRIED && d->scope == RM_OF_PEER;
 }
 
+/* This host could not speak with it. */
+static bool
+is_of_us(const struct rm_done *d)
+{
+	return d->outcome == RM_TEMPORARY && d->scope == RM_OF_US;
+}
+
 /* The dialogue came to an end, well or with a refusal; unless it broke off. */
 static void
 passed(struct connection *c, struct transaction *t, struct answer *a)
@@ -140,7 +147,11 @@ judge(struct connection *c, struct transaction *t, struct answer *a)
 
 	if (a->done->outcome == RM_UNTRIED)
 		transaction_put_back(t, !served, "the peer closed the connection before this message");
-	else if (is_of_peer(a->done) && (served || connections_serve(h, c))) {
+	else if (is_of_us(a->done)) {
+		hop_put_off(h, &a->verdict);
+		a->facts.not_before_s = hop_not_before_s(h);
+		transaction_settle(t, &a->verdict, &a->facts);
+	} else if (is_of_peer(a->done) && (served || connections_serve(h, c))) {
 		if (!served)
 			hop_shrink(h); /* the others go on: it does not want so many */
 		transaction_put_back(t, !served, a->verdict.text);

@@ -275,6 +275,25 @@ hop_failed(struct next_hop *h, const struct verdict *v)
 }
 
 void
+hop_put_off(struct next_hop *h, const struct verdict *v)
+{
+	struct log_line l;
+
+	if (h->until_ms > h->send->loop.now)
+		return;
+	h->until_ms = h->send->loop.now + BACK_OFF_MS;
+	h->condemned = set_verdict(h, v);
+	log_begin(&l, SEVERITY_ERROR, "put-off");
+	log_bytes(&l, "to", hop_name(h));
+	log_number(&l, "alone_s", BACK_OFF_MS / 1000);
+	log_number(&l, "waiting", h->flows.n_waiting + h->flows.n_parked);
+	log_text(&l, "why", v->text);
+	log_end(&l);
+	drop_parked(h);
+	hop_is_due(h);
+}
+
+void
 hops_retry(void)
 {
 	for (size_t i = 0; i < N_CHAINS; i++)

@@ -92,6 +92,9 @@ void hop_shrink(struct next_hop *h);
 bool hop_may_try_again(struct next_hop *h);
 /* It can't be had: what waits for it gets this verdict (copied); if that is temporary, so does what comes in a while. */
 void hop_failed(struct next_hop *h, const struct verdict *v);
+/* This host could not deliver to it, which does not count against it: what waits gets this verdict, and it is left alone for a
+ * minute, so that no connection is opened to it for each message. */
+void hop_put_off(struct next_hop *h, const struct verdict *v);
 
 /* ---- flows.c ---- */
 

@@ -175,9 +175,9 @@ hand_over(const struct access *a, const struct found *f, const int fds[4], struc
 /* ---- what came of it ---- */
 
 static void
-refuse(struct securing *s, bool ours, struct bytes text)
+refuse(struct securing *s, enum rm_blame blame, struct bytes text)
 {
-	struct rm_not_secured not_secured = { .ours = ours };
+	struct rm_not_secured not_secured = { .blame = (uint8_t)blame };
 	struct why why = WHY_NONE;
 
 	fd_close(&s->its);
@@ -197,7 +197,7 @@ grant(struct securing *s, const struct wire_message *m)
 	struct why why = WHY_NONE;
 
 	if (!wire_take_all(m->tail, f, TF_N_FIELDS)) {
-		refuse(s, true, BYTES("the TLS engine's word on the peer makes no sense"));
+		refuse(s, RM_BLAME_US, BYTES("the TLS engine's word on the peer makes no sense"));
 		return;
 	}
 	wire_put(&tail, bytes_first(f[0], 64));
@@ -213,6 +213,15 @@ grant(struct securing *s, const struct wire_message *m)
 	fd_close(&s->its);
 }
 
+/* A word of the engine's that is not known is this host's trouble. */
+static enum rm_blame
+blame_of(const struct tf_failed *failed)
+{
+	return failed->blame == TF_BLAME_PEER   ? RM_BLAME_PEER
+	    : failed->blame == TF_BLAME_SILENCE ? RM_BLAME_SILENCE
+						: RM_BLAME_US;
+}
+
 static enum result
 heard(struct port *p, struct wire_message *m, struct why *why)
 {
@@ -221,8 +230,10 @@ heard(struct port *p, struct wire_message *m, struct why *why)
 	(void)why;
 	if (m->type == TF_FACTS)
 		grant(s, m);
+	else if (m->type == TF_FAILED)
+		refuse(s, blame_of(m->body), m->tail);
 	else
-		refuse(s, false, m->type == TF_FAILED ? m->tail : BYTES("the TLS engine said what it was not asked"));
+		refuse(s, RM_BLAME_US, BYTES("the TLS engine said what it was not asked"));
 	port_close(&s->facts);
 	return OK;
 }
@@ -232,7 +243,8 @@ ended(struct port *p, enum result r, struct why *why)
 {
 	(void)r;
 	(void)why;
-	refuse(container_of(p, struct securing, facts), false, BYTES("the TLS engine ended"));
+	refuse(container_of(p, struct securing, facts), RM_BLAME_DEATH,
+	    BYTES("the TLS engine ended in the handshake, without a word"));
 }
 
 static const struct port_events facts_events = { heard, ended };
@@ -303,7 +315,7 @@ securing_begin(struct securing *s, const struct access *a, struct port *to, stru
 	fd_close(&e.nobody);
 	if (r != OK) {
 		port_close(&s->facts);
-		refuse(s, true, bytes_of_string(reason.text));
+		refuse(s, RM_BLAME_US, bytes_of_string(reason.text));
 	}
 	return OK;
 }

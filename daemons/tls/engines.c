@@ -1,6 +1,7 @@
 /* Engines by what they are for.
  * Trusts policy and the sealed certificates: nothing here comes from the network.
- * Never keeps more than a fixed number; what cannot be made is remembered, so that it is not tried at each connection. */
+ * Never keeps more than a fixed number. What is configured wrongly is remembered, so that it is not tried at each connection;
+ * want of memory is not, since it passes. */
 #include "tls/engines.h"
 
 #include "sys/clock.h"
@@ -73,6 +74,14 @@ place(struct engines *all)
 	engine_close(oldest->engine);
 	buf_free(&oldest->fields);
 	return oldest;
+}
+
+/* The next connection tries it again. */
+static void
+forget(struct engines *all, struct kept *k)
+{
+	buf_free(&k->fields);
+	*k = all->kept[--all->n];
 }
 
 static bool
@@ -150,8 +159,12 @@ engines_get(struct engines *all, const struct wire_message *m, struct tls_engine
 	}
 	k->used = ++all->uses;
 	*e = k->engine;
-	if (k->engine == NULL)
-		return why_set(why, r == OK ? BROKEN : r, "%s", k->why.text);
+	if (k->engine == NULL) {
+		(void)why_set(why, BROKEN, "%s", k->why.text);
+		if (r == EXHAUSTED)
+			forget(all, k);
+		return r == OK ? BROKEN : r;
+	}
 	tell_expiry(k);
 	return OK;
 }

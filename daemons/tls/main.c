@@ -32,14 +32,15 @@ serve(const struct wire_message *m, const struct tls_engine *e, const struct wan
 	session_serve(e, &p, w, m->fds);
 }
 
-/* Whoever waits for the handshake is told that there will be none. */
+/* Whoever waits for the handshake is told that there will be none, which is no fault of the peer. */
 static void
 tell_failure(int fd, const struct why *failure)
 {
 	struct channel c = channel_of(fd, &tls_facts_protocol, TF_TLS, false);
+	struct tf_failed body = { .blame = TF_BLAME_US };
 	struct why why = WHY_NONE;
 
-	if (channel_send(&c, TF_FAILED, 0, NULL, bytes_of_string(failure->text), NULL, &why) != OK)
+	if (channel_send(&c, TF_FAILED, 0, &body, bytes_of_string(failure->text), NULL, &why) != OK)
 		log_why("tls-facts", BROKEN, &why);
 }
 
@@ -61,6 +62,7 @@ begin(struct zygote *z, struct engines *all, const struct wire_message *m)
 	log_begin(&l, SEVERITY_ERROR, "tls-failed");
 	log_bytes(&l, "conn", bytes_of(p->conn, ID_LEN));
 	log_text(&l, "result", result_meaning(r)->name);
+	log_text(&l, "fault", "this host");
 	log_text(&l, "why", why.text);
 	log_end(&l);
 	tell_failure(m->fds[3], &why);

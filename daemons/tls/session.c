@@ -64,13 +64,21 @@ put_alerts(struct log_line *l, const struct tls_session *s)
 		log_bytes(l, "alert", buf_bytes(&text));
 }
 
+static const char *const blames[] = {
+	[TLS_BLAME_US] = "this host", [TLS_BLAME_SILENCE] = "nobody", [TLS_BLAME_PEER] = "peer"
+};
+
+/* Trouble of this host is the administrator's; what peers do wrong is their own. */
 static void
 log_end_of(const char *event, const struct pt_session *p, const struct tls_session *s, const struct why *why)
 {
+	bool failed = strcmp(event, "tls-failed") == 0;
 	struct log_line l;
 
-	log_begin(&l, SEVERITY_INFO, event);
+	log_begin(&l, failed && s->blame == TLS_BLAME_US ? SEVERITY_ERROR : SEVERITY_INFO, event);
 	log_text(&l, "conn", p->conn);
+	if (failed)
+		log_text(&l, "fault", blames[s->blame]);
 	log_text(&l, "why", why->text);
 	put_alerts(&l, s);
 	log_end(&l);
@@ -119,12 +127,16 @@ tell_variables(int fd, const struct tls_session *s, struct why *why)
 }
 
 static void
-tell_failure(int fd, const struct why *failure)
+tell_failure(int fd, enum tls_blame blame, const struct why *failure)
 {
+	static const uint8_t said[] = {
+		[TLS_BLAME_US] = TF_BLAME_US, [TLS_BLAME_SILENCE] = TF_BLAME_SILENCE, [TLS_BLAME_PEER] = TF_BLAME_PEER
+	};
 	struct channel c = channel_of(fd, &tls_facts_protocol, TF_TLS, true);
+	struct tf_failed body = { .blame = said[blame] };
 	struct why why = WHY_NONE;
 
-	if (channel_send(&c, TF_FAILED, 0, NULL, bytes_of_string(failure->text), NULL, &why) != OK)
+	if (channel_send(&c, TF_FAILED, 0, &body, bytes_of_string(failure->text), NULL, &why) != OK)
 		return; /* policy has ended the session already */
 }
 
@@ -203,7 +215,7 @@ session_serve(const struct tls_engine *e, const struct pt_session *p, const stru
 	(void)close(fds[SIGNER]); /* no second signature */
 	if (r != OK) {
 		log_end_of("tls-failed", p, &s, &why);
-		tell_failure(fds[FACTS], &why);
+		tell_failure(fds[FACTS], s.blame, &why);
 		_exit(0);
 	}
 	(void)close(fds[FACTS]);

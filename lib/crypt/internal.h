@@ -41,8 +41,8 @@ int target_check(X509_STORE_CTX *c, void *context);
 bool target_is_address(const char *name);
 enum result target_settle(struct tls_session *s, struct why *why);
 
-/* reasons.c: the failure that OpenSSL has queued, in words. */
-enum result failure_why(const struct tls_session *s, int ssl_error, struct why *why);
+/* reasons.c: the failure that OpenSSL has queued, in words; s->blame says whose it is. Empties the queue. */
+enum result failure_why(struct tls_session *s, int ssl_error, struct why *why);
 
 /* variables.c: those of one certificate; whose: "SERVER_" or "CLIENT_". */
 void certificate_variables(struct buf *out, const char *whose, const X509 *c);

@@ -59,24 +59,89 @@ words_for(unsigned long error)
 	return NULL;
 }
 
+/* These come of what is configured or installed here. */
+static bool
+is_of_us(unsigned long error)
+{
+	static const int reasons[] = { SSL_R_NO_CERTIFICATE_SET, SSL_R_NO_PROTOCOLS_AVAILABLE,
+		SSL_R_NO_CIPHERS_AVAILABLE };
+
+	if (ERR_FATAL_ERROR(error)) /* no memory, a call out of turn */
+		return true;
+	for (size_t i = 0; i < nitems(reasons); i++)
+		if (ERR_GET_LIB(error) == ERR_LIB_SSL && ERR_GET_REASON(error) == reasons[i])
+			return true;
+	return false;
+}
+
+/* An alert that we send for want of memory as well: OpenSSL does not always keep the reason. */
+static bool
+may_be_of_us(const char *alert)
+{
+	static const char *const names[] = { "internal error", "decode error", "bad certificate" };
+
+	for (size_t i = 0; i < nitems(names); i++)
+		if (strcmp(alert, names[i]) == 0)
+			return true;
+	return false;
+}
+
+/* The peer said so, or we said so to the peer. */
+static bool
+was_said(const struct tls_session *s)
+{
+	for (unsigned i = 0; i < s->n_alerts; i++)
+		if (s->alerts[i].fatal && (!s->alerts[i].sent || !may_be_of_us(s->alerts[i].name)))
+			return true;
+	return false;
+}
+
+/* What nobody can tell is ours, so that no trouble of this host makes mail readable. */
+static enum tls_blame
+blame_for(const struct tls_session *s)
+{
+	unsigned long first = ERR_peek_error(), e = first;
+	bool known = words_for(first) != NULL ||
+	    (ERR_GET_LIB(first) == ERR_LIB_SSL && ERR_GET_REASON(first) > SSL_AD_REASON_OFFSET); /* an alert's number */
+
+	if (first == 0 || provider_failure()[0] != '\0')
+		return TLS_BLAME_US;
+	for (; e != 0; e = ERR_get_error())
+		if (is_of_us(e))
+			return TLS_BLAME_US;
+	return known || was_said(s) ? TLS_BLAME_PEER : TLS_BLAME_US;
+}
+
+/* The system's word on the connection. */
+static enum result
+connection_why(struct tls_session *s, struct why *why)
+{
+	if (errno == 0 || errno == ECONNRESET || errno == EPIPE) {
+		s->blame = TLS_BLAME_PEER;
+		return why_set(why, ABSENT, "the peer hung up");
+	}
+	s->blame = result_of_errno(errno) == EXHAUSTED ? TLS_BLAME_US : TLS_BLAME_SILENCE;
+	return why_errno(why, ABSENT, "the connection broke");
+}
+
 enum result
-failure_why(const struct tls_session *s, int ssl_error, struct why *why)
+failure_why(struct tls_session *s, int ssl_error, struct why *why)
 {
 	unsigned long e = ERR_peek_error();
 	const char *known = words_for(e), *said = ERR_reason_error_string(e);
+	bool unverified = ERR_GET_LIB(e) == ERR_LIB_SSL && ERR_GET_REASON(e) == SSL_R_CERTIFICATE_VERIFY_FAILED;
 
 	if (ssl_error == SSL_ERROR_SYSCALL && e == 0)
-		return errno != 0 && errno != ECONNRESET && errno != EPIPE
-		    ? why_errno(why, ABSENT, "the connection broke")
-		    : why_set(why, ABSENT, "the peer hung up");
+		return connection_why(s, why);
+	s->blame = ssl_error == SSL_ERROR_ZERO_RETURN ? TLS_BLAME_PEER : blame_for(s);
 	if (provider_failure()[0] != '\0')
 		return why_set(why, BROKEN, "no signature: %s", provider_failure());
-	if (ERR_GET_LIB(e) == ERR_LIB_SSL && ERR_GET_REASON(e) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
+	if (ssl_error == SSL_ERROR_ZERO_RETURN ||
+	    (ERR_GET_LIB(e) == ERR_LIB_SSL && ERR_GET_REASON(e) == SSL_R_UNEXPECTED_EOF_WHILE_READING))
 		return why_set(why, ABSENT, "the peer hung up");
-	if (ERR_GET_LIB(e) == ERR_LIB_SSL && ERR_GET_REASON(e) == SSL_R_CERTIFICATE_VERIFY_FAILED &&
-	    s->fault[0] != '\0')
+	if (unverified && s->fault[0] != '\0')
 		return why_set(why, REFUSED, "%s", s->fault);
-	if (ERR_GET_LIB(e) == ERR_LIB_SSL && ERR_GET_REASON(e) == SSL_R_CERTIFICATE_VERIFY_FAILED)
+	if (unverified)
 		return why_set(why, REFUSED, "the peer's certificate does not verify: %s",
 		    X509_verify_cert_error_string(SSL_get_verify_result(s->ssl)));
 	if (known != NULL)

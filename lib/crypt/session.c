@@ -59,6 +59,7 @@ tls_handshake(struct tls_session *s, unsigned ms, struct why *why)
 		p.events = error == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT;
 		(void)poll(&p, 1, (int)(end - now));
 	}
+	s->blame = TLS_BLAME_SILENCE;
 	return why_set(why, AGAIN,
 	    SSL_get_state(s->ssl) == TLS_ST_BEFORE || SSL_in_before(s->ssl)
 		? "the peer said nothing for %u s (does it speak plain text here?)"

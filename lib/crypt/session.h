@@ -57,6 +57,13 @@ struct tls_facts {
 	    1]; /* the name in the certificate that is one of the target's; "" if none was asked for */
 };
 
+/* What ended a handshake that failed. */
+enum tls_blame {
+	TLS_BLAME_US,      /* this host: also whatever OpenSSL does not tell apart */
+	TLS_BLAME_SILENCE, /* no answer in time, or the network broke */
+	TLS_BLAME_PEER,    /* the peer's octets, or its close */
+};
+
 struct tls_alert {
 	bool sent, fatal;
 	const char *name;
@@ -74,6 +81,7 @@ struct tls_session {
 	const char *proof;
 	char matched[TLS_NAME_MAX + 1];
 	char fault[160]; /* why the target was not met, or nothing proven; "" if OpenSSL's reason says it */
+	enum tls_blame blame;
 };
 
 /* Begins on a connected descriptor (kept, the caller's), which becomes non-blocking. name: in the client role the server's,
@@ -86,7 +94,7 @@ enum result tls_begin(struct tls_session *s, const struct tls_engine *e, int net
 enum result tls_aim(struct tls_session *s, const struct tls_target *t, struct why *why);
 
 /* The handshake, within so many milliseconds. OK; REFUSED: it failed, *why in an administrator's words; AGAIN: out of
- * time; ABSENT: the peer hung up. */
+ * time; ABSENT: the peer hung up; BROKEN: the signer or OpenSSL failed. s->blame says whose fault it was. */
 enum result tls_handshake(struct tls_session *s, unsigned ms, struct why *why);
 
 /* After the handshake. */

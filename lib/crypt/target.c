@@ -240,9 +240,10 @@ target_check(X509_STORE_CTX *c, void *context)
 enum result
 target_settle(struct tls_session *s, struct why *why)
 {
-	if (s->target.demand > TLS_ANY && SSL_get0_peer_certificate(s->ssl) == NULL)
-		return why_set(why, REFUSED, "the peer shows no certificate");
-	return OK;
+	if (s->target.demand <= TLS_ANY || SSL_get0_peer_certificate(s->ssl) != NULL)
+		return OK;
+	s->blame = TLS_BLAME_PEER;
+	return why_set(why, REFUSED, "the peer shows no certificate");
 }
 
 /* ---- aiming ---- */

@@ -85,6 +85,7 @@ enum rm_outcome {
 enum rm_scope {
 	RM_OF_RECIPIENT, /* the failure is of this recipient or message */
 	RM_OF_PEER,      /* of the destination: it would be the same for every message */
+	RM_OF_US,        /* of this host: it says nothing about the destination. Temporary */
 };
 
 enum rm_closing {
@@ -133,8 +134,16 @@ struct rm_secured {
  * where to go on in plain text */
 #define RM_SECURED_FIELDS 4
 
+/* Why there is no TLS. Plain text may follow RM_BLAME_PEER alone. */
+enum rm_blame {
+	RM_BLAME_US,      /* this host can't: no engine, no signer, no descriptors. No other address helps */
+	RM_BLAME_DEATH,   /* the engine died in the handshake: perhaps of what the peer said */
+	RM_BLAME_SILENCE, /* no answer in time, or the network */
+	RM_BLAME_PEER,    /* the engine says that the peer's octets failed, or its close */
+};
+
 struct rm_not_secured {
-	uint8_t ours; /* 1: for a reason of this host, which is none to speak plain text to that peer */
+	uint8_t blame; /* enum rm_blame */
 	uint8_t spare[7];
 };
 

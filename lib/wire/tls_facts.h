@@ -22,6 +22,20 @@ struct tf_facts {
  * ("dane-ee", "dane-ta", "ca", "ca+name", "pin", "" if it was not); the name in its certificate that was asked for */
 
 #define TF_N_FIELDS 10
+
+/* What ended a handshake. Only TF_BLAME_PEER says something about the peer's TLS: a client that may do without TLS does so
+ * for no other reason. */
+enum tf_blame {
+	TF_BLAME_US,      /* this host: no signer, no memory, a trust store that could not be read */
+	TF_BLAME_SILENCE, /* nobody knows: no answer in time, the network */
+	TF_BLAME_PEER,    /* octets of the peer, or its close */
+};
+
+struct tf_failed {
+	uint8_t blame; /* enum tf_blame */
+	uint8_t spare[7];
+};
+
 #define TF_PIECE 8000
 #define TF_VARIABLES_MAX (64u << 10) /* octets of all pieces */
 
@@ -30,5 +44,5 @@ struct tf_facts {
 	M(TF_VARIABLES, struct wire_nothing, TF_PIECE, 0, TF_TLS, \
 	    ANY) /* before the facts, if asked for; tail: a piece of the list NAME=value, zero octet (crypt/variables.h) */ \
 	M(TF_FACTS, struct tf_facts, 4096, 0, TF_TLS, ONCE) \
-	M(TF_FAILED, struct wire_nothing, WHY_MAX, 0, TF_TLS, ONCE) /* no handshake; tail: text */
+	M(TF_FAILED, struct tf_failed, WHY_MAX, 0, TF_TLS, ONCE) /* no handshake; tail: text */
 WIRE_PROTOCOL(tls_facts, TLS_FACTS)

@@ -16,7 +16,8 @@ PEER, MESSAGE, RECIPIENTS, SECURED, NOT_SECURED, AUTH_SAID, RESULT, DONE, SECURE
 DELIVERED, TEMPORARY, PERMANENT, UNTRIED = range(4)
 NEVER, OPPORTUNISTIC, CERTIFICATE, MANDATORY, CA, WILDCARD, NAME, PIN = range(8)
 SMTPUTF8, EIGHT_BIT = 1, 2
-OF_RECIPIENT, OF_PEER = 0, 1
+OF_RECIPIENT, OF_PEER, OF_US = 0, 1, 2
+BLAME_US, BLAME_DEATH, BLAME_SILENCE, BLAME_PEER = range(4)
 TF_FACTS = 1
 
 
@@ -195,7 +196,8 @@ class Session:
                 said = take_raw_fields(packet[8 + 72 :])
                 self.say(SECURED, ref, bytes([packet[8] != 0]) + bytes(7) + fields(said[0], said[1], said[8], said[9]), [ours.fileno()])
             else:
-                self.say(NOT_SECURED, ref, bytes(8) + (packet[8:] or b"the TLS engine ended"))
+                blame = (BLAME_US, BLAME_SILENCE, BLAME_PEER)[packet[8]] if packet else BLAME_DEATH
+                self.say(NOT_SECURED, ref, bytes([blame]) + bytes(7) + (packet[16:] or b"the TLS engine ended"))
 
     def close(self):
         self.channel.close()

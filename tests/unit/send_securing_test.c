@@ -60,7 +60,7 @@ end_engine(struct session_asked *a)
 		close(a->fds[i]);
 }
 
-static bool was_ours; /* the reason of the last RM_NOT_SECURED */
+static enum rm_blame blame; /* of the last RM_NOT_SECURED */
 
 /* The next thing that the session hears. */
 static uint16_t
@@ -73,7 +73,7 @@ heard(struct bytes *tail, int *fd)
 	assert_int_equal(channel_receive(&c, &rig.buffer, &m, &why), OK);
 	assert_int_equal(m.ref, 9);
 	if (m.type == RM_NOT_SECURED)
-		was_ours = ((const struct rm_not_secured *)m.body)->ours != 0;
+		blame = (enum rm_blame)((const struct rm_not_secured *)m.body)->blame;
 	*tail = m.tail;
 	*fd = m.n_fds > 0 ? m.fds[0] : -1;
 	return m.type;
@@ -84,6 +84,7 @@ say_facts(int fd, bool good)
 {
 	struct channel c = channel_of(fd, &tls_facts_protocol, TF_TLS, true);
 	struct tf_facts facts = { .peer = TF_PEER_VERIFIED };
+	struct tf_failed failed = { .blame = TF_BLAME_PEER };
 	uint8_t room[256];
 	struct buf tail = BUF_OVER(room);
 	struct why why = WHY_NONE;
@@ -93,7 +94,7 @@ say_facts(int fd, bool good)
 	if (good)
 		assert_int_equal(channel_send(&c, TF_FACTS, 0, &facts, buf_bytes(&tail), NULL, &why), OK);
 	else
-		assert_int_equal(channel_send(&c, TF_FAILED, 0, NULL, BYTES("no name"), NULL, &why), OK);
+		assert_int_equal(channel_send(&c, TF_FAILED, 0, &failed, BYTES("no name"), NULL, &why), OK);
 }
 
 static void
@@ -192,9 +193,10 @@ a_handshake_that_proves_nothing_gives_no_connection(void **state)
 		end_engine(&s);
 		turn();
 		assert_int_equal(heard(&text, &fd), RM_NOT_SECURED);
-		assert_true(bytes_equal(text, died ? BYTES("the TLS engine ended") : BYTES("no name")));
+		assert_true(bytes_equal(
+		    text, died ? BYTES("the TLS engine ended in the handshake, without a word") : BYTES("no name")));
 		assert_int_equal(k.securing.ours, -1);
-		assert_false(was_ours);
+		assert_int_equal(blame, died ? RM_BLAME_DEATH : RM_BLAME_PEER);
 	}
 	k.securing.n = RM_HANDSHAKES_MAX;
 	assert_int_equal(secure(&k, &a, false, "relay.test"), MALFORMED);
@@ -260,7 +262,7 @@ an_engine_that_is_busy_holds_few_descriptors_and_opens_no_way_to_plain_text(void
 	}
 	assert_in_range(n, 2, CROWD - 1);
 	assert_int_equal(heard(&text, &fd), RM_NOT_SECURED);
-	assert_true(was_ours);
+	assert_int_equal(blame, RM_BLAME_US);
 	while (n > 0)
 		securing_leave(&all[--n].securing);
 }
@@ -299,7 +301,7 @@ without_descriptors_a_handshake_is_put_off_and_nothing_stays_open(void **state)
 		if (!session_hears())
 			break;
 		assert_int_equal(heard(&text, &fd), RM_NOT_SECURED);
-		assert_true(was_ours);
+		assert_int_equal(blame, RM_BLAME_US);
 		assert_int_equal(lowest_free(), least);
 	}
 	assert_in_range(more, 3, 6);
