@@ -2,6 +2,7 @@
  * Trusts them for which user is meant, but never becomes root, a user below minuid, or one of the house's own.
  * Never reads anything but those requests, never opens a file; the child gives root up before it reads anything. */
 #include "base/bytes.h"
+#include "config.h"
 #include "control/control.h"
 #include "lspawn/privileges.h"
 #include "sys/log.h"
@@ -100,12 +101,13 @@ __attribute__((noreturn)) static void
 become(const struct lspawn *l, const struct sl_spawn *who, const struct bytes fields[N_FIELDS], int channel)
 {
 	char uid[16], gid[16], home[PATH_LEN_MAX + 1], below[PATH_LEN_MAX + 1];
-	char name[16], n[] = "-n", u[] = "-u", g[] = "-g", r[] = "-r", b[] = "-b", service[64];
+	char name[16], n[] = "-n", u[] = "-u", g[] = "-g", r[] = "-r", b[] = "-b", v[] = "-v", service[64];
+	char version[] = POSTERN_VERSION;
 	char lenient[] = "--lenient";
-	char *argv[16] = { name, n, service, u, uid, g, gid, r, home };
+	char *argv[16] = { name, n, service, v, version, u, uid, g, gid, r, home };
 	char *environment[] = { NULL };
 	int program = fcntl(l->trade->program_fd, F_DUPFD_CLOEXEC, 16);
-	size_t n_arguments = 9;
+	size_t n_arguments = 11;
 
 	copy_path(home, fields[HOME]);
 	copy_path(below, fields[BELOW]);

@@ -1,12 +1,14 @@
 /* warden: starts the processes of one service, keeps its sockets, replaces what fails.
- * Trusts root's control files and the kernel's word on its children; nothing that a child writes.
- * Never reads a descriptor, never leaves a process behind that it started. */
-#include "house/generation.h"
+ * Trusts root's control files and programs, and the kernel's word on its children; nothing that a process of the plan writes.
+ * Never leaves a process behind that it started. */
+#include "warden/warden.h"
 
 #include "config.h"
+#include "house/taken.h"
 #include "sys/about.h"
 #include "sys/clock.h"
 #include "sys/log.h"
+#include "sys/log_out.h"
 #include "sys/process.h"
 #include "warden/privileges.h"
 
@@ -21,31 +23,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define OLD_MAX 16    /* generations that still end their sessions */
-#define END_SECONDS 5 /* from SIGTERM to SIGKILL */
-#define LOOK_MS 1000  /* how often a service looks whether those that it talks to have come anew */
-#define SOUND_MS 5000 /* a generation that lived so long was not at fault */
-
-struct warden {
-	struct instance in;
-	struct control_source source;
-	struct sockets sockets;
-	struct generation current, old[OLD_MAX];
-	sigset_t signals;
-	unsigned n_generations;
-	unsigned failures;    /* in a row, each soon after its start */
-	uint64_t started;     /* clock_ms of the current generation */
-	bool waits_for_other; /* said so already */
-	bool replace, reload, end;
-};
+#define LOOK_MS 1000 /* how often a service looks whether those that it talks to have come anew */
 
 static void
 complain(void *ctx, const struct control_complaint *c)
 {
 	struct log_line l;
+	const struct warden *w = ctx;
 	char place[600];
 
-	(void)ctx;
+	if (w->rehearses && c->severity != SEVERITY_ERROR)
+		return; /* said again in a moment */
 	(void)snprintf(place, sizeof place, c->line == 0 ? "%s" : "%s:%u", c->file, c->line);
 	log_begin(&l, c->severity, "control");
 	log_text(&l, "at", place);
@@ -83,243 +71,67 @@ bind_listening(struct warden *w, const struct control_source *source, struct why
 	return r;
 }
 
-/* Takes the control directory as it is now; if anything is wrong with it, what runs goes on as it was. */
-static enum result
-read_control(struct warden *w, struct why *why)
+enum result
+warden_read(struct warden *w, struct why *why)
 {
 	struct control_from from = { w->in.control, w->in.service, readers_of(w->in.service), complain, w };
 	static struct control_source new;
-	enum result r = control_read(&new, &from, why);
+	struct programs programs;
+	enum result r = programs_hold(&programs, &w->in, why);
 
+	if (r != OK)
+		return r;
+	r = control_read(&new, &from, why);
 	if (r == OK)
 		r = bind_listening(w, &new, why);
 	if (r != OK) {
 		control_forget(&new);
+		programs_release(&programs);
 		return r;
 	}
-	if (w->n_generations > 0)
+	if (w->has_source)
 		control_forget(&w->source);
+	programs_release(&w->programs);
 	w->source = new;
+	w->programs = programs;
+	w->has_source = true;
 	return OK;
 }
 
 static void
-log_end_of(const struct member *m, int status)
+start_first(struct warden *w)
 {
-	struct log_line l;
-	bool fine = WIFEXITED(status) && (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == PROCESS_SPENT);
-
-	log_begin(&l, fine ? SEVERITY_INFO : SEVERITY_ERROR, "process-ended");
-	log_text(&l, "name", m->process);
-	log_number(&l, "child", (uint64_t)m->pid);
-	if (WIFSIGNALED(status))
-		log_text(&l, "signal", sigdescr_np(WTERMSIG(status)));
-	else
-		log_number(&l, "status", (uint64_t)WEXITSTATUS(status));
-	log_end(&l);
-}
-
-static void
-reap(struct warden *w)
-{
-	struct member *m;
-	int status;
-	pid_t pid;
-
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		if ((m = generation_find(&w->current, pid)) != NULL) {
-			log_end_of(m, status);
-			m->pid = 0;
-			w->replace = true;
-			continue;
-		}
-		for (size_t i = 0; i < OLD_MAX; i++)
-			if ((m = generation_find(&w->old[i], pid)) != NULL)
-				m->pid = 0;
-	}
-}
-
-/* Waits at most ms; takes note of what happened. */
-static void
-wait_for_signal(struct warden *w, uint64_t ms)
-{
-	struct timespec limit = { (time_t)(ms / 1000), (long)(ms % 1000) * 1000000 };
-
-	switch (sigtimedwait(&w->signals, NULL, &limit)) {
-	case SIGTERM:
-	case SIGINT:
-		w->end = true;
-		break;
-	case SIGHUP:
-		w->reload = true;
-		break;
-	case SIGALRM: /* as qmail-send: try everything now */
-		for (size_t i = 0; i < w->current.n; i++)
-			if (w->current.members[i].pid > 0 && strcmp(w->current.members[i].process, "send") == 0)
-				(void)kill(w->current.members[i].pid, SIGALRM);
-		break;
-	default:
-		break;
-	}
-	reap(w);
-}
-
-static void
-end_generation(struct warden *w, struct generation *g)
-{
-	uint64_t limit = clock_ms() + END_SECONDS * 1000;
-
-	generation_signal(g, SIGTERM);
-	while (generation_runs(g) && clock_ms() < limit)
-		wait_for_signal(w, 100);
-	generation_signal(g, SIGKILL);
-	while (generation_runs(g)) {
-		int status;
-		pid_t pid = waitpid(-1, &status, 0);
-		struct member *m = pid > 0 ? generation_find(g, pid) : NULL;
-
-		if (pid < 0 && errno == ECHILD)
-			break;
-		if (m != NULL)
-			m->pid = 0;
-	}
-}
-
-/* The group of each member outlives it while sessions run: signal 9 to a group that is gone does nothing. */
-static void
-end_everything(struct warden *w)
-{
-	struct generation all[OLD_MAX + 1];
-
-	memcpy(all, w->old, sizeof w->old);
-	all[OLD_MAX] = w->current;
-	for (size_t i = 0; i < OLD_MAX; i++)
-		if (generation_runs(&w->old[i]))
-			end_generation(w, &w->old[i]);
-	end_generation(w, &w->current);
-	for (size_t i = 0; i <= OLD_MAX; i++)
-		generation_signal(&all[i], SIGKILL);
-}
-
-static void
-put_aside(struct warden *w)
-{
-	size_t free_slot = 0;
-
-	for (size_t i = 0; i < OLD_MAX; i++) {
-		if (!generation_runs(&w->old[i])) {
-			free_slot = i;
-			break;
-		}
-		if (w->old[i].number < w->old[free_slot].number)
-			free_slot = i; /* the oldest gives way */
-	}
-	if (generation_runs(&w->old[free_slot]))
-		end_generation(w, &w->old[free_slot]);
-	generation_retire(&w->current);
-	w->old[free_slot] = w->current;
-	w->current = (struct generation){ 0 };
-}
-
-static void
-log_generation(const struct warden *w)
-{
-	struct log_line l;
-
-	log_begin(&l, SEVERITY_INFO, "generation");
-	log_number(&l, "number", w->current.number);
-	for (size_t i = 0; i < w->current.n; i++)
-		log_number(&l, w->current.members[i].process, (uint64_t)w->current.members[i].pid);
-	log_end(&l);
-}
-
-static enum result
-next_generation(struct warden *w, struct why *why)
-{
-	enum result r;
-
-	if (house_may_overlap(w->in.service) && generation_runs(&w->current))
-		put_aside(w);
-	else
-		end_generation(w, &w->current);
-	w->replace = false; /* what ended until here is being replaced */
-	w->current = (struct generation){ .number = ++w->n_generations };
-	if (w->in.lenient)
-		log_simple(SEVERITY_WARNING, "lenient", "why",
-		    "a kernel without landlock will do: the control item `lenient` says so");
-	r = generation_start(&w->current, &w->in, &w->source, &w->sockets, why);
-	if (r == OK)
-		r = generation_write_pids(&w->current, &w->in, why);
-	w->started = clock_ms();
-	if (r == OK)
-		log_generation(w);
-	return r;
-}
-
-static uint64_t
-pause_before_next(struct warden *w)
-{
-	static const uint64_t pauses[] = { 0, 100, 500, 1000, 2000, 5000 };
-
-	if (clock_ms() - w->started > SOUND_MS)
-		w->failures = 0;
-	return pauses[w->failures < nitems(pauses) - 1 ? w->failures++ : nitems(pauses) - 1];
-}
-
-static void
-start_or_say_why(struct warden *w)
-{
-	struct why why = WHY_NONE;
-	enum result r = next_generation(w, &why);
-
-	if (r == OK) {
-		w->waits_for_other = false;
+	if (w->taken_over) {
+		warden_resume(w);
 		return;
 	}
-	if (r != ABSENT || !w->waits_for_other)
-		log_why("generation", r, &why);
-	w->waits_for_other = r == ABSENT;
-	w->replace = true;
-}
-
-static void
-reload(struct warden *w)
-{
-	struct why why = WHY_NONE;
-	enum result r = read_control(w, &why);
-
-	w->reload = false;
-	if (r != OK) {
-		log_why("reload-refused", r, &why);
-		return;
-	}
-	log_simple(SEVERITY_INFO, "reload", "control", w->in.control);
-	start_or_say_why(w);
+	warden_start(w);
+	warden_write_status(w, OK, &(struct why)WHY_NONE);
 }
 
 static void
 run(struct warden *w)
 {
-	start_or_say_why(w);
+	start_first(w);
 	while (!w->end) {
 		if (w->replace) {
-			uint64_t until = clock_ms() + pause_before_next(w), left;
+			uint64_t until = clock_ms() + warden_pause(w), left;
 
 			while ((left = clock_left_ms(until)) > 0 && !w->end && !w->reload)
-				wait_for_signal(w, left);
+				warden_wait(w, left);
 			if (!w->end && !w->reload)
-				start_or_say_why(w);
+				warden_start(w);
 		}
 		if (w->reload)
-			reload(w);
-		if (!w->replace && !w->end)
-			wait_for_signal(w, w->current.has_doorways ? LOOK_MS : 3600000);
+			warden_reload(w);
+		if (!w->replace && !w->end && !w->reload)
+			warden_wait(w, w->current.has_doorways ? LOOK_MS : 3600000);
 		if (!w->replace && !w->end && generation_is_cut_off(&w->current, &w->in)) {
 			log_simple(SEVERITY_INFO, "doors", "why", "a service that this one talks to has come anew");
-			start_or_say_why(w);
+			warden_start(w);
 		}
 	}
-	end_everything(w);
+	warden_end_everything(w);
 }
 
 static const char usage_text[] = "usage: warden [-c CONTROLDIR] [-R RUNDIR] [-q QUEUEDIR] [-l LIBEXECDIR] SERVICE\n";
@@ -331,18 +143,38 @@ usage(void)
 	exit(100);
 }
 
-static const char *
-parse(int argc, char *argv[], struct instance *in)
+/* What the next version is executed with: all but the two options that say how this one was. */
+static char *options[16];
+
+static void
+keep_options(int argc, char *argv[])
 {
+	size_t n = 0;
+
+	for (int i = 0; i < argc && n < nitems(options) - 1; i++)
+		if (strcmp(argv[i], "-s") == 0)
+			i++;
+		else if (strcmp(argv[i], "-t") != 0)
+			options[n++] = argv[i];
+}
+
+static const char *
+parse(int argc, char *argv[], struct warden *w)
+{
+	struct instance *in = &w->in;
+	uint64_t fd;
 	int c;
 
+	keep_options(argc, argv);
+	w->options = options;
+	w->state_fd = -1;
 	*in = (struct instance){
 		.control = POSTERN_CONTROLDIR,
 		.run = POSTERN_RUNDIR,
 		.queue = POSTERN_QUEUEDIR,
 		.libexec = POSTERN_LIBEXECDIR,
 	};
-	while ((c = getopt(argc, argv, "c:R:q:l:")) != -1)
+	while ((c = getopt(argc, argv, "c:R:q:l:s:t")) != -1)
 		switch (c) {
 		case 'c':
 			in->control = optarg;
@@ -356,9 +188,19 @@ parse(int argc, char *argv[], struct instance *in)
 		case 'l':
 			in->libexec = optarg;
 			break;
+		case 's':
+			if (!bytes_to_number(bytes_of_string(optarg), 1 << 20, &fd))
+				usage();
+			w->state_fd = (int)fd;
+			break;
+		case 't':
+			w->rehearses = true;
+			break;
 		default:
 			usage();
 		}
+	if (w->rehearses && w->state_fd < 0)
+		usage();
 	if (optind + 1 != argc)
 		usage();
 	in->service = argv[optind];
@@ -366,32 +208,77 @@ parse(int argc, char *argv[], struct instance *in)
 }
 
 static enum result
-begin(struct warden *w, struct process *self, struct why *why)
+name_directories(struct instance *in, struct why *why)
 {
-	static char empty[512], keys[512], lock[512];
-	enum result r;
-	int fd;
+	static char empty[512], keys[512];
 
-	(void)snprintf(empty, sizeof empty, "%s/empty", w->in.run);
-	(void)snprintf(lock, sizeof lock, "%s/%s.lock", w->in.run, w->in.service);
-	w->in.empty = empty;
-	(void)snprintf(keys, sizeof keys, "%s/%s.keys", w->in.run, w->in.service);
-	w->in.keys = keys;
-	if (w->in.control[0] != '/' || w->in.run[0] != '/' || w->in.queue[0] != '/' || w->in.libexec[0] != '/')
+	(void)snprintf(empty, sizeof empty, "%s/empty", in->run);
+	in->empty = empty;
+	(void)snprintf(keys, sizeof keys, "%s/%s.keys", in->run, in->service);
+	in->keys = keys;
+	if (in->control[0] != '/' || in->run[0] != '/' || in->queue[0] != '/' || in->libexec[0] != '/')
 		return why_set(why, MALFORMED, "directories must be absolute");
 	if (geteuid() != 0)
 		return why_set(why, REFUSED, "warden must be started by root; its processes give root up");
-	(void)umask(022);
-	if ((r = process_inherit(self, why)) != OK || (r = process_confine(self, why)) != OK)
-		return r;
-	if ((r = instance_prepare(&w->in, why)) != OK)
-		return r;
-	fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) != 0)
+	return OK;
+}
+
+static enum result
+take_lock(struct warden *w, struct why *why)
+{
+	char lock[512];
+
+	(void)snprintf(lock, sizeof lock, "%s/%s.lock", w->in.run, w->in.service);
+	w->lock_fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (w->lock_fd < 0 || flock(w->lock_fd, LOCK_EX | LOCK_NB) != 0)
 		return why_set(why, REFUSED, "another warden has %s", lock);
-	if ((r = read_control(w, why)) != OK)
+	return OK;
+}
+
+/* In the process that the version before was. */
+static enum result
+take_over(struct warden *w, const struct process *self, struct why *why)
+{
+	enum result r;
+
+	if ((r = warden_load(w, w->state_fd, why)) != OK || (r = instance_prepare(&w->in, why)) != OK)
+		return r;
+	(void)close(w->state_fd);
+	generation_note_doors(&w->current, &w->in);
+	if (w->rehearses)
+		return OK;
+	log_out_open(LOG_OUT_STANDARD_ERROR);
+	if ((r = process_confine(self, why)) != OK)
 		return r;
 	return sockets_open_doors(&w->sockets, &w->in, why);
+}
+
+static enum result
+begin(struct warden *w, struct process *self, struct why *why)
+{
+	enum result r;
+
+	if ((r = name_directories(&w->in, why)) != OK)
+		return r;
+	(void)umask(022);
+	if (w->state_fd >= 0)
+		return take_over(w, self, why);
+	if ((r = process_inherit(self, why)) != OK || (r = process_confine(self, why)) != OK ||
+	    (r = instance_prepare(&w->in, why)) != OK || (r = take_lock(w, why)) != OK)
+		return r;
+	taken_collect(&w->sockets, &w->in);
+	if ((r = warden_read(w, why)) != OK)
+		return r;
+	return sockets_open_doors(&w->sockets, &w->in, why);
+}
+
+/* A rehearsal says on standard output, too, why the service could not be served. */
+static int
+refuse(const struct warden *w, const struct process *self, enum result r, const struct why *why)
+{
+	if (w->rehearses)
+		(void)printf("%s\n", why->text);
+	return process_refuse(self, r, why);
 }
 
 int
@@ -403,7 +290,8 @@ main(int argc, char *argv[])
 	enum result r;
 
 	about(argc, argv, "warden", usage_text);
-	self.service = parse(argc, argv, &w.in);
+	self.service = parse(argc, argv, &w);
+	w.in.programs = &w.programs;
 	log_open("warden", self.service);
 	(void)sigemptyset(&w.signals);
 	(void)sigaddset(&w.signals, SIGTERM);
@@ -418,7 +306,10 @@ main(int argc, char *argv[])
 	else
 		r = begin(&w, &self, &why);
 	if (r != OK)
-		return process_refuse(&self, r, &why);
+		return refuse(&w, &self, r, &why);
+	if (w.rehearses)
+		return warden_rehearse(&w);
+	w.taken_over = w.state_fd >= 0;
 	run(&w);
 	return 0;
 }

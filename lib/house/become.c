@@ -5,7 +5,9 @@
 #include "house/become.h"
 
 #include "base/buf.h"
+#include "config.h"
 #include "house/client_ports.h"
+#include "house/programs.h"
 #include "sys/confine_into.h"
 #include "sys/log.h"
 
@@ -18,7 +20,7 @@
 #include <unistd.h>
 
 #define PARKED_FD 1024 /* sources are moved above all targets before they take their places */
-#define ARGUMENTS_MAX 22
+#define ARGUMENTS_MAX 26
 #define HELPERS_FDS_MAX (1u << 18)
 
 struct arguments {
@@ -53,6 +55,15 @@ place_gifts(struct parcel *p)
 		if (dup2(p->gifts[i].source, p->gifts[i].target) < 0)
 			return false;
 	return true;
+}
+
+/* Moves a held executable above the numbers that close_range clears. -1: it is executed by name, or can't be moved. */
+static int
+park_program(const struct instance *in, const char *name)
+{
+	int fd = in->programs != NULL ? programs_find(in->programs, name) : -1;
+
+	return fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, PARKED_FD);
 }
 
 /* ---- arguments ---- */
@@ -123,6 +134,7 @@ put_all(struct arguments *a, const struct instance *in, const struct control_sou
 	(void)snprintf(a->gid, sizeof a->gid, "%u", m->owner.gid);
 	put(a, m->process);
 	put_two(a, "-n", in->service);
+	put_two(a, "-v", POSTERN_VERSION);
 	put_two(a, "-u", a->uid);
 	put_two(a, "-g", a->gid);
 	if (root != NULL)
@@ -176,6 +188,7 @@ become_member(const struct instance *in, const struct control_source *source, co
 	struct why why = WHY_NONE;
 	char path[512];
 	sigset_t none;
+	int program = park_program(in, m->process);
 
 	(void)snprintf(path, sizeof path, "%s/%s", in->libexec, m->process);
 	put_all(&a, in, source, m);
@@ -189,6 +202,9 @@ become_member(const struct instance *in, const struct control_source *source, co
 		refuse(why.text);
 	(void)signal(SIGALRM, SIG_IGN); /* send is told to retry by it, perhaps before it can hear */
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	(void)execve(path, a.words, environment);
+	if (program >= 0)
+		(void)execveat(program, "", a.words, environment, AT_EMPTY_PATH);
+	else
+		(void)execve(path, a.words, environment);
 	refuse(strerrordesc_np(errno));
 }

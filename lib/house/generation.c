@@ -6,6 +6,7 @@
 #include "house/become.h"
 #include "house/certificates.h"
 #include "house/client_certificates.h"
+#include "house/programs.h"
 #include "wire/channel.h"
 
 #include <errno.h>
@@ -126,6 +127,18 @@ generation_is_cut_off(const struct generation *g, const struct instance *in)
 	return false;
 }
 
+void
+generation_note_doors(struct generation *g, const struct instance *in)
+{
+	size_t m;
+
+	for (size_t i = 0; i < house_n_doorways; i++)
+		if (is_client(g, in, &house_doorways[i], &m)) {
+			g->has_doorways = true;
+			g->doors[i] = door_mark(in, house_doorways[i].socket);
+		}
+}
+
 static enum result
 wire_doors(struct start *s, struct why *why)
 {
@@ -181,6 +194,9 @@ give_own(struct start *s, size_t m, const struct fd_slot *slot, struct why *why)
 			r = give(s, m, slot->name, s->sockets->listening[i].fd, (int)i, false, why);
 		break;
 	case FD_PROGRAM:
+		fd = s->in->programs != NULL ? programs_find(s->in->programs, slot->name) : -1;
+		if (fd >= 0)
+			return give(s, m, slot->name, fd, 0, false, why);
 		(void)snprintf(path, sizeof path, "%s/%s", s->in->libexec, slot->name);
 		r = give_opened(s, m, slot->name, path, O_RDONLY, why);
 		break;
@@ -233,6 +249,8 @@ start_member(struct start *s, size_t m, struct why *why)
 
 	if (pid < 0)
 		return why_errno(why, EXHAUSTED, "starting %s", s->g->members[m].process);
+	if (pid == 0 && s->g->held_back && generation_front(s->g) == &s->g->members[m])
+		(void)raise(SIGSTOP);
 	if (pid == 0)
 		become_member(s->in, s->source, &s->g->members[m], &s->parcels[m]);
 	s->g->members[m].pid = pid;

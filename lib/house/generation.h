@@ -17,6 +17,8 @@ struct member {
 
 struct generation {
 	unsigned number;
+	bool
+	    held_back; /* before the start: what takes new work is stopped before it is executed, until generation_let_go */
 	struct member members[HOUSE_MEMBERS_MAX];
 	size_t n;
 	uint64_t doors[HOUSE_DOORWAYS_MAX]; /* which socket each doorway of ours leads to; 0: none, or not ours */
@@ -48,11 +50,20 @@ int command_end(const struct command_ends *ends, const char *slot); /* -1: there
 enum result generation_start_helper(
     const struct instance *in, const char *process, const char *slot, int fd, pid_t *pid, struct why *why);
 
+/* For a generation that another version of this program wired: its doorways lead to the sockets that are there now. */
+void generation_note_doors(struct generation *g, const struct instance *in);
+
 /* True if a service that this one talks to has come, or come anew, since the start: its doors are other sockets now. */
 bool generation_is_cut_off(const struct generation *g, const struct instance *in);
 
 /* Sends a signal to each member that still runs, and to all that they started. */
 void generation_signal(const struct generation *g, int signal);
+
+/* Lets what was held back begin its work. */
+void generation_let_go(struct generation *g);
+
+/* The member that takes new work from outside; null if there is none. */
+const struct member *generation_front(const struct generation *g);
 
 /* Ends what takes new work; the rest goes on until its sessions are over. */
 void generation_retire(const struct generation *g);

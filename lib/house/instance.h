@@ -15,16 +15,19 @@ struct owner {
 	size_t n_groups;
 };
 
+struct programs;
+
 struct instance {
 	const char *control; /* directories, absolute */
 	const char *run;
 	const char *queue;
 	const char *libexec;
 	const char *service;
-	const char *empty;   /* root of processes that have no files */
-	bool lenient;        /* the control item: a kernel without landlock will do */
-	const char *keys;    /* of the service, RUN/SERVICE.keys: written by keyring, read by keyload */
-	const char *label;   /* of a command: takes the place of the service in names of files; else null */
+	const struct programs *programs; /* where they are held open; null: executed by name */
+	const char *empty;               /* root of processes that have no files */
+	bool lenient;                    /* the control item: a kernel without landlock will do */
+	const char *keys;                /* of the service, RUN/SERVICE.keys: written by keyring, read by keyload */
+	const char *label;               /* of a command: takes the place of the service in names of files; else null */
 	bool same_user;      /* of a command: started by somebody who is not root, and all that it starts is his */
 	unsigned sessions;   /* of a command: how many connections it may have at a time */
 	struct owner engine; /* of a command: who `tls` runs as; uid 0: its user */

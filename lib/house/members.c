@@ -35,12 +35,32 @@ generation_signal(const struct generation *g, int signal)
 			(void)kill(-g->members[i].pid, signal);
 }
 
+const struct member *
+generation_front(const struct generation *g)
+{
+	for (size_t i = 0; i < g->n; i++)
+		if (strcmp(g->members[i].process, "listen") == 0)
+			return &g->members[i];
+	return NULL;
+}
+
+void
+generation_let_go(struct generation *g)
+{
+	const struct member *front = generation_front(g);
+
+	if (g->held_back && front != NULL && front->pid > 0)
+		(void)kill(front->pid, SIGCONT);
+	g->held_back = false;
+}
+
 void
 generation_retire(const struct generation *g)
 {
-	for (size_t i = 0; i < g->n; i++)
-		if (g->members[i].pid > 0 && strcmp(g->members[i].process, "listen") == 0)
-			(void)kill(g->members[i].pid, SIGTERM);
+	const struct member *front = generation_front(g);
+
+	if (front != NULL && front->pid > 0)
+		(void)kill(front->pid, SIGTERM);
 }
 
 struct member *
@@ -77,7 +97,8 @@ generation_write_pids(const struct generation *g, const struct instance *in, str
 	    0;
 	for (size_t i = 0; i < g->n; i++) {
 		const struct member *m = &g->members[i];
-		const char *root = instance_root(in, house_privileges(m->process));
+		const struct privileges *may = house_privileges(m->process);
+		const char *root = may == NULL ? NULL : instance_root(in, may);
 
 		if (m->pid > 0)
 			bad |= fprintf(f, "%s %d %u %u %u %s %u\n", m->process, (int)m->pid, m->owner.uid, m->owner.gid,

@@ -125,6 +125,40 @@ takes_both(const struct control *control, const struct endpoint *e)
 	return true;
 }
 
+bool
+sockets_adopt(int fd, struct kept_socket *k)
+{
+	union {
+		struct sockaddr any;
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
+		struct sockaddr_un un;
+	} at = { .un = { 0 } };
+	socklen_t len = sizeof at, size = sizeof(int);
+	int listens = 0;
+
+	*k = (struct kept_socket){ .fd = fd };
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) != 0 || !listens ||
+	    getsockname(fd, &at.any, &len) != 0)
+		return false;
+	switch (at.any.sa_family) {
+	case AF_INET:
+		k->endpoint = (struct endpoint){ .kind = ENDPOINT_IPV4, .port = ntohs(at.in.sin_port) };
+		memcpy(k->endpoint.address, &at.in.sin_addr, 4);
+		return true;
+	case AF_INET6:
+		k->endpoint = (struct endpoint){ .kind = ENDPOINT_IPV6, .port = ntohs(at.in6.sin6_port) };
+		memcpy(k->endpoint.address, &at.in6.sin6_addr, 16);
+		return true;
+	case AF_UNIX:
+		k->endpoint = (struct endpoint){ .kind = ENDPOINT_UNIX };
+		(void)snprintf(k->path, sizeof k->path, "%.107s", at.un.sun_path);
+		return k->path[0] == '/';
+	default:
+		return false;
+	}
+}
+
 static struct kept_socket *
 find(struct sockets *s, size_t n, const struct endpoint *e)
 {
@@ -201,6 +235,8 @@ sockets_open_doors(struct sockets *s, const struct instance *in, struct why *why
 	enum result r;
 
 	for (size_t d = 0; d < house_n_doorways && d < SOCKETS_MAX; d++) {
+		if (s->doors[d].path[0] != '\0')
+			continue; /* kept */
 		s->doors[d].fd = -1;
 		for (size_t i = 0; i < n; i++) {
 			if (strcmp(members[i], house_doorways[d].owner) != 0)
@@ -212,6 +248,21 @@ sockets_open_doors(struct sockets *s, const struct instance *in, struct why *why
 		}
 	}
 	return OK;
+}
+
+void
+sockets_keep_door(struct sockets *s, const struct instance *in, const struct kept_socket *door)
+{
+	char path[sizeof door->path];
+
+	for (size_t d = 0; d < house_n_doorways && d < SOCKETS_MAX; d++) {
+		(void)snprintf(path, sizeof path, "%s/%s", in->run, house_doorways[d].socket);
+		if (strcmp(path, door->path) == 0) {
+			s->doors[d] = *door;
+			return;
+		}
+	}
+	(void)close(door->fd);
 }
 
 enum result

@@ -23,7 +23,14 @@ struct sockets {
  * closed, the others are not touched. If one can't be bound nothing changes. A service without that item has none. */
 enum result sockets_listen(struct sockets *s, const struct control *control, struct why *why);
 
-/* Binds the doors that processes of this service own. Once, at start. */
+/* Fills *k with the listening socket fd, which becomes the caller's of *k. False: it is none of a kind known here. */
+bool sockets_adopt(int fd, struct kept_socket *k);
+
+/* Keeps a door (fd and path) that was bound by the version of this program before; closes one that the plan no longer has. Before
+ * sockets_open_doors. */
+void sockets_keep_door(struct sockets *s, const struct instance *in, const struct kept_socket *door);
+
+/* Binds the doors that processes of this service own and that are not kept. Once, at start. */
 enum result sockets_open_doors(struct sockets *s, const struct instance *in, struct why *why);
 
 /* Connects to a door of another service. ABSENT if that service is not running. */

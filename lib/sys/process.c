@@ -4,6 +4,7 @@
 #include "sys/process.h"
 
 #include "base/bytes.h"
+#include "config.h"
 #include "sys/about.h"
 #include "sys/fd.h"
 #include "sys/log.h"
@@ -13,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -45,10 +47,27 @@ id_argument(const char *s, const struct privileges *may)
 	return (unsigned)n;
 }
 
+/* Only one version works: messages between processes, and the form of their configuration, may be others in the next. */
+static void
+check_version(const struct privileges *may, const char *version)
+{
+	struct why why = WHY_NONE;
+
+	if (version == NULL || strcmp(version, POSTERN_VERSION) == 0)
+		return;
+	log_why("refuse",
+	    why_set(&why, REFUSED,
+		"this %s is of version %s, what started it of version %s: run postern reload, or restart the service",
+		may->process, POSTERN_VERSION, version),
+	    &why);
+	exit(result_meaning(REFUSED)->exit_status);
+}
+
 struct process
 process_begin(int argc, char *argv[], const struct privileges *may)
 {
 	struct process self = { .may = may };
+	const char *version = NULL;
 	bool uid_given = false;
 
 	answer(argc, argv, may);
@@ -73,6 +92,9 @@ process_begin(int argc, char *argv[], const struct privileges *may)
 		case 'u':
 			self.uid = id_argument(value, may);
 			uid_given = true;
+			break;
+		case 'v':
+			version = value;
 			break;
 		case 'g':
 			self.gid = id_argument(value, may);
@@ -107,6 +129,8 @@ process_begin(int argc, char *argv[], const struct privileges *may)
 	if (!uid_given || self.service == NULL)
 		usage(may);
 	log_open(may->process, self.service);
+	(void)prctl(PR_SET_NAME, may->process); /* one that is executed by descriptor is named for its number */
+	check_version(may, version);
 	return self;
 }
 

@@ -24,8 +24,9 @@ struct process {
 	int attempt;       /* the breach drill's attempt number; 0: none. Only a drill build has it */
 };
 
-/* Reads the arguments that warden (or lspawn) gives: -n SERVICE -u UID -g GID [-r ROOT] [-b BELOW] [-x UIDS] [-s GIDS] [-m SESSIONS] [--lenient]
- * [--same-user]. Other arguments end the program with its purpose and exit status 100. Opens the log. */
+/* Reads the arguments that warden (or lspawn) gives: -n SERVICE -u UID -g GID [-v VERSION] [-r ROOT] [-b BELOW] [-x UIDS]
+ * [-s GIDS] [-m SESSIONS] [--lenient] [--same-user]. A VERSION that is not this build's ends the program with a line in the
+ * log. Other arguments end the program with its purpose and exit status 100. Opens the log. */
 struct process process_begin(int argc, char *argv[], const struct privileges *may);
 
 /* Checks that exactly the descriptors of the table are open, of the right kind; 0 and 1 become /dev/null. Closes all

@@ -7,6 +7,7 @@
 #include "postern/passwd.h"
 #include "postern/plan.h"
 #include "postern/queue.h"
+#include "postern/reload.h"
 #include "postern/recipients.h"
 #include "sys/about.h"
 
@@ -24,6 +25,8 @@ static const struct {
 	{ "passwd", passwd_main, "sets, removes, disables and lists login names and their passwords" },
 	{ "plan", plan_main, "what each process may do; with --live, compared with those that run" },
 	{ "recipients", recipients_main, "makes a table of those who get mail" },
+	{ "reload", reload_main,
+	    "makes running services take the installed version and their control items as they are now" },
 	{ "queue", queue_main, "lists, shows, holds, releases, retries, bounces and deletes messages" },
 };
 

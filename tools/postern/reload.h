@@ -1,0 +1,4 @@
+/* postern reload. */
+#pragma once
+
+int reload_main(int argc, char *argv[]);
