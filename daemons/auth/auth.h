@@ -5,6 +5,7 @@
 #include "auth/workers.h"
 #include "control/control.h"
 #include "control/passwords.h"
+#include "net/users_follow.h"
 #include "sys/loop.h"
 #include "wire/auth_authrun.h"
 #include "wire/listen_policy.h"
@@ -56,6 +57,7 @@ struct exchange {
 struct auth {
 	struct loop loop;
 	struct port policy, lspawn, authrun;
+	struct users_follower users;
 	bool asks; /* there is a program, or Dovecot, that knows more names */
 	unsigned n_asked;
 	uint32_t ask_turn;

@@ -54,24 +54,29 @@ judge_trouble(struct exchange *e, const char *why)
 	exchange_end(e, 454, 7, 0, "authentication is not possible now, try again later");
 }
 
-/* POP3 needs a mailbox, too. */
-static enum result
-has_mailbox(const struct exchange *e)
+/* POP3 needs a mailbox, too, of somebody as whom lspawn starts a process. Null: there is one; else what is wrong. */
+static const char *
+lacks_mailbox(const struct exchange *e)
 {
 	struct destination d;
 	enum result r = users_route(e->auth->control, exchange_name(e), &d);
 
-	return r != OK ? r : d.route == ROUTE_LOCAL ? OK : ABSENT;
+	if (r == REFUSED)
+		return user_refusal_text(d.user.refusal);
+	if (r != OK && r != ABSENT)
+		return "the table of users can't be read";
+	return r == OK && d.route == ROUTE_LOCAL ? NULL : "the user has no mailbox";
 }
 
 static void
 succeeded(struct exchange *e)
 {
 	struct backoff *b = &e->auth->backoff;
-	enum result r = e->auth->is_pop3 ? has_mailbox(e) : OK;
+	const char *lack = e->auth->is_pop3 ? lacks_mailbox(e) : NULL;
 
-	if (r != OK) {
-		judge_trouble(e, r == ABSENT ? "the user has no mailbox" : "the table of users can't be read");
+	if (lack != NULL) {
+		log_outcome(e, "auth-trouble", lack);
+		exchange_end(e, 454, 7, 0, lack); /* the password was right: the user may know */
 		return;
 	}
 	backoff_succeeded(b, e->account, backoff_network(b, address_of(e)), e->auth->loop.now);

@@ -16,7 +16,8 @@ main(int argc, char *argv[])
 	enum result r;
 
 	if ((r = process_inherit(&self, &why)) != OK || (r = sasl_open(&why)) != OK ||
-	    (r = process_confine(&self, &why)) != OK || (r = control_open(&control, CONTROL_FD, "auth", &why)) != OK)
+	    (r = process_confine(&self, &why)) != OK || (r = control_open(&control, CONTROL_FD, "auth", &why)) != OK ||
+	    (r = users_follow(&auth.users, AUTH_USERS_FD, &control, &why)) != OK)
 		return process_refuse(&self, r, &why);
 	r = auth_run(&auth, &control, self.service, &why);
 	return r == OK ? 0 : process_refuse(&self, r, &why);

@@ -15,6 +15,7 @@ const struct privileges auth_privileges = {
 		{ AUTH_POLICY_FD, "policy", FD_CHANNEL, 0, false },
 		{ AUTH_LSPAWN_FD, "lspawn", FD_CHANNEL, 0, true }, /* in the services for POP3 */
 		{ AUTH_AUTHRUN_FD, "authrun", FD_CHANNEL, 0, true }, /* where programs know recipients or passwords */
+		{ AUTH_USERS_FD, "users", FD_CHANNEL, 0, false }, /* from warden: the table of users, anew when it changes */
 	},
 	.holds = HOLDS_EVENTS | HOLDS_CHANNELS,
 	.syscalls = MAY_COMPUTE | MAY_WAIT | MAY_TALK | MAY_READ_AT | MAY_THREAD,

@@ -203,19 +203,17 @@ static enum result
 on_box(struct auth *a, struct exchange *e, const struct wire_message *m, struct why *why)
 {
 	struct destination d;
-	struct al_spawn spawn;
-	uint8_t room[4096];
+	uint8_t room[6144];
 	struct buf tail = BUF_OVER(room);
 	enum result r = users_route(a->control, exchange_name(e), &d);
 
 	if (r != OK || d.route != ROUTE_LOCAL || !port_is_open(&a->lspawn))
 		return why_set(why, MALFORMED, "PA_BOX for somebody without a mailbox");
-	spawn = (struct al_spawn){ d.user.uid, d.user.gid };
-	wire_put(&tail, exchange_name(e));
-	wire_put(&tail, d.user.home);
+	wire_put(&tail, d.user.key);
+	wire_put(&tail, d.user.row);
 	wire_put(&tail, d.user.maildir);
 	forget(a, e);
-	return port_send(&a->lspawn, AL_SPAWN, m->ref, &spawn, buf_bytes(&tail), m->fds, why);
+	return port_send(&a->lspawn, AL_SPAWN, m->ref, NULL, buf_bytes(&tail), m->fds, why);
 }
 
 static enum result
@@ -319,6 +317,8 @@ open_lines(struct auth *a, struct why *why)
 		a->policy.secret = true;
 	if (r == OK && is_channel(AUTH_LSPAWN_FD))
 		r = port_open(&a->lspawn, &a->loop, lspawn, &lspawn_events, LINE_WAITING, why);
+	if (r == OK)
+		r = users_follow_in(&a->users, &a->loop, why);
 	return r == OK ? elsewhere_open(a, why) : r;
 }
 

@@ -1,10 +1,13 @@
 /* lspawn: starts the process of a user: for deliveries, if send asks, or for a POP3 session, if auth does.
- * Trusts them for which user is meant, but never becomes root, a user below minuid, or one of the house's own.
- * Never reads anything but those requests, never opens a file; the child gives root up before it reads anything. */
+ * Trusts warden's table of users for uid, gid and home, and the asker only for which row of it is meant.
+ * Never becomes root, a user below minuid, or one of the house's own, whatever the table says; never opens a file; the child
+ * gives root up before it reads anything. */
 #include "base/bytes.h"
 #include "config.h"
 #include "control/control.h"
+#include "lspawn/judge.h"
 #include "lspawn/privileges.h"
+#include "net/users_follow.h"
 #include "sys/log.h"
 #include "sys/process.h"
 #include "sys/zygote.h"
@@ -21,14 +24,13 @@
 
 #define CHILDREN_MAX 20000
 #define CHANNEL_FD 3 /* where what it starts expects its channel: its privileges say so */
-#define PATH_LEN_MAX 4000
 
 /* Who may ask here, and for what. */
 struct trade {
 	int channel_fd, program_fd;
 	const char *program;
 	const struct wire_protocol *protocol;
-	size_t n_fields; /* name, home, and what is below it */
+	size_t n_fields; /* a row's key and value; the Maildir */
 	uint16_t refused;
 };
 
@@ -40,57 +42,45 @@ static const struct trade trades[] = {
 struct lspawn {
 	const struct process *self;
 	const struct trade *trade;
-	uint32_t min_uid;
+	struct control control; /* with the table of users */
+	struct users_follower users;
+	struct user_bounds bounds;
 	struct channel asker;
 	struct zygote zygote;
 };
 
-enum { NAME, HOME, BELOW, N_FIELDS };
+enum { KEY, ROW, BELOW, N_FIELDS };
 
-/* the two requests begin alike */
-static_assert(sizeof(struct sl_spawn) == sizeof(struct al_spawn) &&
-	offsetof(struct sl_spawn, uid) == offsetof(struct al_spawn, uid) &&
-	offsetof(struct sl_spawn, gid) == offsetof(struct al_spawn, gid),
-    "one struct serves both");
-
+/* The uids of the house, which warden tells at the start. */
 static bool
-is_own(const struct process *self, uint32_t uid)
+take_own_ids(struct lspawn *l)
 {
-	struct bytes rest = bytes_of_string(self->own_ids), one;
+	struct bytes rest = bytes_of_string(l->self->own_ids), one;
 	uint64_t n;
 
-	while (self->own_ids != NULL && bytes_split(&rest, ',', &one))
-		if (bytes_to_number(one, UINT32_MAX, &n) && n == uid)
-			return true;
-	return false;
-}
-
-static bool
-is_path(struct bytes path)
-{
-	return path.len > 0 && path.len <= PATH_LEN_MAX && bytes_find(path, '\0') == path.len;
+	while (bytes_split(&rest, ',', &one)) {
+		if (!bytes_to_number(one, UINT32_MAX, &n) || l->bounds.n_own == USER_OWN_MAX)
+			return false;
+		l->bounds.own_ids[l->bounds.n_own++] = (uint32_t)n;
+	}
+	return true;
 }
 
 static enum result
-may_become(const struct lspawn *l, const struct sl_spawn *who, const struct bytes fields[N_FIELDS], struct why *why)
+judge(struct lspawn *l, const struct bytes fields[N_FIELDS], struct user_row *row, struct why *why)
 {
-	struct bytes home = fields[HOME], below = fields[BELOW];
+	struct users_table *t = &l->control.users;
+	enum result r = judge_row(t, &l->bounds, fields[KEY], fields[ROW], row, NULL);
 
-	if (who->uid == 0 || who->gid == 0)
-		return why_set(why, REFUSED, "nothing is done as root");
-	if (who->uid < l->min_uid)
-		return why_set(why, REFUSED, "uid %u is below minuid %u", who->uid, l->min_uid);
-	if (is_own(l->self, who->uid))
-		return why_set(why, REFUSED, "uid %u is one of Postern's own", who->uid);
-	if (!is_path(home) || home.at[0] != '/')
-		return why_set(why, REFUSED, "the home of uid %u is no absolute path", who->uid);
-	if (l->trade->n_fields > BELOW && (!is_path(below) || below.at[0] == '/'))
-		return why_set(why, REFUSED, "the Maildir of uid %u is no relative path", who->uid);
-	return OK;
+	if (r == ABSENT)
+		users_follow_now(&l->users); /* the asker may have the next table already */
+	if (r != OK)
+		r = judge_row(t, &l->bounds, fields[KEY], fields[ROW], row, why);
+	return r == OK && l->trade->n_fields > BELOW ? judge_maildir(fields[BELOW], why) : r;
 }
 
 static void
-copy_path(char into[PATH_LEN_MAX + 1], struct bytes path)
+copy_path(char into[LSPAWN_PATH_MAX + 1], struct bytes path)
 {
 	if (path.len > 0)
 		memcpy(into, path.at, path.len);
@@ -98,9 +88,9 @@ copy_path(char into[PATH_LEN_MAX + 1], struct bytes path)
 }
 
 __attribute__((noreturn)) static void
-become(const struct lspawn *l, const struct sl_spawn *who, const struct bytes fields[N_FIELDS], int channel)
+become(const struct lspawn *l, const struct user_row *who, struct bytes maildir, int channel)
 {
-	char uid[16], gid[16], home[PATH_LEN_MAX + 1], below[PATH_LEN_MAX + 1];
+	char uid[16], gid[16], home[LSPAWN_PATH_MAX + 1], below[LSPAWN_PATH_MAX + 1];
 	char name[16], n[] = "-n", u[] = "-u", g[] = "-g", r[] = "-r", b[] = "-b", v[] = "-v", service[64];
 	char version[] = POSTERN_VERSION;
 	char lenient[] = "--lenient";
@@ -109,8 +99,8 @@ become(const struct lspawn *l, const struct sl_spawn *who, const struct bytes fi
 	int program = fcntl(l->trade->program_fd, F_DUPFD_CLOEXEC, 16);
 	size_t n_arguments = 11;
 
-	copy_path(home, fields[HOME]);
-	copy_path(below, fields[BELOW]);
+	copy_path(home, who->home);
+	copy_path(below, maildir);
 	(void)snprintf(name, sizeof name, "%s", l->trade->program);
 	(void)snprintf(uid, sizeof uid, "%u", who->uid);
 	(void)snprintf(gid, sizeof gid, "%u", who->gid);
@@ -133,19 +123,19 @@ become(const struct lspawn *l, const struct sl_spawn *who, const struct bytes fi
 static enum result
 spawn(struct lspawn *l, const struct wire_message *m, struct why *why)
 {
-	const struct sl_spawn *who = m->body;
 	struct bytes fields[N_FIELDS] = { BYTES_NONE, BYTES_NONE, BYTES_NONE };
+	struct user_row who;
 	bool child = false;
 	enum result r;
 
 	if (!wire_take_all(m->tail, fields, l->trade->n_fields))
 		return why_set(why, MALFORMED, "a spawn without its fields");
-	if ((r = may_become(l, who, fields, why)) != OK)
+	if ((r = judge(l, fields, &who, why)) != OK)
 		return r;
 	if ((r = zygote_fork(&l->zygote, &child, why)) != OK)
 		return r;
 	if (child)
-		become(l, who, fields, m->fds[0]);
+		become(l, &who, fields[BELOW], m->fds[0]);
 	return OK;
 }
 
@@ -160,6 +150,8 @@ serve(struct lspawn *l, struct why *why)
 	for (;;) {
 		if ((r = zygote_wait(&l->zygote, why)) != OK)
 			return r;
+		users_follow_now(&l->users);
+		l->zygote.also_fd = l->users.channel.fd;
 		r = channel_receive(&l->asker, &buffer, &m, why);
 		if (r == AGAIN)
 			continue;
@@ -202,20 +194,24 @@ int
 main(int argc, char *argv[])
 {
 	struct process self = process_begin(argc, argv, &lspawn_privileges);
-	struct lspawn l = { .self = &self };
-	struct control control = CONTROL_NONE;
+	static struct lspawn l;
 	struct why why = WHY_NONE;
 	enum result r;
 
-	if (self.own_ids == NULL)
+	l.self = &self;
+	l.control = CONTROL_NONE;
+	if (self.own_ids == NULL || !take_own_ids(&l))
 		return process_refuse(
 		    &self, why_set(&why, MALFORMED, "lspawn was not told whom it must not become"), &why);
 	if ((r = process_inherit(&self, &why)) != OK || (r = process_confine(&self, &why)) != OK ||
-	    (r = control_open(&control, CONTROL_FD, "lspawn", &why)) != OK || (r = find_trade(&l, &why)) != OK ||
+	    (r = control_open(&l.control, CONTROL_FD, "lspawn", &why)) != OK ||
+	    (r = users_follow(&l.users, LSPAWN_USERS_FD, &l.control, &why)) != OK || (r = find_trade(&l, &why)) != OK ||
 	    (r = zygote_open(&l.zygote, l.trade->channel_fd, CHILDREN_MAX, &why)) != OK)
 		return process_refuse(&self, r, &why);
 	l.zygote.lasts = true;
-	l.min_uid = (uint32_t)control_number(&control, ITEM_MINUID);
+	l.zygote.also_fd = l.users.channel.fd;
+	l.bounds.min_uid = (uint32_t)control_number(&l.control, ITEM_MINUID);
+	l.bounds.min_gid = (uint32_t)control_number(&l.control, ITEM_MINGID);
 	r = serve(&l, &why);
 	return process_refuse(&self, r, &why);
 }

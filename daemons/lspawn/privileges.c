@@ -20,6 +20,7 @@ const struct privileges lspawn_privileges = {
 		{ LSPAWN_LOCAL_FD, "local", FD_PROGRAM, 0, true },
 		{ LSPAWN_AUTH_FD, "auth", FD_CHANNEL, 0, true },     /* these in the services for POP3 */
 		{ LSPAWN_POP3BOX_FD, "pop3box", FD_PROGRAM, 0, true },
+		{ LSPAWN_USERS_FD, "users", FD_CHANNEL, 0, false },  /* from warden: the table of those whom it may become */
 	},
 	.holds = HOLDS_CHANNELS,
 	.syscalls = MAY_COMPUTE | MAY_WAIT | MAY_TALK | MAY_FORK | MAY_EXEC | MAY_BECOME | MAY_READ_AT | MAY_WRITE_AT |

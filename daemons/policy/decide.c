@@ -295,6 +295,10 @@ check_mailbox(const struct asked *a)
 		a->r->answer.close = 1;
 		return true;
 	}
+	if (r == REFUSED) /* somebody as whom lspawn starts nothing: the administrator can mend that */
+		return settle(a,
+		    REFUSAL(451, 4, 2, 1, "sorry, that mailbox can't be used now, try again later",
+			user_refusal_text(d.user.refusal)));
 	if (r != ABSENT)
 		return unreadable(a);
 	if (variable_is_set(&a->c->says, VAR_RECIPIENTS450))

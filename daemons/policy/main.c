@@ -17,7 +17,8 @@ main(int argc, char *argv[])
 	enum result r;
 
 	if ((r = process_inherit(&self, &why)) != OK || (r = process_confine(&self, &why)) != OK ||
-	    (r = control_open(&control, CONTROL_FD, "policy", &why)) != OK)
+	    (r = control_open(&control, CONTROL_FD, "policy", &why)) != OK ||
+	    (r = users_follow(&policy.users, POLICY_USERS_FD, &control, &why)) != OK)
 		return process_refuse(&self, r, &why);
 	settings = settings_of(&control, self.service);
 	r = policy_run(&policy, &settings, &why);

@@ -74,6 +74,7 @@ policy_run(struct policy *p, const struct settings *s, struct why *why)
 	if ((r = sessions_open(p, why)) != OK || (r = loop_open(&p->loop, why)) != OK ||
 	    (r = port_open(&p->listen, &p->loop, listen, &listen_events, LISTEN_LINE, why)) != OK ||
 	    (r = starttls_open(p, why)) != OK || (r = login_open(p, why)) != OK || (r = programs_open(p, why)) != OK ||
+	    (r = users_follow_in(&p->users, &p->loop, why)) != OK ||
 	    (r = loop_at(&p->loop, &p->sweep, clock_ms() + SWEEP_MS)) != OK)
 		return r;
 	p->loop.idle = between_turns;

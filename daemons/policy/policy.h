@@ -10,6 +10,7 @@
 #include "policy/reply.h"
 #include "policy/starttls.h"
 #include "policy/usage.h"
+#include "net/users_follow.h"
 #include "sys/log.h"
 #include "wire/policy_queue.h"
 #include "wire/door.h"
@@ -90,6 +91,7 @@ static_assert((1u << SLOT_BITS) > 100000, "more sessions than references: see co
 struct policy {
 	struct loop loop;
 	struct port listen;
+	struct users_follower users;
 	struct queue_line queue;
 	struct tls_lines tls;
 	struct name_line names;

@@ -20,6 +20,7 @@ const struct privileges policy_privileges = {
 		{ POLICY_AUTH_FD, "auth", FD_CHANNEL, 0, true },       /* where users authenticate */
 		{ POLICY_AUTHRUN_FD, "authrun", FD_CHANNEL, 0, true }, /* where programs know recipients or passwords */
 		{ POLICY_RACK_FD, "certificates", FD_TABLE, 0, true }, /* whether there is one to be shown */
+		{ POLICY_USERS_FD, "users", FD_CHANNEL, 0, false },    /* from warden: the table of users, anew when it changes */
 	},
 	.holds = HOLDS_EVENTS | HOLDS_CHANNELS | HOLDS_WRITERS | HOLDS_CONNECTION,
 	.syscalls = MAY_COMPUTE | MAY_WAIT | MAY_TALK | MAY_PAIR | MAY_READ_AT,

@@ -11,7 +11,8 @@ enum {
 	POLICY_RESOLVE_FD = 8,
 	POLICY_AUTH_FD = 9,
 	POLICY_AUTHRUN_FD = 10,
-	POLICY_RACK_FD = 11
+	POLICY_RACK_FD = 11,
+	POLICY_USERS_FD = 12
 };
 
 extern const struct privileges policy_privileges;

@@ -25,7 +25,7 @@
 struct line {
 	struct line *chain; /* same hash */
 	struct slot slot;   /* for its process */
-	uint32_t uid, gid, number;
+	uint32_t uid, number;
 	struct port port;
 	struct timer timer; /* idle, or stalled */
 	struct task *first, *last;
@@ -34,9 +34,9 @@ struct line {
 	uint32_t n_tasks;      /* of messages in hand, given or not */
 	struct parking parked; /* messages for which it was too long */
 	uint32_t ref, n_asked; /* messages asked for again under that ref */
-	size_t name_len, home_len;
-	char *home;
-	char name[64];
+	struct bytes home;     /* in `row` */
+	struct bytes key, row; /* by which lspawn finds the user; in `room` */
+	uint8_t *room;
 	struct send *send;
 };
 
@@ -47,7 +47,7 @@ static struct line *
 find(uint32_t uid, struct bytes home)
 {
 	for (struct line *l = chains[uid % N_CHAINS]; l != NULL; l = l->chain)
-		if (l->uid == uid && bytes_equal(bytes_of(l->home, l->home_len), home))
+		if (l->uid == uid && bytes_equal(l->home, home))
 			return l;
 	return NULL;
 }
@@ -70,7 +70,7 @@ forget(struct line *l)
 	*link = l->chain;
 	loop_cancel(&l->send->loop, &l->timer);
 	free(l->parked.ring);
-	free(l->home);
+	free(l->room);
 	free(l);
 }
 
@@ -198,7 +198,7 @@ log_ended(const struct line *l, enum result r, const struct why *why)
 	struct log_line line;
 
 	log_begin(&line, SEVERITY_ERROR, "local-ended");
-	log_bytes(&line, "user", bytes_of(l->name, l->name_len));
+	log_bytes(&line, "user", bytes_first(l->row, bytes_find(l->row, '\0')));
 	log_number(&line, "uid", l->uid);
 	log_number(&line, "unanswered", l->n_given);
 	log_text(&line, "why", r == ABSENT ? "it ended early" : why->text);
@@ -240,22 +240,21 @@ static bool
 start(struct line *l)
 {
 	struct send *s = l->send;
-	struct sl_spawn who = { l->uid, l->gid };
 	struct why why = WHY_NONE;
 	uint8_t room[4096];
 	struct buf tail = BUF_OVER(room);
 	int pair[2];
 	enum result r;
 
-	wire_put(&tail, bytes_of(l->name, l->name_len));
-	wire_put(&tail, bytes_of(l->home, l->home_len));
+	wire_put(&tail, l->key);
+	wire_put(&tail, l->row);
 	r = buf_result(&tail);
 	if (r == OK && (r = channel_pair(pair, &why)) == OK) {
 		l->number = ++last_number;
 		r = port_open(&l->port, &s->loop, channel_of(pair[0], &send_local_protocol, SD_SEND, false),
 		    &local_events, SD_IN_FLIGHT, &why);
 		if (r == OK)
-			r = port_send(&s->lspawn, SL_SPAWN, l->number, &who, buf_bytes(&tail), &pair[1], &why);
+			r = port_send(&s->lspawn, SL_SPAWN, l->number, NULL, buf_bytes(&tail), &pair[1], &why);
 		(void)close(pair[1]);
 		if (r != OK)
 			port_close(&l->port);
@@ -302,7 +301,7 @@ give(struct line *l, struct task *t, uint32_t slot, struct why *why)
 	struct buf tail = BUF_OVER(room);
 
 	memcpy(body.id, m->id.text, sizeof body.id);
-	body.flags = t->virtual_user ? SD_MAKE_MAILDIR : 0;
+	body.flags = t->make_maildir ? SD_MAKE_MAILDIR : 0;
 	task_put_reverse(t, &tail);
 	wire_put(&tail, t->address);
 	wire_put(&tail, t->maildir);
@@ -379,31 +378,42 @@ pump(struct line *l)
 		(void)loop_at(&l->send->loop, &l->timer, l->send->loop.now + IDLE_MS);
 }
 
+/* The user's row as the table has it now: the one of an earlier table would not be found by lspawn any more. */
+static bool
+remember_row(struct line *l, const struct user *u)
+{
+	bool is_known = bytes_equal(l->key, u->key) && bytes_equal(l->row, u->row);
+	uint8_t *room = is_known ? NULL : malloc(u->key.len + u->row.len);
+
+	if (room == NULL)
+		return is_known;
+	memcpy(room, u->key.at, u->key.len);
+	memcpy(room + u->key.len, u->row.at, u->row.len);
+	free(l->room);
+	l->room = room;
+	l->key = bytes_of(room, u->key.len);
+	l->row = bytes_of(room + u->key.len, u->row.len);
+	l->home = bytes_of(l->row.at + (u->home.at - u->row.at), u->home.len);
+	return true;
+}
+
 static struct line *
-new_line(struct send *s, uint32_t uid, uint32_t gid, struct bytes name, struct bytes home)
+new_line(struct send *s, const struct user *u)
 {
 	struct line *l = calloc(1, sizeof *l);
 
-	if (l == NULL)
-		return NULL;
-	l->home = malloc(home.len + 1);
-	if (l->home == NULL) {
+	if (l == NULL || !remember_row(l, u)) {
 		free(l);
 		return NULL;
 	}
-	memcpy(l->home, home.at, home.len);
-	l->home_len = home.len;
-	l->name_len = name.len < sizeof l->name ? name.len : sizeof l->name;
-	memcpy(l->name, name.at, l->name_len);
-	l->uid = uid;
-	l->gid = gid;
+	l->uid = u->uid;
 	l->send = s;
 	l->timer.due = on_timer;
 	last_ref = (last_ref + 1) & 0xfffff; /* the highest bit of a ref is for next hops */
 	l->ref = (last_ref + 1) * N_CHAINS +
-	    uid % N_CHAINS; /* at least ASK_LINES; lines_answered finds it by its chain */
-	l->chain = chains[uid % N_CHAINS];
-	chains[uid % N_CHAINS] = l;
+	    u->uid % N_CHAINS; /* at least ASK_LINES; lines_answered finds it by its chain */
+	l->chain = chains[u->uid % N_CHAINS];
+	chains[u->uid % N_CHAINS] = l;
 	return l;
 }
 
@@ -412,7 +422,7 @@ lines_find(struct send *s, const struct user *u, const struct message *m, struct
 {
 	struct line *l = find(u->uid, u->home);
 
-	if (l == NULL && (l = new_line(s, u->uid, u->gid, u->name, u->home)) == NULL)
+	if (l == NULL ? (l = new_line(s, u)) == NULL : !remember_row(l, u))
 		return LINES_NO_MEMORY;
 	*found = l;
 	if (l->n_tasks < share(s))

@@ -16,7 +16,8 @@ main(int argc, char *argv[])
 
 	send.in_hand_max = send_in_hand_max();
 	if ((r = process_inherit(&self, &why)) != OK || (r = process_confine(&self, &why)) != OK ||
-	    (r = control_open(&control, CONTROL_FD, "send", &why)) != OK)
+	    (r = control_open(&control, CONTROL_FD, "send", &why)) != OK ||
+	    (r = users_follow(&send.users, SEND_USERS_FD, &control, &why)) != OK)
 		return process_refuse(&self, r, &why);
 	if ((r = send_run(&send, &control, &why)) != OK)
 		return process_refuse(&self, r, &why);

@@ -287,6 +287,7 @@ take_settings(struct send *s)
 	const struct control *c = s->control;
 
 	s->lifetime_s = control_number(c, ITEM_QUEUELIFETIME);
+	s->make_maildirs = control_number(c, ITEM_MAKEMAILDIR) != 0;
 	s->bounce_max = control_number(c, ITEM_BOUNCEMAXBYTES);
 	s->max_lines = (uint32_t)control_number(c, ITEM_CONCURRENCYLOCAL);
 	if (s->max_lines > LOCALS_MAX)
@@ -328,6 +329,7 @@ open_all(struct send *s, struct why *why)
 	    (r = port_open(&s->bounces, &s->loop, bounces, &bounces_events, NEIGHBOUR_LINE, why)) != OK ||
 	    (r = port_open(&s->lspawn, &s->loop, lspawn, &lspawn_events, LOCALS_MAX, why)) != OK ||
 	    (r = port_open(&s->remote, &s->loop, remote, &remote_events, s->max_remote, why)) != OK ||
+	    (r = users_follow_in(&s->users, &s->loop, why)) != OK ||
 	    (r = credentials_open(&s->loop, SEND_KEYLOAD_FD, why)) != OK ||
 	    (r = securing_open(&s->loop, SEND_TLS_FD, why)) != OK)
 		return r;

@@ -18,6 +18,7 @@ const struct privileges send_privileges = {
 		{ SEND_REMOTE_FD, "remote", FD_CHANNEL, 0, false },
 		{ SEND_KEYLOAD_FD, "keyload", FD_CHANNEL, 0, false },
 		{ SEND_TLS_FD, "tls", FD_CHANNEL, 0, false },
+		{ SEND_USERS_FD, "users", FD_CHANNEL, 0, false }, /* from warden: the table of users, anew when it changes */
 	},
 	.holds = HOLDS_EVENTS | HOLDS_CHANNELS | HOLDS_MESSAGES | HOLDS_WRITERS | HOLDS_CONNECTION,
 	.syscalls = MAY_COMPUTE | MAY_WAIT | MAY_TALK | MAY_PAIR | MAY_READ_AT,

@@ -10,6 +10,7 @@ enum {
 	SEND_REMOTE_FD = 7,
 	SEND_KEYLOAD_FD = 8,
 	SEND_TLS_FD = 9,
+	SEND_USERS_FD = 10,
 };
 
 extern const struct privileges send_privileges;

@@ -3,6 +3,7 @@
  * Never takes a table that can't be read for a recipient who is not there. */
 #include "send/send.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,7 +45,7 @@ begin_local(struct send *s, struct message *m, uint32_t i, struct bytes forward,
 	m->unfinished |= answer == LINES_NO_MEMORY;
 	if (answer != LINES_TAKEN || (t = new_task(m, i, forward, d->address, &d->user)) == NULL)
 		return;
-	t->virtual_user = d->user.is_virtual;
+	t->make_maildir = d->user.is_virtual || s->make_maildirs;
 	lines_add(line, t);
 }
 
@@ -92,6 +93,18 @@ begin_nowhere(struct send *s, struct message *m, uint32_t i, struct bytes forwar
 		task_settle(s, t, outcome, enhanced, bytes_of_string(text));
 }
 
+/* Somebody as whom lspawn would start nothing. */
+static void
+begin_refused(struct send *s, struct message *m, uint32_t i, struct bytes forward, const struct user *u)
+{
+	static const uint16_t disabled[3] = { 4, 2, 1 };
+	char text[WHY_MAX];
+
+	(void)snprintf(text, sizeof text, "%s: user %.*s, uid %u, gid %u, home %.*s", user_refusal_text(u->refusal),
+	    (int)u->name.len, (const char *)u->name.at, u->uid, u->gid, (int)u->home.len, (const char *)u->home.at);
+	begin_nowhere(s, m, i, forward, SD_TEMPORARY, disabled, text);
+}
+
 void
 route_begin(struct send *s, struct message *m, uint32_t i, const struct store_recipient *recipient)
 {
@@ -109,6 +122,8 @@ route_begin(struct send *s, struct message *m, uint32_t i, const struct store_re
 		begin_local(s, m, i, forward, &d);
 	else if (r == OK)
 		begin_remote(s, m, i, recipient, &d);
+	else if (r == REFUSED)
+		begin_refused(s, m, i, forward, &d.user);
 	else if (r == ABSENT)
 		begin_nowhere(s, m, i, forward, SD_PERMANENT, no_user, "there is no mailbox here by that name");
 	else

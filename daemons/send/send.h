@@ -4,6 +4,7 @@
 #include "base/id.h"
 #include "control/control.h"
 #include "control/users.h"
+#include "net/users_follow.h"
 #include "send/privileges.h"
 #include "store/store.h"
 #include "sys/loop.h"
@@ -39,9 +40,9 @@ struct task {
 	struct message *message;
 	struct task *next;  /* in its line */
 	uint32_t recipient; /* index in the envelope */
-	bool virtual_user;
-	uint8_t kind;    /* enum channel_kind */
-	uint8_t outcome; /* enum sd_outcome, once settled */
+	bool make_maildir;  /* if it is missing */
+	uint8_t kind;       /* enum channel_kind */
+	uint8_t outcome;    /* enum sd_outcome, once settled */
 	uint16_t enhanced[3];
 	uint64_t began_ms;
 	uint8_t notify;
@@ -105,6 +106,7 @@ struct send {
 	struct loop loop;
 	const struct control *control;
 	struct port queue, bounces, lspawn, remote;
+	struct users_follower users;
 	struct message *in_hand[IN_HAND_CHAINS];
 	uint32_t n_in_hand, n_fetched; /* the latter of the former */
 	uint32_t credit_given;         /* messages that queue may still send unasked */
@@ -115,7 +117,8 @@ struct send {
 	enum result end;
 	/* settings */
 	uint64_t lifetime_s, bounce_max;
-	uint32_t slow_ms; /* a local delivery that takes longer makes room for another user's */
+	uint32_t slow_ms;   /* a local delivery that takes longer makes room for another user's */
+	bool make_maildirs; /* of users of this host, if they are missing */
 	uint32_t in_hand_max, max_lines, max_remote, max_connections;
 	struct bytes me, bounce_from, bounce_host, double_to, double_host;
 };

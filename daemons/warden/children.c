@@ -37,6 +37,8 @@ reap(struct warden *w)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (users_feed_ended(&w->users, pid, status))
+			continue;
 		if ((m = generation_find(&w->coming, pid)) != NULL) {
 			log_end_of(m, status);
 			m->pid = 0;
@@ -93,6 +95,7 @@ warden_end_generation(struct warden *w, struct generation *g)
 		pid_t pid = waitpid(-1, &status, 0);
 		struct member *m = pid > 0 ? generation_find(g, pid) : NULL;
 
+		(void)users_feed_ended(&w->users, pid, status);
 		if (pid < 0 && errno == ECHILD)
 			break;
 		if (m != NULL)

@@ -5,6 +5,7 @@
 
 #include "config.h"
 #include "house/taken.h"
+#include "house/users_feed.h"
 #include "sys/about.h"
 #include "sys/clock.h"
 #include "sys/log.h"
@@ -84,6 +85,8 @@ warden_read(struct warden *w, struct why *why)
 	r = control_read(&new, &from, why);
 	if (r == OK)
 		r = bind_listening(w, &new, why);
+	if (r == OK)
+		r = users_feed_make(&w->users, &w->in, &new, why);
 	if (r != OK) {
 		control_forget(&new);
 		programs_release(&programs);
@@ -93,6 +96,8 @@ warden_read(struct warden *w, struct why *why)
 		control_forget(&w->source);
 	programs_release(&w->programs);
 	w->source = new;
+	if (users_feed_is_used(&w->users))
+		w->users.source = &w->source;
 	w->programs = programs;
 	w->has_source = true;
 	return OK;
@@ -125,7 +130,8 @@ run(struct warden *w)
 		if (w->reload)
 			warden_reload(w);
 		if (!w->replace && !w->end && !w->reload)
-			warden_wait(w, w->current.has_doorways ? LOOK_MS : 3600000);
+			warden_wait(w, w->current.has_doorways || users_feed_is_used(&w->users) ? LOOK_MS : 3600000);
+		users_feed_look(&w->users);
 		if (!w->replace && !w->end && generation_is_cut_off(&w->current, &w->in)) {
 			log_simple(SEVERITY_INFO, "doors", "why", "a service that this one talks to has come anew");
 			warden_start(w);
@@ -292,6 +298,8 @@ main(int argc, char *argv[])
 	about(argc, argv, "warden", usage_text);
 	self.service = parse(argc, argv, &w);
 	w.in.programs = &w.programs;
+	users_feed_none(&w.users);
+	w.in.users = &w.users;
 	log_open("warden", self.service);
 	(void)sigemptyset(&w.signals);
 	(void)sigaddset(&w.signals, SIGTERM);

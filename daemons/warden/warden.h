@@ -3,6 +3,7 @@
 
 #include "house/generation.h"
 #include "house/programs.h"
+#include "house/users_feed.h"
 
 #include <signal.h>
 
@@ -14,6 +15,7 @@ struct warden {
 	struct control_source source;
 	struct programs programs; /* what the generations from now on are started from */
 	struct sockets sockets;
+	struct users_feed users;
 	struct generation current, old[WARDEN_OLD_MAX];
 	struct generation coming; /* beside `current`, until it has shown that it can run */
 	sigset_t signals;

@@ -34,7 +34,21 @@ control_close(struct control *c)
 {
 	if (c->fd >= 0)
 		cdb_free(&c->db);
+	users_table_close(&c->users);
 	*c = CONTROL_NONE;
+}
+
+enum result
+control_take_users(struct control *c, int fd, struct why *why)
+{
+	struct users_table next;
+	enum result r = users_table_open(&next, fd, why);
+
+	if (r != OK)
+		return r;
+	users_table_close(&c->users);
+	c->users = next;
+	return OK;
 }
 
 /* The search leaves its place in the struct, so each has its own copy. */

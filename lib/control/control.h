@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "control/schema.h"
+#include "control/users_table.h"
 
 #include <cdb.h>
 
@@ -16,6 +17,7 @@
 struct control {
 	struct cdb db;
 	int fd;
+	struct users_table users; /* where the process has one; newer ones take its place while it runs */
 };
 #define CONTROL_NONE ((struct control){ .fd = -1 })
 
@@ -23,6 +25,10 @@ struct control {
  * for another process or by another version; BROKEN if it can't be mapped. */
 enum result control_open(struct control *c, int fd, const char *process, struct why *why);
 void control_close(struct control *c); /* unmaps; does not close the descriptor */
+
+/* Puts this table of users (the caller's descriptor, which may be closed then) in the place of the one before. What was found
+ * in that one may not be used any longer. On failure nothing has changed. */
+enum result control_take_users(struct control *c, int fd, struct why *why);
 
 /* Values. An item that the process has no right to read is empty, 0. */
 uint64_t control_number(const struct control *c, enum control_item item);   /* KIND_NUMBER; KIND_BOOL: 0 or 1 */

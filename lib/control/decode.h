@@ -69,5 +69,3 @@ void decode_forwarder(struct decoder *d, struct bytes line);
 void decode_anchor(struct decoder *d, struct bytes line);
 
 /* users_source.c: the records of users. */
-enum result users_add_system(struct control_source *s, struct why *why);
-void users_finish(struct control_source *s);

@@ -7,8 +7,6 @@
 #include "sys/fd.h"
 
 #include <cdb.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -49,7 +47,7 @@ put_item(struct cdb_make *made, enum control_item item, const struct control_dat
 
 	if (put(made, bytes_of(value_key, 2), BYTES_NONE, is_secret ? BYTES_NONE : buf_bytes(&data->value)) != 0)
 		return -1;
-	while (at.len > 0 && has_tables) {
+	while (at.len > 0 && has_tables && control_schema[item].kind != KIND_ASSIGN) { /* in the table of users */
 		size_t key_len = le32_get(at.at), data_len = le32_get(at.at + 4);
 		struct bytes key = bytes_first(bytes_skip(at, 8), key_len);
 
@@ -59,22 +57,6 @@ put_item(struct cdb_make *made, enum control_item item, const struct control_dat
 		at = bytes_skip(at, data_len);
 	}
 	return 0;
-}
-
-/* A descriptor that could be written, sealed or not, can't be mapped shared by older kernels. */
-static enum result
-reopen_read_only(int *fd, struct why *why)
-{
-	char path[64];
-	int again;
-
-	(void)snprintf(path, sizeof path, "/proc/self/fd/%d", *fd);
-	again = open(path, O_RDONLY | O_CLOEXEC);
-	if (again < 0)
-		return why_errno(why, BROKEN, "reopening the configuration");
-	fd_close(fd);
-	*fd = again;
-	return OK;
 }
 
 static enum result
@@ -108,7 +90,7 @@ control_seal(const struct control_source *s, const char *process, int *fd, struc
 	if (made < 0)
 		return why_errno(why, EXHAUSTED, "making a memory file");
 	if ((r = fill(s, reader, made, why)) != OK || (r = fd_seal(made, why)) != OK ||
-	    (r = reopen_read_only(&made, why)) != OK)
+	    (r = fd_reopen_read_only(&made, why)) != OK)
 		fd_close(&made);
 	else
 		*fd = made;

@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -355,6 +356,40 @@ check_programs(struct control_source *s)
 		    program ? "a program" : "Dovecot");
 }
 
+/* A character that a name may have would cut names in two; a slash is in no local part that is looked up. */
+static void
+check_breaks(struct control_source *s, enum control_item item)
+{
+	struct bytes breaks = buf_bytes(&s->items[item].value);
+
+	for (size_t i = 0; i < breaks.len; i++)
+		if (ascii_is_alnum(breaks.at[i]) || breaks.at[i] <= ' ' || breaks.at[i] >= 0x7f ||
+		    breaks.at[i] == '/' || breaks.at[i] == '@') {
+			complain_of_file(s, SEVERITY_ERROR, s->from.service, control_schema[item].file,
+			    "expected punctuation, one or several characters like - or -+, without / and @");
+			return;
+		}
+}
+
+static void
+check_users(struct control_source *s)
+{
+	struct bytes name = buf_bytes(&s->items[ITEM_ALIASUSER].value);
+	struct passwd *pw;
+	char text[64];
+
+	check_breaks(s, ITEM_USERBREAK);
+	check_breaks(s, ITEM_VIRTUALBREAK);
+	if (name.len == 0 || name.len >= sizeof text)
+		return;
+	memcpy(text, name.at, name.len);
+	text[name.len] = '\0';
+	pw = getpwnam(text);
+	if (pw == NULL || pw->pw_uid == 0)
+		complain_of_file(s, SEVERITY_ERROR, s->from.service, "aliasuser",
+		    "expected the name of a user of this host other than root");
+}
+
 /* What no item can tell by itself. */
 static void
 check_together(struct control_source *s)
@@ -363,6 +398,7 @@ check_together(struct control_source *s)
 		complain_of_file(s, SEVERITY_ERROR, s->from.service, "virtualuser",
 		    "expected uid:gid:home here, the owner of the mailboxes in virtualusers");
 	check_programs(s);
+	check_users(s);
 	if ((s->from.readers & BY_LISTEN) && (s->from.readers & BY_WARDEN) && s->items[ITEM_LISTEN].value.len == 0)
 		complain_of_file(
 		    s, SEVERITY_ERROR, s->from.service, "listen", "expected a file with an address to listen on");
@@ -405,10 +441,6 @@ control_read(struct control_source *s, const struct control_from *from, struct w
 	check_names(s, s->etc_fd, "");
 	check_names(s, s->service_fd, from->service);
 	check_together(s);
-	if ((control_schema[ITEM_USERS_ASSIGN].readers & from->readers) && (r = users_add_system(s, why)) != OK &&
-	    r != MALFORMED)
-		return r;
-	users_finish(s); /* also if something is wrong: postern check looks at the rest */
 	return s->n_errors > 0 ? why_set(why, MALFORMED, "%s", s->first.text) : OK;
 }
 

@@ -39,7 +39,6 @@ struct control_source {
 	struct control_from from;
 	int etc_fd, service_fd;
 	struct control_data items[N_CONTROL_ITEMS];
-	uint8_t wildcards[32]; /* the set of last octets of users/assign's prefixes */
 	uint8_t n_recipient_tables, n_recipient_programs;
 	struct seen told; /* names that a warning was about */
 	struct seen read; /* files that items named */

@@ -17,36 +17,30 @@ is_usable(struct bytes local)
 	return true;
 }
 
-/* Fills u from a record; rest: what of the local part a prefix left over. */
+/* Fills u from a row; rest: what of the local part a prefix left over. */
 static enum result
-fill(const struct control *c, struct bytes value, struct bytes rest, struct user *u)
+fill(const struct control *c, struct bytes key, struct bytes value, struct bytes rest, struct user *u)
 {
 	struct buf extension = BUF_OVER(u->room);
-	struct bytes fields[6];
-	uint64_t uid, gid;
+	struct user_row row;
 
-	for (size_t i = 0; i < nitems(fields); i++) {
-		size_t end = bytes_find(value, '\0');
-
-		if (end == value.len)
-			return BROKEN;
-		fields[i] = bytes_first(value, end);
-		value = bytes_skip(value, end + 1);
-	}
-	if (!bytes_to_number(fields[1], UINT32_MAX - 1, &uid) || !bytes_to_number(fields[2], UINT32_MAX - 1, &gid) ||
-	    uid == 0)
+	if (!users_row_take(value, &row) || key.len > sizeof u->key_room)
 		return BROKEN;
-	buf_add(&extension, fields[5]);
+	buf_add(&extension, row.extension);
 	buf_add(&extension, rest);
-	u->uid = (uint32_t)uid;
-	u->gid = (uint32_t)gid;
-	u->name = fields[0];
-	u->home = fields[3];
-	u->dash = fields[4];
+	memcpy(u->key_room, key.at, key.len);
+	u->key = bytes_of(u->key_room, key.len);
+	u->row = value;
+	u->uid = row.uid;
+	u->gid = row.gid;
+	u->name = row.name;
+	u->home = row.home;
+	u->dash = row.dash;
 	u->extension = buf_bytes(&extension);
 	u->maildir = control_text(c, ITEM_DEFAULTDELIVERY);
 	u->is_virtual = false;
-	return extension.failed ? ABSENT : OK;
+	u->refusal = row.refusal;
+	return extension.failed ? ABSENT : row.refusal != USER_SERVED ? REFUSED : OK;
 }
 
 enum result
@@ -60,51 +54,72 @@ users_find(const struct control *c, struct bytes local, struct user *u)
 	if (!is_usable(local))
 		return ABSENT;
 	buf_add_octet(&key, '!');
-	buf_add(&key, local);
+	for (size_t i = 0; i < local.len; i++)
+		buf_add_octet(&key, ascii_lower(local.at[i]));
 	buf_add_octet(&key, '\0');
-	r = control_find(c, ITEM_USERS_ASSIGN, buf_bytes(&key), &value);
+	r = users_table_find(&c->users, buf_bytes(&key), &value);
 	if (r == OK)
-		return fill(c, value, BYTES_NONE, u);
-	if (r != ABSENT || (r = control_find(c, ITEM_USERS_ASSIGN, BYTES(""), &wildcards)) != OK)
+		return fill(c, buf_bytes(&key), value, BYTES_NONE, u);
+	if (r != ABSENT || (r = users_table_find(&c->users, BYTES(USERS_WILDCARDS), &wildcards)) != OK)
 		return BROKEN; /* each table has its set of last octets */
 	for (size_t n = local.len + 1; n-- > 0;) {
-		if (n > 0 && bytes_find(wildcards, ascii_lower(local.at[n - 1])) == wildcards.len)
+		if (n > 0 && bytes_find(wildcards, room[n]) == wildcards.len)
 			continue;
-		r = control_find(c, ITEM_USERS_ASSIGN, bytes_of(room, n + 1), &value);
+		r = users_table_find(&c->users, bytes_of(room, n + 1), &value);
 		if (r == OK)
-			return fill(c, value, bytes_skip(local, n), u);
+			return fill(c, bytes_of(room, n + 1), value, bytes_skip(local, n), u);
 		if (r != ABSENT)
 			return BROKEN;
 	}
 	return ABSENT;
 }
 
-/* A mailbox of virtualusers: the address, then all others of its domain. */
+/* The mailbox of the address without an extension: its local part up to a break character, the longest that is one. */
+static enum result
+find_extended(const struct control *c, struct bytes address, size_t at, struct bytes *maildir, size_t *base)
+{
+	struct bytes breaks = control_text(c, ITEM_VIRTUALBREAK);
+	uint8_t room[USER_LOCAL_MAX + 256];
+	enum result r = ABSENT;
+
+	for (size_t n = at; r == ABSENT && breaks.len > 0 && n-- > 1;) {
+		struct buf shorter = BUF_OVER(room);
+
+		if (bytes_find(breaks, address.at[n]) == breaks.len)
+			continue;
+		buf_add(&shorter, bytes_first(address, n));
+		buf_add(&shorter, bytes_skip(address, at));
+		if (!shorter.failed)
+			r = control_find(c, ITEM_VIRTUALUSERS, buf_bytes(&shorter), maildir);
+		*base = n;
+	}
+	return r;
+}
+
+/* A mailbox of virtualusers: the address, then the address without its extension, then all others of its domain. */
 static enum result
 find_mailbox(const struct control *c, struct bytes address, size_t at, struct user *u)
 {
-	struct control_owner owner;
-	struct bytes maildir;
+	struct bytes maildir, row;
+	size_t base = at;
 	enum result r;
 
 	if (!is_usable(bytes_first(address, at)))
 		return ABSENT;
 	r = control_find(c, ITEM_VIRTUALUSERS, address, &maildir);
-	if (r == ABSENT)
+	if (r == ABSENT && (r = find_extended(c, address, at, &maildir, &base)) == ABSENT) {
+		base = at;
 		r = control_find(c, ITEM_VIRTUALUSERS, bytes_skip(address, at), &maildir);
+	}
 	if (r != OK)
 		return r;
-	if (!control_owner(c, ITEM_VIRTUALUSER, &owner))
-		return BROKEN;
-	*u = (struct user){ .uid = owner.uid,
-		.gid = owner.gid,
-		.name = BYTES("virtual"),
-		.home = owner.home,
-		.maildir = maildir,
-		.extension = BYTES(""),
-		.dash = BYTES(""),
-		.is_virtual = true };
-	return OK;
+	if (users_table_find(&c->users, BYTES(USERS_VIRTUAL), &row) != OK)
+		return BROKEN; /* virtualusers without a virtualuser is no configuration */
+	r = fill(
+	    c, BYTES(USERS_VIRTUAL), row, base < at ? bytes_skip(bytes_first(address, at), base + 1) : BYTES_NONE, u);
+	u->maildir = maildir;
+	u->is_virtual = true;
+	return r;
 }
 
 /* The prefix of a virtual domain. OK with *user possibly empty: an exception. */

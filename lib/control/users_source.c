@@ -1,6 +1,6 @@
-/* The table of users: from users/assign, users/cdb and the host's own accounts to one set of records.
- * Trusts the host's passwd; not the lines of a file.
- * Never makes a record for uid 0 out of an account, never looks into a home. */
+/* Lines of users/assign, and compiled tables of any kind, as records.
+ * Trusts root to mean well; not the lines of a file.
+ * Never makes a record for uid 0. */
 #include "base/le.h"
 #include "control/control.h"
 #include "control/decode.h"
@@ -45,17 +45,6 @@ value_is_valid(struct bytes value)
 }
 
 static void
-note_wildcard(struct control_source *s, struct bytes prefix)
-{
-	uint8_t last;
-
-	if (prefix.len == 0)
-		return; /* the empty prefix is always tried */
-	last = ascii_lower(prefix.at[prefix.len - 1]);
-	s->wildcards[last / 8] = (uint8_t)(s->wildcards[last / 8] | 1u << (last % 8));
-}
-
-static void
 put_assignment(struct decoder *d, const struct assignment *a)
 {
 	uint8_t key_room[CONTROL_KEY_MAX + 2], value_room[2048];
@@ -75,8 +64,6 @@ put_assignment(struct decoder *d, const struct assignment *a)
 		return;
 	}
 	decoder_put_lower(d, buf_bytes(&key), buf_bytes(&value));
-	if (a->prefix)
-		note_wildcard(d->source, a->local);
 }
 
 void
@@ -106,118 +93,6 @@ decode_assign(struct decoder *d)
 			put_assignment(d, &a);
 	}
 	decoder_expected(d, "a line with a dot behind the last assignment");
-}
-
-static void
-put_number_text(char text[24], unsigned long n)
-{
-	(void)snprintf(text, 24, "%lu", n);
-}
-
-static void
-add_account(struct decoder *d, const struct passwd *pw, const char *local, bool prefix, const char *dash)
-{
-	char uid[24], gid[24];
-	struct assignment a = { .prefix = prefix };
-
-	put_number_text(uid, pw->pw_uid);
-	put_number_text(gid, pw->pw_gid);
-	a.local = bytes_of_string(local);
-	a.user = bytes_of_string(pw->pw_name);
-	a.uid = bytes_of_string(uid);
-	a.gid = bytes_of_string(gid);
-	a.home = bytes_of_string(pw->pw_dir);
-	a.dash = bytes_of_string(dash);
-	a.ext = BYTES("");
-	put_assignment(d, &a);
-}
-
-/* As qmail-getpw: the home must be there and the user's own. */
-static bool
-gets_mail(const struct passwd *pw, uint64_t least_uid)
-{
-	struct stat st;
-
-	return pw->pw_uid >= least_uid && pw->pw_uid != 0 && pw->pw_uid < UINT32_MAX && pw->pw_dir[0] == '/' &&
-	    strchr(pw->pw_name, '/') == NULL && stat(pw->pw_dir, &st) == 0 && S_ISDIR(st.st_mode) &&
-	    st.st_uid == pw->pw_uid;
-}
-
-static uint64_t
-number_of(const struct control_source *s, enum control_item item)
-{
-	return s->items[item].value.len == 8 ? le64_get(s->items[item].value.at) : 0;
-}
-
-static void
-add_accounts(struct decoder *d)
-{
-	uint64_t least_uid = number_of(d->source, ITEM_MINUID);
-	struct passwd *pw;
-	char prefix[300];
-
-	setpwent();
-	while ((pw = getpwent()) != NULL) {
-		if (!gets_mail(pw, least_uid))
-			continue;
-		add_account(d, pw, pw->pw_name, false, "");
-		(void)snprintf(prefix, sizeof prefix, "%s-", pw->pw_name);
-		add_account(d, pw, prefix, true, "-");
-	}
-	endpwent();
-}
-
-static void
-add_alias_user(struct decoder *d)
-{
-	struct bytes name = buf_bytes(&d->source->items[ITEM_ALIASUSER].value);
-	char text[64];
-	struct passwd *pw;
-
-	if (name.len == 0 || name.len >= sizeof text)
-		return;
-	memcpy(text, name.at, name.len);
-	text[name.len] = '\0';
-	(void)snprintf(d->file, sizeof d->file, "%s/%s/aliasuser", d->source->from.etc, d->source->from.service);
-	d->line = 0;
-	pw = getpwnam(text);
-	if (pw == NULL || pw->pw_uid == 0)
-		decoder_expected(d, "the name of a user of this host other than root");
-	else
-		add_account(d, pw, "", true, "-");
-}
-
-enum result
-users_add_system(struct control_source *s, struct why *why)
-{
-	struct decoder d = { .source = s, .item = ITEM_USERS_ASSIGN, .schema = &control_schema[ITEM_USERS_ASSIGN] };
-
-	d.value = &s->items[ITEM_USERS_ASSIGN].value;
-	d.table = &s->items[ITEM_USERS_ASSIGN].table;
-	d.seen = &s->items[ITEM_USERS_ASSIGN].seen;
-	(void)snprintf(d.file, sizeof d.file, "passwd");
-	d.quiet = true; /* an account that an assignment hides, or of no use, is nobody's mistake */
-	if (number_of(s, ITEM_SYSTEMUSERS) != 0)
-		add_accounts(&d);
-	d.quiet = d.failed = false;
-	add_alias_user(&d);
-	if (d.table->failed)
-		return why_set(why, EXHAUSTED, "no memory for the table of users");
-	return d.failed ? why_set(why, MALFORMED, "%s", s->first.text) : OK;
-}
-
-void
-users_finish(struct control_source *s)
-{
-	struct control_data *data = &s->items[ITEM_USERS_ASSIGN];
-	struct decoder d = { .source = s, .table = &data->table, .seen = &data->seen };
-	uint8_t set[256];
-	size_t n = 0;
-
-	for (unsigned c = 0; c < 256; c++)
-		if (s->wildcards[c / 8] & 1u << (c % 8))
-			set[n++] = (uint8_t)c;
-	decoder_put(&d, BYTES(""), bytes_of(set, n));
 }
 
 /* The number of a record tells an administrator nothing; its key does. */
@@ -254,11 +129,8 @@ take_record(struct decoder *d, struct bytes key, struct bytes data)
 		decoder_put_lower(d, key, BYTES_NONE);
 		return true;
 	}
-	if (key.len == 0) {
-		for (size_t i = 0; i < data.len; i++)
-			note_wildcard(d->source, bytes_of(data.at + i, 1));
+	if (key.len == 0) /* the set of last octets: made anew with the table of users */
 		return true;
-	}
 	decoder_put_lower(d, key, data);
 	return key.at[0] == '!' && value_is_valid(data);
 }

@@ -7,6 +7,7 @@
 #include "house/certificates.h"
 #include "house/client_certificates.h"
 #include "house/programs.h"
+#include "house/users_feed.h"
 #include "wire/channel.h"
 
 #include <errno.h>
@@ -177,6 +178,17 @@ give_opened(struct start *s, size_t m, const char *slot, const char *path, int f
 	return give(s, m, slot, fd, 0, true, why);
 }
 
+/* The table of users, and a channel for those to come. */
+static enum result
+give_users(struct start *s, size_t m, struct why *why)
+{
+	bool starts = strcmp(s->g->members[m].process, "lspawn") == 0;
+	int fd;
+	enum result r = users_feed_join(s->in->users, starts, &fd, why);
+
+	return r == OK ? give(s, m, "users", fd, 0, true, why) : r;
+}
+
 static enum result
 give_own(struct start *s, size_t m, const struct fd_slot *slot, struct why *why)
 {
@@ -206,8 +218,11 @@ give_own(struct start *s, size_t m, const struct fd_slot *slot, struct why *why)
 	case FD_PROC_FDS:
 		r = give(s, m, slot->name, -1, 0, false, why);
 		break;
-	case FD_TABLE:
 	case FD_CHANNEL:
+		if (strcmp(slot->name, "users") == 0 && s->in->users != NULL)
+			r = give_users(s, m, why);
+		break;
+	case FD_TABLE:
 	case FD_DOOR:
 	case FD_DOORWAY:
 		break; /* from the graph */

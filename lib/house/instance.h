@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/result.h"
+#include "control/user_rule.h"
 #include "sys/privileges.h"
 
 #include <sys/types.h>
@@ -28,9 +29,10 @@ struct instance {
 	bool lenient;                    /* the control item: a kernel without landlock will do */
 	const char *keys;                /* of the service, RUN/SERVICE.keys: written by keyring, read by keyload */
 	const char *label;               /* of a command: takes the place of the service in names of files; else null */
-	bool same_user;      /* of a command: started by somebody who is not root, and all that it starts is his */
-	unsigned sessions;   /* of a command: how many connections it may have at a time */
-	struct owner engine; /* of a command: who `tls` runs as; uid 0: its user */
+	bool same_user;           /* of a command: started by somebody who is not root, and all that it starts is his */
+	unsigned sessions;        /* of a command: how many connections it may have at a time */
+	struct owner engine;      /* of a command: who `tls` runs as; uid 0: its user */
+	struct users_feed *users; /* the table of users; null: nobody is given it */
 };
 
 /* Who a process with that role (the `user` of its privileges) runs as in this service. "root" is 0. ABSENT if there is no such
@@ -40,6 +42,9 @@ enum result instance_owner(const struct instance *in, const char *role, struct o
 /* The same of a user of the house by name (house_users): from the control file `uids` (lines NAME:UID:GID or NAME:UID:GID,GROUP…)
  * if there is one, else the passwd entry of the user prefix and that name. */
 enum result instance_user(const struct instance *in, const char *name, struct owner *owner, struct why *why);
+
+/* Adds the uids and groups of all users of the house, of every service, to those as which nothing is delivered. */
+void instance_add_own(const struct instance *in, struct user_bounds *bounds);
 
 /* Its supplementary groups with commas between; false if there are none. */
 bool owner_list_groups(const struct owner *owner, char *text, size_t size);

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -87,6 +88,21 @@ bool
 fd_is_sealed(int fd)
 {
 	return (fcntl(fd, F_GET_SEALS) & SEALS) == SEALS;
+}
+
+enum result
+fd_reopen_read_only(int *fd, struct why *why)
+{
+	char path[64];
+	int again;
+
+	(void)snprintf(path, sizeof path, "/proc/self/fd/%d", *fd);
+	again = open(path, O_RDONLY | O_CLOEXEC);
+	if (again < 0)
+		return why_errno(why, BROKEN, "reopening a memory file");
+	fd_close(fd);
+	*fd = again;
+	return OK;
 }
 
 bool

@@ -19,6 +19,9 @@ enum result fd_pread_all(int fd, void *into, size_t max, off_t at, size_t *n);
 enum result fd_seal(int fd, struct why *why);
 bool fd_is_sealed(int fd);
 
+/* The same file by a descriptor that can't write: one that could, sealed or not, can't be mapped shared by older kernels. */
+enum result fd_reopen_read_only(int *fd, struct why *why);
+
 bool fd_is_file(int fd); /* a regular one */
 
 /* Octets that are free on the filesystem of an open file for who is not root; 0 if that can't be known. */

@@ -3,6 +3,7 @@
  * Never lets a child try again with an address-space layout that killed one: a death by a signal spends the zygote. */
 #include "sys/zygote.h"
 
+#include "base/bytes.h"
 #include "sys/log.h"
 
 #include <errno.h>
@@ -19,7 +20,7 @@
 enum result
 zygote_open(struct zygote *z, int door_fd, unsigned max, struct why *why)
 {
-	*z = (struct zygote){ .door_fd = door_fd, .max = max };
+	*z = (struct zygote){ .door_fd = door_fd, .also_fd = -1, .max = max };
 	/* ends of children are looked for, not signalled: a signal each would cost as much as a message */
 	if (signal(SIGCHLD, SIG_DFL) == SIG_ERR)
 		return why_errno(why, BROKEN, "resetting SIGCHLD");
@@ -57,8 +58,8 @@ enum result
 zygote_wait(struct zygote *z, struct why *why)
 {
 	for (;;) {
-		struct pollfd p = { z->n < z->max ? z->door_fd : -1, POLLIN, 0 };
-		int n = poll(&p, 1, z->n == 0 ? -1 : z->n < z->max ? LOOK_MS : LOOK_FULL_MS);
+		struct pollfd p[2] = { { z->n < z->max ? z->door_fd : -1, POLLIN, 0 }, { z->also_fd, POLLIN, 0 } };
+		int n = poll(p, nitems(p), z->n == 0 ? -1 : z->n < z->max ? LOOK_MS : LOOK_FULL_MS);
 
 		if (n < 0 && errno != EINTR)
 			return why_errno(why, BROKEN, "waiting at the door");

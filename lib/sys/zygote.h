@@ -8,13 +8,15 @@
 
 struct zygote {
 	int door_fd;  /* what it waits on */
+	int also_fd;  /* it waits on this as well, even when no child may be made; -1: nothing */
 	unsigned max; /* children at a time; more wait in the door */
 	unsigned n;   /* children now */
 	bool spent;   /* a child died of a signal: it must be replaced */
 	bool lasts;   /* its children are programs of their own: their deaths are logged, and do not spend it */
 };
 
-/* Waits until the door has something and a child may be made. OK: there is something to receive. ABSENT: the zygote
+/* Waits until the door has something and a child may be made. OK: there is
+ * something to receive, at one of the two. ABSENT: the zygote
  * is spent (children may still run; the caller ends with PROCESS_SPENT). Reaps children meanwhile. */
 enum result zygote_wait(struct zygote *z, struct why *why);
 

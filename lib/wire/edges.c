@@ -24,6 +24,7 @@
 #include "wire/tls_facts.h"
 #include "wire/tls_keyload.h"
 #include "wire/warden_keyring.h"
+#include "wire/warden_users.h"
 
 WIRE_DEFINE(auth_authrun, AUTH_AUTHRUN, "auth", "authrun")
 WIRE_DEFINE(auth_lspawn, AUTH_LSPAWN, "auth", "lspawn")
@@ -48,6 +49,7 @@ WIRE_DEFINE(policy_tls, POLICY_TLS, "policy", "tls")
 WIRE_DEFINE(tls_facts, TLS_FACTS, "tls", "policy")
 WIRE_DEFINE(tls_keyload, TLS_KEYLOAD, "tls", "keyload")
 WIRE_DEFINE(warden_keyring, WARDEN_KEYRING, "warden", "keyring")
+WIRE_DEFINE(warden_users, WARDEN_USERS, "warden", "reader")
 
 /* ---- words of enumerations ---- */
 

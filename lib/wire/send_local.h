@@ -10,7 +10,7 @@
 #define SD_IN_FLIGHT 32
 
 enum sd_flag {
-	SD_MAKE_MAILDIR = 1 << 0, /* a virtual user's Maildir may be made if it is not there */
+	SD_MAKE_MAILDIR = 1 << 0, /* the Maildir is to be made if it is missing */
 };
 
 struct sd_deliver {

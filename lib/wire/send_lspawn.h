@@ -1,4 +1,4 @@
-/* What passes between `send` (or `auth`) and `lspawn`: who is to be started, with which channel. */
+/* What passes between `send` and `lspawn`: who is to be started, with which channel. */
 #pragma once
 
 #include "wire/wire.h"
@@ -6,14 +6,14 @@
 #define SL_SEND WIRE_FIRST
 #define SL_LSPAWN WIRE_SECOND
 
-struct sl_spawn {
-	uint32_t uid;
-	uint32_t gid;
-}; /* tail: user's name; home directory, absolute */
+/* Who is asked for is named by a row of the table of users (control/users_table.h): its key, and its value as the asker has
+ * it. lspawn looks the key up in its own table, and starts nothing if that has another value: uid, gid and home are never
+ * the asker's choice. */
 
 /*	message		body			tail fds sender	 how often */
 #define SEND_LSPAWN(M) \
-	M(SL_SPAWN, struct sl_spawn, 4096, 1, SL_SEND, ANY) /* fd: local's end of its channel (send_local.h) */ \
+	M(SL_SPAWN, struct wire_nothing, 4096, 1, SL_SEND, \
+	    ANY) /* tail: key, value; fd: local's end of its channel (send_local.h) */ \
 	M(SL_REFUSED, struct wire_nothing, WHY_MAX, 0, SL_LSPAWN, \
 	    ANY) /* tail: text. The spawn with this ref did not happen */
 WIRE_PROTOCOL(send_lspawn, SEND_LSPAWN)

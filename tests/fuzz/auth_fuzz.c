@@ -133,7 +133,6 @@ open_control(void)
 	decode(&s, ITEM_ME, "mx.example.org");
 	decode(&s, ITEM_PASSWORDS, passwords);
 	decode(&s, ITEM_AUTHUSER, authuser);
-	users_finish(&s);
 	must(control_seal(&s, "auth", &fd, &why) == OK && control_open(&control, fd, "auth", &why) == OK);
 	control_forget(&s);
 }

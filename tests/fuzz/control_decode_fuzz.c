@@ -54,7 +54,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		decode_compiled(&d, d.rest);
 	else
 		decode_text(&d);
-	users_finish(&s);
 	if (!d.failed && !d.value->failed && !d.table->failed)
 		seal_and_open(&s, control_schema[d.item].readers & BY_POLICY ? "policy" : "send");
 	control_forget(&s);

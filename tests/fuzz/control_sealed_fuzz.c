@@ -68,7 +68,6 @@ make_image(void)
 			abort();
 		}
 	}
-	users_finish(&s);
 	if (control_seal(&s, "policy", &fd, &why) != OK || (n = pread(fd, image, sizeof image, 0)) <= 0)
 		abort();
 	image_len = (size_t)n;

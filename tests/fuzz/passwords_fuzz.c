@@ -116,7 +116,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	text = bytes_first(rest, bytes_find(rest, '\0'));
 	must(decode(&s, ITEM_ME, BYTES("mx.example.org")));
 	if (decode(&s, is_authuser ? ITEM_AUTHUSER : ITEM_PASSWORDS, text)) {
-		users_finish(&s);
 		must(control_seal(&s, "auth", &fd, &why) == OK && control_open(&c, fd, "auth", &why) == OK);
 		ask(&c, bytes_skip(rest, text.len + 1), text, is_authuser);
 		ask_all(&c, text, is_authuser);

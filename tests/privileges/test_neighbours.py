@@ -45,21 +45,49 @@ def nonsense(messages, receiver):
         yield name + ' with a tail of ones', head(kind, body + min(m['tail'], 300)) + bytes(body) + b'\xff' * min(m['tail'], 300), fds
 
 
-def empty_rack():
-    """Sealed certificates of which there are none: a cdb with one record, the version."""
-    with open(os.path.join(drill.TREE, 'lib', 'wire', 'rack.h')) as f:
-        version = re.search(r'RACK_VERSION "(.*)"', f.read())[1].encode()
-    h = ((5381 * 33) ^ ord('v')) & 0xffffffff
-    table = 2048 + 8 + 1 + len(version)
-    heads = [(table, 0)] * 256
-    heads[h % 256] = (table, 2)
-    slots = [(0, 0), (0, 0)]
-    slots[(h >> 8) % 2] = (h, 2048)
-    fd = os.memfd_create('certificates', os.MFD_ALLOW_SEALING | os.MFD_CLOEXEC)
-    os.write(fd, b''.join(struct.pack('<II', *x) for x in heads) + struct.pack('<II', 1, len(version)) + b'v' + version +
-             b''.join(struct.pack('<II', *x) for x in slots))
+def cdb(name, records):
+    """A sealed memory file with these."""
+    where, slots, data = {}, {}, b''
+    for key, value in records.items():
+        h = 5381
+        for octet in key:
+            h = (h * 33 & 0xffffffff) ^ octet
+        slots.setdefault(h % 256, []).append((h, 2048 + len(data)))
+        data += struct.pack('<II', len(key), len(value)) + key + value
+    at, tables = 2048 + len(data), b''
+    for n in range(256):
+        entries = slots.get(n, [])
+        where[n], table = (at + len(tables), 2 * len(entries)), [(0, 0)] * (2 * len(entries))
+        for h, position in entries:
+            i = (h >> 8) % len(table)
+            while table[i] != (0, 0):
+                i = (i + 1) % len(table)
+            table[i] = (h, position)
+        tables += b''.join(struct.pack('<II', *x) for x in table)
+    fd = os.memfd_create(name, os.MFD_ALLOW_SEALING | os.MFD_CLOEXEC)
+    os.write(fd, b''.join(struct.pack('<II', *where[n]) for n in range(256)) + data + tables)
     fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE)
     return fd
+
+
+def defined(header, name):
+    with open(os.path.join(drill.TREE, 'lib', header)) as f:
+        return re.search(name + ' "(.*)"', f.read())[1].encode()
+
+
+def empty_rack():
+    """Certificates of which there are none: one record, the version."""
+    return cdb('certificates', {b'v': defined('wire/rack.h', 'RACK_VERSION')})
+
+
+VIRTUAL = b'virtual\0' b'60000\0' b'60000\0' b'/tmp\0\0\0' b'0\0'
+
+
+def give_users(end):
+    """The table of users on its channel, as warden hands it over before the process starts."""
+    fd = cdb('users', {b'#': defined('control/users_table.h', 'USERS_VERSION'), b'': b'', b'@': VIRTUAL, b'?': b''})
+    socket.send_fds(end, [head(0, 0)], [fd])
+    os.close(fd)
 
 
 class Process:
@@ -94,6 +122,8 @@ class Process:
                 ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET if kind == 'channel' else socket.SOCK_DGRAM)
                 ours.settimeout(5)
                 self.ends[slot['name']] = ours
+                if slot['name'] == 'users':
+                    give_users(ours)
                 places[slot['fd']] = its.detach()
             elif kind == 'listening socket':
                 places[slot['fd']] = socket.create_server(('127.0.0.1', 0)).detach()
@@ -229,6 +259,71 @@ def test_policy_taken_over_cannot_choose_what_authrun_executes(program, address)
         assert process.process.wait(10) >= 0
     finally:
         process.close()
+
+
+SL_SPAWN, SL_REFUSED = 0, 1
+
+
+def field(octets):
+    return struct.pack('<H', len(octets)) + octets
+
+
+def ask_lspawn(lspawn, key, row):
+    ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.settimeout(5)
+    tail = field(key) + field(row)
+    socket.send_fds(lspawn.ends['send'], [head(SL_SPAWN, len(tail)) + tail], [its.fileno()])
+    its.close()
+    return ours
+
+
+def refusal(lspawn):
+    packet = lspawn.ends['send'].recv(9000)
+    assert struct.unpack_from('<H', packet)[0] == SL_REFUSED, packet
+    return packet[8:].decode()
+
+
+def children(process):
+    with open('/proc/%d/task/%d/children' % (process.process.pid, process.process.pid)) as f:
+        return f.read().split()
+
+
+@pytest.mark.parametrize('key, row', [(b'@', b'virtual\x0030000\x006\0/dev\0\0\x000\0'), (b'@', b'virtual\x0060000\x006\0/tmp\0\0\x000\0'),
+                                      (b'@', VIRTUAL.replace(b'/tmp', b'/dev')), (b'!root\0', b'root\x000\x000\0/root\0\0\x000\0'),
+                                      (b'', b''), (b'?', b''), (b'@', b'')])
+def test_send_taken_over_cannot_choose_uid_gid_or_home(key, row):
+    lspawn = Process('lspawn', 'send')
+    try:
+        assert lspawn.confined(), lspawn.said()
+        with ask_lspawn(lspawn, key, row) as local:
+            assert refusal(lspawn) and local.recv(100) == b'', 'its end is closed'
+        assert children(lspawn) == [] and lspawn.check('the end')
+    finally:
+        lspawn.close()
+
+
+def test_lspawn_knows_the_table_that_warden_gave_last():
+    lspawn = Process('lspawn', 'send')
+    try:
+        assert lspawn.confined(), lspawn.said()
+        other = VIRTUAL.replace(b'60000', b'60001')
+        with ask_lspawn(lspawn, b'@', other):
+            assert 'has changed' in refusal(lspawn)
+        fd = cdb('users', {b'#': defined('control/users_table.h', 'USERS_VERSION'), b'': b'', b'@': other})
+        socket.send_fds(lspawn.ends['users'], [head(0, 0)], [fd])
+        os.close(fd)
+        with ask_lspawn(lspawn, b'@', VIRTUAL):
+            assert 'has changed' in refusal(lspawn)
+        with ask_lspawn(lspawn, b'@', other):
+            end = time.monotonic() + 5
+            while not children(lspawn) and time.monotonic() < end:
+                time.sleep(0.01)
+            assert len(children(lspawn)) == 1
+        lspawn.ends['users'].close()
+        with ask_lspawn(lspawn, b'@', VIRTUAL):
+            assert 'has changed' in refusal(lspawn)  # without warden it goes on with the last
+    finally:
+        lspawn.close()
 
 
 # ---- edges across trust: the receiver goes on with everybody else ----

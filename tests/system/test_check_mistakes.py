@@ -126,6 +126,7 @@ def fifty(house):
         smtpd__listen="127.0.0.1:2525\n192.0.2.77:25\n", submission__listen="127.0.0.1:2525\n",
         inject__listen=f"unix:{house.dir}/afile\n",
         locals="example.test\nunheard.test\nlocalhost.localdomain\n", virtualdomains="virt.test:joe\nmail@deep.test:joe\n.below.test:joe\nexcept.test:\n",
+        makemaildir="no\n",
         users__assign=f"=alice:alice:5001:5001:{house.dir}/alice:::\n=bob:bob:5002:5002:{bob}:::\n=carol:carol:5003:5003:{carol}:::\n=dan:dan:5004:5004:{house.dir}/dan:::\n"
                       f"+pop-:vpopmail:89:5000:{house.dir}/vpopmail:-::\n+pop2-:vpopmail:89:5000:{house.dir}/vpopmail:-::\n=erin:erin:5006:0:{erin}:::\n"
                       f"+:alias:5005:5005:{alias}:-::\n.\n=frank:frank:5007:5007:/home/frank:::\n",

@@ -176,10 +176,17 @@ def test_nothing_is_delivered_as_root_or_as_the_house(account):
     account = {"own": f"{house.users['queue']}:{house.users['queue']}", "nogroup": f"{house.uid + 19}:0"}.get(account, account)
     house.control("virtualuser", f"{account}:{house.path('mail')}")
     os.chown(house.path("mail"), *map(int, account.split(":")))
-    with house:
+    with house, house.connect() as s:
+        s.ehlo()
+        s.say("MAIL FROM:<you@sender.test>")
+        assert s.say("RCPT TO:<alice@example.test>")[0] == 451
+        assert house.mailbox() == []
+
+
+def test_who_was_taken_and_may_not_be_delivered_to_waits_with_the_reason():
+    with Instance({"send/minuid": "4294967294"}) as house:
         submit(house)
-        wait_for(lambda: "spawn-refused" in house.log("send"), what="a refusal")
-        assert house.mailbox() == [] and house.queued()
+        deferred(house, "4.2.1", "alice", "the uid is below minuid", house.path("mail"))
 
 
 @pytest.mark.parametrize("account", ["0:0", "0:5"])

@@ -22,9 +22,12 @@ def mx():
         "smtpd/badmailfrom": ["spammer@bad.test", "@worse.test", "*@*.worst.test", "!fine@ok.worst.test"],
         "smtpd/badrcptto": ["bob@example.test"],
         "smtpd/badhelo": ["localhost", "*.dyn.test"],
-        "users/assign": ["=joe:joe:4000000:4000000:/nonexistent:::", "+joe-:joe:4000000:4000000:/nonexistent:-::", "."],
     }
-    with Instance(items) as i:
+    i = Instance(items)
+    os.mkdir(i.path("joe"), 0o700)
+    os.chown(i.path("joe"), 4000000, 4000000)
+    i.control("users/assign", [f"=joe:joe:4000000:4000000:{i.path('joe')}:::", f"+joe-:joe:4000000:4000000:{i.path('joe')}:-::", "."])
+    with i:
         yield i
         assert "session-broken" not in i.log()
 

@@ -3,6 +3,7 @@
  * Never touches anything outside its own directory. */
 #include "unit.h"
 
+#include "control/users_build.h"
 #include "control_dir.h"
 
 #include <errno.h>
@@ -111,9 +112,15 @@ dir_open(struct control_dir *d, const char *process, struct control *c, struct w
 	r = control_read(&source, &from, why);
 	if (r == OK)
 		r = control_seal(&source, process, &fd, why);
-	control_forget(&source);
 	if (r == OK)
 		r = control_open(c, fd, process, why);
+	if (r == OK) {
+		struct user_bounds bounds = users_bounds_of(&source);
+
+		bounds.homes_are_trusted = !d->looks_at_homes;
+		r = users_build_for(&source, &bounds, c, why);
+	}
+	control_forget(&source);
 	return r;
 }
 

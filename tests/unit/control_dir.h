@@ -6,7 +6,8 @@
 
 struct control_dir {
 	char etc[64];
-	char said[4096]; /* complaints, one a line: "error FILE:LINE: text" with FILE below etc */
+	bool looks_at_homes; /* homes of users have to be there and their own */
+	char said[4096];     /* complaints, one a line: "error FILE:LINE: text" with FILE below etc */
 };
 
 void dir_make(struct control_dir *d);                                    /* with a service "smtpd" and an item "me" */

@@ -348,10 +348,12 @@ struct channel
 expect_spawn(uint32_t uid)
 {
 	struct wire_message m = srig_receive(&srig_lspawn, SL_SPAWN);
-	const struct sl_spawn *body = m.body;
+	struct bytes fields[2];
+	struct user_row row;
 	int fd = m.fds[0];
 
-	assert_int_equal(body->uid, uid);
+	assert_true(wire_take_all(m.tail, fields, 2) && users_row_take(fields[1], &row));
+	assert_int_equal(row.uid, uid);
 	srig_be_patient(fd);
 	return channel_of(fd, &send_local_protocol, SD_LOCAL, true);
 }

@@ -4,6 +4,7 @@
 #include "postern/check.h"
 
 #include "config.h"
+#include "control/users_build.h"
 #include "crypt/provider.h"
 #include "crypt/version.h"
 #include "house/house.h"
@@ -131,6 +132,7 @@ look_closer(struct run *run, const struct control_source *s)
 	const char *process = s->from.readers & BY_POLICY ? "policy" : s->from.readers & BY_SEND ? "send" : "resolve";
 	struct control c = CONTROL_NONE;
 	struct look l = { &run->findings, &run->instance, s, &c, run->has_own_places };
+	struct user_bounds bounds = users_bounds_of(s);
 	struct why why = WHY_NONE;
 	enum result r;
 	int fd = -1;
@@ -138,6 +140,9 @@ look_closer(struct run *run, const struct control_source *s)
 	r = control_seal(s, process, &fd, &why);
 	if (r == OK)
 		r = control_open(&c, fd, process, &why);
+	instance_add_own(&run->instance, &bounds);
+	if (r == OK)
+		r = users_build_for(s, &bounds, &c, &why);
 	if (r == OK)
 		make_checks(&l);
 	else

@@ -70,6 +70,8 @@ check_maildir(const struct look *l, const struct place *at, const struct assigne
 	char path[PATH_MAX];
 	struct stat st;
 
+	if (number(l, ITEM_MAKEMAILDIR) != 0)
+		return; /* it is made with the first message */
 	if (snprintf(path, sizeof path, "%s/%.*s", home, SHOW(below)) >= (int)sizeof path || lstat(path, &st) == 0)
 		return;
 	if (errno == EACCES)
@@ -113,6 +115,10 @@ check_one(const struct look *l, const struct place *at, const struct assigned *a
 	if (a->gid == 0)
 		find(l, SEVERITY_WARNING, at, "give it a group of its own",
 		    "%.*s has gid 0: nothing is delivered as root's group", SHOW(a->user));
+	else if (a->gid < number(l, ITEM_MINGID))
+		find(l, SEVERITY_WARNING, at, "put that gid into mingid, or give the user a group of its own",
+		    "%.*s has gid %llu, which is below mingid (%llu): nothing is delivered with that gid",
+		    SHOW(a->user), (unsigned long long)a->gid, (unsigned long long)number(l, ITEM_MINGID));
 	if (!a->takes_all && a->uid >= number(l, ITEM_MINUID))
 		check_home(l, at, a);
 }

@@ -6,6 +6,7 @@
 #include "config.h"
 #include "control/source.h"
 #include "control/users.h"
+#include "control/users_build.h"
 #include "net/mailbox.h"
 #include "sys/about.h"
 
@@ -163,6 +164,11 @@ explain(const struct question *q, const struct control *c)
 		explain_row("so", "returned: the domain is this host's own, and there is no mailbox by that name");
 		return EXIT_RETURNED;
 	}
+	if (r == REFUSED) {
+		say_user(&d);
+		explain_row("so", "it would wait: %s", user_refusal_text(d.user.refusal));
+		return EXIT_WAITS;
+	}
 	if (r != OK) {
 		explain_row("so", "it would wait: a table of users can't be read");
 		return EXIT_WAITS;
@@ -192,10 +198,15 @@ open_control(const char *etc, struct control *c, int *fd, struct why *why)
 {
 	struct control_from from = { etc, "send", BY_SEND, complain, NULL };
 	static struct control_source source;
+	struct user_bounds bounds = { 0 };
 	enum result r = control_read(&source, &from, why);
 
+	if (r == OK)
+		bounds = users_bounds_of(&source);
 	if (r == OK && (r = control_seal(&source, "send", fd, why)) == OK)
 		r = control_open(c, *fd, "send", why);
+	if (r == OK)
+		r = users_build_for(&source, &bounds, c, why);
 	control_forget(&source);
 	return r;
 }
