@@ -106,12 +106,14 @@ warden_read(struct warden *w, struct why *why)
 static void
 start_first(struct warden *w)
 {
+	struct why none = WHY_NONE;
+
 	if (w->taken_over) {
 		warden_resume(w);
 		return;
 	}
 	warden_start(w);
-	warden_write_status(w, OK, &(struct why)WHY_NONE);
+	warden_write_status(w, OK, &none);
 }
 
 static void
