@@ -318,6 +318,7 @@ checks_on_begin(struct policy *p, struct session *s, const struct wire_message *
 	    !is_clean(fields[1], SP_PATH_MAX) || !is_clean(fields[2], SP_ENVID_MAX) || mail->helo > SP_EHLO ||
 	    mail->body > SP_BODY_8BITMIME || mail->ret > SP_RET_HDRS || !rcpt_is_sound(&body->rcpt, fields + 3))
 		return why_set(why, MALFORMED, "SP_BEGIN with fields that can't be");
+	session_heard_helo(s, fields[0]);
 	r = decide_mail(&s->client, mail, fields, &s->envelope);
 	if (r.answer.code == 250)
 		check_client(p, s, fields[1], &r);

@@ -34,6 +34,16 @@ struct pending {
 	uint8_t path[SP_PATH_MAX], orcpt[SP_ORCPT_MAX];
 };
 
+/* What was refused to a session, for the log. */
+struct refusals {
+	uint32_t n;        /* in all */
+	uint32_t n_logged; /* lines about what was decided here */
+	uint32_t n_told;   /* SP_TELL of the front end */
+	uint16_t code;     /* of the last; 0: it had none */
+	uint8_t why_len;
+	uint8_t why[SP_TELL_TEXT_MAX];
+};
+
 struct session {
 	struct port port;
 	bool used;
@@ -43,7 +53,10 @@ struct session {
 	uint16_t turn; /* of the transaction: tells late answers from those that are waited for */
 	uint32_t next_free;
 	uint64_t began_ms, waits_since_ms;
-	uint32_t n_accepted, n_refused;
+	uint32_t n_accepted;
+	struct refusals refusals;
+	uint8_t helo_len;
+	uint8_t helo[SP_HELO_MAX]; /* the last name that was said, for the log */
 	struct client client;
 	struct envelope envelope;
 	struct session_tls tls;
@@ -126,7 +139,15 @@ void session_named(struct policy *p, struct session *s, struct bytes host, enum 
 
 /* Answers a recipient or what else was asked; a refusal is logged. */
 void session_decide(struct policy *p, struct session *s, const struct reply *r, struct bytes recipient);
+
+/* session_log.c */
 void session_log(struct log_line *l, const struct session *s); /* which connection */
+void session_log_refusal(struct session *s, const struct reply *r, struct bytes recipient);
+void session_log_denied(struct session *s, enum result met);
+void session_log_accept(const struct session *s, const char *id);
+void session_log_end(const struct session *s, uint64_t now_ms, uint32_t n_sessions);
+void session_heard_helo(struct session *s, struct bytes name);
+enum result session_told(struct session *s, const struct wire_message *m, struct why *why); /* SP_TELL */
 
 /* welcome.c */
 enum result session_welcome(const struct policy *p, struct session *s, enum result met, struct why *why);

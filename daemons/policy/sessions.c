@@ -18,80 +18,6 @@
 #define NO_SESSION UINT32_MAX
 #define SESSION_LINE 4 /* answers that may wait: one is outstanding at a time */
 
-/* ---- the log ---- */
-
-void
-session_log(struct log_line *l, const struct session *s)
-{
-	log_text(l, "conn", s->client.peer.conn);
-	log_text(l, "peer", s->client.name);
-}
-
-static void
-log_refusal(const struct session *s, const struct reply *r, struct bytes recipient)
-{
-	char form[2] = { r->form, '\0' };
-	struct log_line l;
-
-	log_begin(&l, SEVERITY_INFO, "refuse");
-	session_log(&l, s);
-	log_number(&l, "code", r->answer.code);
-	log_text(&l, "why", r->reason);
-	if (r->form > ' ')
-		log_text(&l, "form", form);
-	log_bytes(&l, "helo", s->envelope.helo);
-	log_bytes(&l, "from", s->envelope.reverse);
-	if (recipient.at != NULL)
-		log_bytes(&l, "to", recipient);
-	log_end(&l);
-}
-
-static void
-log_accept(const struct session *s, const char *id)
-{
-	struct bytes only = envelope_only_recipient(&s->envelope);
-	struct log_line l;
-
-	log_begin(&l, SEVERITY_INFO, "accept");
-	log_text(&l, "msg", id);
-	session_log(&l, s);
-	log_bytes(&l, "helo", s->envelope.helo);
-	log_bytes(&l, "from", s->envelope.reverse);
-	if (only.at != NULL)
-		log_bytes(&l, "to", only);
-	log_number(&l, "recipients", s->envelope.n_recipients);
-	log_number(&l, "octets", s->envelope.octets);
-	if (s->client.user.len > 0)
-		log_bytes(&l, "user", s->client.user);
-	if (s->client.is_local_program)
-		log_number(&l, "uid", s->client.peer.uid);
-	if (s->client.tls != NULL) {
-		log_text(&l, "tls", s->tls.protocol);
-		if (s->tls.peer == TF_PEER_VERIFIED)
-			log_text(&l, "certificate", s->tls.common_name);
-	}
-	if (s->abandoned)
-		log_text(&l, "answer", "lost");
-	log_end(&l);
-}
-
-static void
-log_session(const struct policy *p, const struct session *s)
-{
-	struct log_line l;
-
-	log_begin(&l, SEVERITY_INFO, "session");
-	session_log(&l, s);
-	starttls_log(s, &l);
-	if (s->client.user.len > 0)
-		log_bytes(&l, "user", s->client.user);
-	log_number(&l, "accepted", s->n_accepted);
-	log_number(&l, "refused", s->n_refused);
-	log_number(&l, "ms", p->loop.now > s->began_ms ? p->loop.now - s->began_ms : 0);
-	log_number(&l, "sessions", p->n_sessions);
-	log_end(&l);
-}
-
 /* ---- answers ---- */
 
 void
@@ -109,10 +35,8 @@ session_answer(struct policy *p, struct session *s, const struct reply *r)
 void
 session_decide(struct policy *p, struct session *s, const struct reply *r, struct bytes recipient)
 {
-	if (r->reason != NULL) {
-		s->n_refused++;
-		log_refusal(s, r, recipient);
-	}
+	if (r->reason != NULL)
+		session_log_refusal(s, r, recipient);
 	session_answer(p, s, r);
 }
 
@@ -121,7 +45,7 @@ session_after_commit(struct policy *p, struct session *s, const struct reply *r,
 {
 	if (id != NULL) {
 		s->n_accepted++;
-		log_accept(s, id);
+		session_log_accept(s, id);
 	}
 	s->stage = STAGE_IDLE;
 	envelope_end(&s->envelope);
@@ -171,8 +95,7 @@ on_commit(struct policy *p, struct session *s, const struct wire_message *m, str
 	if (s->client.max_octets == 0 || commit->octets <= s->client.max_octets)
 		transaction_commit(p, s, commit);
 	else {
-		s->n_refused++;
-		log_refusal(s, &r, BYTES_NONE);
+		session_log_refusal(s, &r, BYTES_NONE);
 		transaction_abort(p, s);
 		session_answer(p, s, &r);
 	}
@@ -231,6 +154,8 @@ from_session(struct port *port, struct wire_message *m, struct why *why)
 	struct session *s = container_of(port, struct session, port);
 	enum result r;
 
+	if (m->type == SP_TELL && !s->naming && s->login.state != LOGIN_BOXED)
+		return session_told(s, m, why);
 	if (s->naming || m->type >= nitems(turns) || turns[m->type].handle == NULL ||
 	    !(turns[m->type].when & 1u << s->stage) || !login_allows(policy_of_loop(port->loop), s, m->type))
 		return why_set(why, MALFORMED, "%s out of turn", smtpd_policy_protocol.rows[m->type].name);
@@ -311,7 +236,7 @@ session_end(struct policy *p, struct session *s)
 		return;
 	}
 	transaction_abort(p, s);
-	log_session(p, s);
+	session_log_end(s, p->loop.now, p->n_sessions);
 	s->used = false;
 	s->next_free = p->free_session;
 	p->free_session = (uint32_t)(s - p->sessions);
@@ -340,7 +265,9 @@ take_session(struct policy *p)
 	s->abandoned = s->lost = false;
 	s->stage = STAGE_IDLE;
 	s->envelope.helo = s->envelope.reverse = s->envelope.envid = BYTES_NONE; /* another's */
-	s->n_accepted = s->n_refused = 0;
+	s->n_accepted = 0;
+	s->refusals = (struct refusals){ .n = 0 };
+	s->helo_len = 0;
 	s->began_ms = p->loop.now;
 	s->naming = false;
 	names_forget(s);
@@ -349,18 +276,6 @@ take_session(struct policy *p)
 	s->login.state = LOGIN_NONE;
 	s->login.known = false;
 	return s;
-}
-
-static void
-log_denied(struct session *s, enum result met)
-{
-	struct log_line l;
-
-	s->n_refused++;
-	log_begin(&l, met == REFUSED ? SEVERITY_INFO : SEVERITY_ERROR, "refuse-connection");
-	session_log(&l, s);
-	log_text(&l, "why", met == REFUSED ? "denied by the rules" : "rules not readable");
-	log_end(&l);
 }
 
 static void
@@ -374,7 +289,7 @@ greet(struct policy *p, struct session *s, enum result met)
 	if (s->tls.wish == TLS_OFF && !p->settings.is_pop3)
 		fd_close(&s->connection); /* the front end alone has it, until the end */
 	if (met != OK)
-		log_denied(s, met);
+		session_log_denied(s, met);
 	r = session_welcome(p, s, met, &why);
 	if (r != OK && r != ABSENT)
 		log_why("session", r, &why);

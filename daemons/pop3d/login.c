@@ -50,6 +50,7 @@ hand_over(struct session *s)
 	pop3_io_flush(&s->io);
 	if (channel_send(&s->policy, SP_BOX, 0, &box, pop3_io_rest(&s->io), NULL, &why) != OK)
 		gone(s);
+	s->handed_over = true;
 	s->io.over = true;
 }
 
@@ -89,10 +90,14 @@ respond(struct session *s, struct why *why)
 	enum pop3_line got = pop3_io_line(&s->io, SP_SASL_MAX + 2, &line);
 	enum result r;
 
-	if (got == POP3_LINE_END)
+	if (got == POP3_LINE_END) {
+		pop3d_tell(s, s->io.late ? "nothing came for too long" : "the connection was lost in a login");
 		return false;
-	if (got != POP3_LINE_OK || line.len > SP_SASL_MAX)
+	}
+	if (got != POP3_LINE_OK || line.len > SP_SASL_MAX) {
+		pop3d_tell(s, got == POP3_LINE_BAD ? "a response has no CR or NUL in it" : "a response is too long");
 		line = BYTES("*");
+	}
 	r = channel_send(&s->policy, SP_SASL, 0, NULL, line, NULL, why);
 	wipe_input(s);
 	return r == OK;
@@ -141,7 +146,7 @@ exchange(struct session *s, enum sp_mechanism mechanism, const struct bytes *ini
 static void
 exchange_encoded(struct session *s, enum sp_mechanism mechanism, struct bytes plain)
 {
-	uint8_t room[1024];
+	uint8_t room[2048]; /* four octets for three of a name and of a line */
 	struct buf encoded = BUF_OVER(room);
 	struct bytes initial;
 
@@ -173,7 +178,7 @@ pop3d_user(struct session *s, struct bytes argument)
 void
 pop3d_pass(struct session *s, struct bytes argument)
 {
-	uint8_t room[2 + sizeof s->user + POP3_LINE_MAX];
+	uint8_t room[2 + sizeof s->user + SESSION_LINE_MAX];
 	struct buf plain = BUF_OVER(room);
 
 	if (s->user_len == 0) {

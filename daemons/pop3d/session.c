@@ -11,8 +11,17 @@
 #include <unistd.h>
 
 void
+pop3d_tell(struct session *s, const char *text)
+{
+	static const struct told nothing;
+
+	tell_refusal(&s->tell, &s->policy, 0, text, &nothing);
+}
+
+void
 pop3d_refuse(struct session *s, const char *text)
 {
+	pop3d_tell(s, text);
 	pop3_io_add(&s->io, "-ERR %s\r\n", text);
 	s->n_errors++;
 }
@@ -112,7 +121,7 @@ converse(struct session *s)
 	struct bytes line;
 
 	while (!s->io.over) {
-		switch (pop3_io_line(&s->io, POP3_LINE_MAX, &line)) {
+		switch (pop3_io_line(&s->io, SESSION_LINE_MAX, &line)) {
 		case POP3_LINE_OK:
 			c = pop3_command_parse(line);
 			verbs[c.verb](s, c.argument);
@@ -125,10 +134,12 @@ converse(struct session *s)
 			pop3d_end(s);
 			break;
 		case POP3_LINE_END:
+			if (s->io.late)
+				pop3d_tell(s, "nothing came for too long");
 			return;
 		}
 		if (s->n_errors >= s->may.max_errors && !s->io.over) {
-			pop3_io_add(&s->io, "-ERR too many errors\r\n");
+			pop3d_refuse(s, "too many errors");
 			pop3d_end(s);
 		}
 	}
@@ -192,6 +203,8 @@ session_run(struct session *s, int fd, int policy_fd, const char *conn)
 		pop3d_refuse(s, "[SYS/TEMP] this host can't serve you now");
 		pop3d_end(s);
 	}
+	if (!s->handed_over)
+		tell_rest(&s->tell, &s->policy, BYTES_NONE);
 	channel_close(&s->policy);
 	(void)close(s->io.fd);
 }

@@ -4,8 +4,12 @@
 #include "net/pop3_io.h"
 #include "wire/channel.h"
 #include "wire/smtpd_policy.h"
+#include "wire/tell.h"
 
 #define SESSION_OUTPUT 4096
+#define SESSION_LINE_MAX \
+	1024 /* octets of a command line, CRLF included: more than RFC 2449 4 asks for, so that a password that is too long is
+	      * one that was wrong, and stands in the log with its user */
 
 struct session {
 	const char *conn; /* id of the connection, for the log */
@@ -18,13 +22,16 @@ struct session {
 	uint8_t user_len;      /* 0: USER was not said */
 	uint8_t user[255];
 	uint32_t n_errors;
+	struct tell tell;
+	bool handed_over; /* the user's own process goes on: policy hears no more from here */
 	uint8_t out[SESSION_OUTPUT];
 };
 
 /* Serves the connection until the login, or its end. *s is all zero. Both descriptors are the session's and are closed. */
 void session_run(struct session *s, int fd, int policy_fd, const char *conn);
 
-void pop3d_refuse(struct session *s, const char *text); /* -ERR, counted */
+void pop3d_refuse(struct session *s, const char *text); /* -ERR, counted, and told to policy for the log */
+void pop3d_tell(struct session *s, const char *text);   /* the same without the reply */
 void pop3d_end(struct session *s);                      /* what waits is sent, nothing more is read */
 
 /* Whether that mechanism is offered as things are. */

@@ -24,6 +24,7 @@ copy_helo(struct session *s, struct bytes name)
 {
 	memcpy(s->helo, name.at, name.len);
 	s->helo_len = (uint8_t)name.len;
+	s->tell.helo_known = false;
 }
 
 static void
@@ -153,6 +154,7 @@ ask_rcpt(struct session *s, struct bytes path, const struct smtp_rcpt *r, bool *
 		session_reply(s, 501, 1, 3, "the address is too long");
 		return false;
 	}
+	s->tell.helo_known = true;
 	if (s->n_recipients == 0)
 		return session_ask(s, SP_BEGIN, &ask, buf_bytes(&tail), accepted);
 	return session_ask(s, SP_RCPT, &ask.rcpt, buf_bytes(&tail), accepted);
@@ -263,26 +265,27 @@ unknown(struct session *s, struct bytes argument)
 
 #define ANYTIME (STATE_CONNECTED | STATE_READY | STATE_MAIL | STATE_RCPT | STATE_BDAT | STATE_BDAT_REFUSED)
 
-/* Who may be said when, and what is answered otherwise. BDAT must read its chunk in any state, so it looks itself. */
+/* What may be said when, and what is answered otherwise. BDAT must read its chunk in any state, so it looks itself. */
 static const struct {
 	unsigned states;
 	void (*say)(struct session *s, struct bytes argument);
 	const char *otherwise;
+	bool shown; /* a line of it that is refused goes to the log: it can't have a password in it */
 } verbs[SMTP_N_VERBS] = {
-	[SMTP_EHLO] = { ANYTIME, ehlo, "" },
-	[SMTP_HELO] = { ANYTIME, helo, "" },
-	[SMTP_MAIL] = { STATE_READY, mail, "say EHLO first, and MAIL once" },
-	[SMTP_RCPT] = { STATE_MAIL | STATE_RCPT, rcpt, "say MAIL first" },
-	[SMTP_DATA] = { STATE_RCPT, data, "say MAIL and RCPT first" },
-	[SMTP_BDAT] = { ANYTIME, session_bdat, "" },
+	[SMTP_EHLO] = { ANYTIME, ehlo, "", true },
+	[SMTP_HELO] = { ANYTIME, helo, "", true },
+	[SMTP_MAIL] = { STATE_READY, mail, "say EHLO first, and MAIL once", true },
+	[SMTP_RCPT] = { STATE_MAIL | STATE_RCPT, rcpt, "say MAIL first", true },
+	[SMTP_DATA] = { STATE_RCPT, data, "say MAIL and RCPT first", true },
+	[SMTP_BDAT] = { ANYTIME, session_bdat, "", true },
 	[SMTP_RSET] = { ANYTIME, rset, "" },
 	[SMTP_NOOP] = { ANYTIME, noop, "" },
-	[SMTP_VRFY] = { ANYTIME, vrfy, "" },
+	[SMTP_VRFY] = { ANYTIME, vrfy, "", true },
 	[SMTP_EXPN] = { ANYTIME, expn, "" },
 	[SMTP_HELP] = { ANYTIME, help, "" },
 	[SMTP_QUIT] = { ANYTIME, quit, "" },
 	[SMTP_STARTTLS] = { STATE_CONNECTED | STATE_READY | STATE_MAIL | STATE_RCPT, session_starttls,
-	    "not within BDAT" },
+	    "not within BDAT", true },
 	[SMTP_AUTH] = { STATE_CONNECTED | STATE_READY, session_auth, "not during a transaction" },
 	[SMTP_OTHER_PROTOCOL] = { ANYTIME, other_protocol, "" },
 	[SMTP_UNKNOWN] = { ANYTIME, unknown, "" },
@@ -293,10 +296,12 @@ obey(struct session *s, struct bytes line)
 {
 	struct smtp_command c = smtp_command_parse(line);
 
+	s->line = verbs[c.verb].shown ? line : BYTES_NONE;
 	if (verbs[c.verb].states & s->state)
 		verbs[c.verb].say(s, c.argument);
 	else
 		session_reply(s, 503, 5, 1, verbs[c.verb].otherwise);
+	s->line = BYTES_NONE;
 	if (s->n_errors >= s->may.max_errors && !s->over) {
 		session_reply(s, 421, 7, 0, "too many errors");
 		session_flush(s);
@@ -307,6 +312,7 @@ obey(struct session *s, struct bytes line)
 static void
 bad_line(struct session *s)
 {
+	s->line = BYTES_NONE;
 	session_reply(s, 500, 5, 2, "commands end with CRLF, and have no other CR, LF or NUL");
 	session_flush(s);
 	s->over = true;
@@ -323,6 +329,7 @@ converse(struct session *s)
 			obey(s, line);
 			break;
 		case LINE_TOO_LONG:
+			s->line = BYTES_NONE;
 			session_reply(s, 500, 5, 2, "line too long");
 			break;
 		case LINE_BAD:
@@ -426,6 +433,7 @@ session_run(struct session *s, int fd, int policy_fd, const char *conn)
 	else
 		session_reply(s, 421, 3, 2, "this host can't serve you now");
 	session_flush(s);
+	tell_rest(&s->tell, &s->policy, bytes_of(s->helo, s->helo_len));
 	session_drop_content(s);
 	channel_close(&s->policy);
 	(void)close(s->fd);

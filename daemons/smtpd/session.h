@@ -7,6 +7,7 @@
 #include "net/smtp_data.h"
 #include "wire/channel.h"
 #include "wire/smtpd_policy.h"
+#include "wire/tell.h"
 
 #define SESSION_LINE_MAX \
 	3072 /* octets of a command line, CRLF included (RFC 5321 4.5.3.1.4 asks for 512 and extensions; AUTH for more) */
@@ -36,10 +37,13 @@ struct session {
 	bool bounds_files; /* the largest message bounds every file: the log is none */
 	bool secure;       /* fd is the plaintext of a TLS session */
 	bool authenticated;
-	bool utf8; /* this transaction was begun with SMTPUTF8 */
+	bool in_login; /* AUTH has begun and not ended */
+	bool utf8;     /* this transaction was begun with SMTPUTF8 */
 	uint8_t helo_len;
 	uint8_t helo[SP_HELO_MAX];
 	uint32_t n_errors, n_recipients, n_messages, n_unknown;
+	struct tell tell;
+	struct bytes line; /* the command that is obeyed now, for the log; nothing if it may have a password in it */
 	/* MAIL, kept for the first RCPT */
 	struct sp_mail mail;
 	uint16_t reverse_len, envid_len;
@@ -81,8 +85,10 @@ enum line_result { LINE_OK, LINE_TOO_LONG, LINE_BAD /* bare CR, bare LF or NUL i
 /* The next command line, without CRLF; *line shows `in` until the next call. */
 enum line_result session_line(struct session *s, struct bytes *line);
 
-/* Gives a reply: code, enhanced code (class from the code), text. A code of 5xx counts as an error. */
+/* Gives a reply: code, enhanced code (class from the code), text. A code of 5xx counts as an error; policy is told of one of
+ * 4xx or 5xx, for the log. */
 void session_reply(struct session *s, unsigned code, unsigned subject, unsigned detail, const char *text);
+void session_tell(struct session *s, unsigned code, const char *text); /* what was refused; code 0: without a reply */
 void session_reply_fault(struct session *s, const struct smtp_fault *fault);
 void session_add(struct session *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

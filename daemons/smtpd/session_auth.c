@@ -68,10 +68,12 @@ converse(struct session *s, enum sp_mechanism mechanism, const struct bytes *ini
 	bool more, going = session_ask_sasl(s, SP_AUTH, &ask, said, &more);
 
 	wipe_input(s);
+	s->in_login = true;
 	while (going && more && !s->over && take_response(s, &said)) {
 		going = session_ask_sasl(s, SP_SASL, NULL, said, &more);
 		wipe_input(s);
 	}
+	s->in_login = false;
 	wipe_input(s);
 }
 

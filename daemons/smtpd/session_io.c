@@ -17,6 +17,34 @@ is_too_late(const struct session *s)
 }
 
 void
+session_tell(struct session *s, unsigned code, const char *text)
+{
+	bool begun = (s->state & (STATE_MAIL | STATE_RCPT | STATE_BDAT | STATE_BDAT_REFUSED)) != 0;
+	struct told what = { .helo = bytes_of(s->helo, s->helo_len),
+		.reverse = begun ? bytes_of(s->reverse, s->reverse_len) : BYTES_NONE,
+		.said = s->line };
+
+	tell_refusal(&s->tell, &s->policy, code, text, &what);
+}
+
+/* The peer has gone, or takes nothing. Where nothing is under way that is an end like any other. */
+static void
+tell_loss(struct session *s, bool gone)
+{
+	s->line = BYTES_NONE;
+	if (s->content_fd >= 0)
+		session_tell(s, 0,
+		    gone ? "the connection was lost while the message came in"
+			 : "the client took no replies while its message came in");
+	else if (s->state & (STATE_MAIL | STATE_RCPT | STATE_BDAT | STATE_BDAT_REFUSED))
+		session_tell(s, 0,
+		    gone ? "the connection was lost within a transaction"
+			 : "the client took no replies within a transaction");
+	else if (s->in_login)
+		session_tell(s, 0, "the connection was lost in a login");
+}
+
+void
 session_flush(struct session *s)
 {
 	struct bytes out = buf_bytes(&s->out);
@@ -26,9 +54,10 @@ session_flush(struct session *s)
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0 || ((size_t)n < out.len && is_too_late(s)))
+		if (n < 0 || ((size_t)n < out.len && is_too_late(s))) {
 			s->over = true; /* nobody takes it, or not in time */
-		else
+			tell_loss(s, n < 0 && errno != EAGAIN);
+		} else
 			out = bytes_skip(out, (size_t)n);
 	}
 	buf_clear(&s->out);
@@ -50,6 +79,8 @@ void
 session_reply(struct session *s, unsigned code, unsigned subject, unsigned detail, const char *text)
 {
 	session_add(s, "%u %u.%u.%u %s\r\n", code, code / 100, subject, detail, text);
+	if (code >= 400)
+		session_tell(s, code, text);
 	if (code >= 500)
 		s->n_errors++;
 }
@@ -84,9 +115,10 @@ receive(struct session *s, uint8_t *into, size_t max, size_t *n)
 	while (got < 0 && errno == EINTR);
 	if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 		return time_is_up(s, "nothing came for too long");
-	if (got <= 0)
+	if (got <= 0) {
 		s->over = true;
-	else
+		tell_loss(s, true);
+	} else
 		*n = (size_t)got;
 	return got > 0;
 }
@@ -96,6 +128,7 @@ session_fill(struct session *s)
 {
 	size_t n;
 
+	s->line = BYTES_NONE; /* it shows `in` */
 	if (s->in_at > 0) {
 		memmove(s->in, s->in + s->in_at, s->in_len - s->in_at);
 		s->in_len -= s->in_at;
@@ -114,6 +147,7 @@ session_read(struct session *s, size_t max, struct bytes *piece)
 {
 	size_t n;
 
+	s->line = BYTES_NONE; /* what is refused now is content; and it shows `in` */
 	if (s->in_at == s->in_len) {
 		s->in_at = s->in_len = 0;
 		if (!receive(s, s->in, sizeof s->in, &n))

@@ -1,6 +1,6 @@
 /* What passes between a session of a front end (smtpd; pop3d before the login) and `policy`. The session turns bytes into these
  * requests; policy decides.
- * One request at a time: the next may be sent when the answer to the last has come. SP_RESET has no answer.
+ * One request at a time: the next may be sent when the answer to the last has come. SP_RESET and SP_TELL have no answer.
  * A front end sends no descriptor: policy has the connection from listen. */
 #pragma once
 
@@ -105,6 +105,19 @@ struct sp_commit {
 	uint32_t spare;
 };
 
+/* What the front end has refused by itself. It is for the log alone: policy decides nothing by it. */
+struct sp_tell {
+	uint16_t code; /* of the reply, 400 to 599; 0: there was none, or replies have no codes */
+	uint16_t spare;
+	uint32_t
+	    n; /* refusals that this stands for, of which it describes the last; 0: none, it only has the HELO name */
+}; /* tail: HELO name; reverse-path of the transaction; why, in the reply's words; the line that was refused. Each may be "" */
+
+#define SP_TELL_MAX 20       /* such messages of a session */
+#define SP_TELL_TEXT_MAX 120 /* octets of the words */
+#define SP_TELL_SAID_MAX 200 /* octets of the line */
+#define SP_TELL_TAIL_MAX (SP_HELO_MAX + SP_PATH_MAX + SP_TELL_TEXT_MAX + SP_TELL_SAID_MAX + 8)
+
 struct sp_answer {
 	uint16_t code;        /* of the reply, 200 to 599 */
 	uint16_t enhanced[3]; /* class, subject, detail; class 0: none */
@@ -125,10 +138,11 @@ struct sp_content {
 	M(SP_EARLY, struct wire_nothing, 0, 0, SP_SMTPD, ONCE) /* spoken to before the greeting. SP_ANSWER */ \
 	M(SP_BEGIN, struct sp_begin, SP_BEGIN_TAIL_MAX, 0, SP_SMTPD, ANY)            /* SP_ANSWER */ \
 	M(SP_RCPT, struct sp_rcpt, SP_PATH_MAX + SP_ORCPT_MAX + 4, 0, SP_SMTPD, ANY) /* SP_ANSWER */ \
-	M(SP_DATA, struct wire_nothing, 0, 0, SP_SMTPD, ANY)      /* SP_CONTENT, or SP_ANSWER that refuses */ \
-	M(SP_COMMIT, struct sp_commit, 0, 0, SP_SMTPD, ANY)       /* SP_ANSWER */ \
-	M(SP_RESET, struct wire_nothing, 0, 0, SP_SMTPD, ANY)     /* the transaction is forgotten; no answer */ \
-	M(SP_TLS_START, struct wire_nothing, 0, 0, SP_SMTPD, ANY) /* SP_TLS_PLAIN, or SP_ANSWER that refuses */ \
+	M(SP_DATA, struct wire_nothing, 0, 0, SP_SMTPD, ANY)           /* SP_CONTENT, or SP_ANSWER that refuses */ \
+	M(SP_COMMIT, struct sp_commit, 0, 0, SP_SMTPD, ANY)            /* SP_ANSWER */ \
+	M(SP_RESET, struct wire_nothing, 0, 0, SP_SMTPD, ANY)          /* the transaction is forgotten; no answer */ \
+	M(SP_TELL, struct sp_tell, SP_TELL_TAIL_MAX, 0, SP_SMTPD, ANY) /* at most SP_TELL_MAX a session; no answer */ \
+	M(SP_TLS_START, struct wire_nothing, 0, 0, SP_SMTPD, ANY)      /* SP_TLS_PLAIN, or SP_ANSWER that refuses */ \
 	M(SP_TLS_PLAIN, struct wire_nothing, 0, 1, SP_POLICY, \
 	    ONCE) /* fd: what is said from now on, in plain text; all before it is forgotten */ \
 	M(SP_AUTH, struct sp_auth, SP_SASL_MAX, 0, SP_SMTPD, \

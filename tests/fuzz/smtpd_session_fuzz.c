@@ -20,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 struct watcher {
 	struct channel c;
 	uint32_t refusals; /* one bit an answer, in turn */
-	unsigned n_answers;
+	unsigned n_answers, n_told;
 	uint64_t max_octets;
 	bool begun, writing;
 	unsigned n_recipients;
@@ -110,6 +110,9 @@ obey(struct watcher *w, const struct wire_message *m)
 		break;
 	case SP_RESET:
 		forget(w);
+		break;
+	case SP_TELL:
+		MUST(++w->n_told <= SP_TELL_MAX);
 		break;
 	default:
 		MUST(!"a request that was not offered");

@@ -291,6 +291,7 @@ what_cannot_be_written_is_452(void **state)
 	assert_non_null(strstr(run(), "452 4.3.1 no room to keep the message now\r\n250 2.0.0 fine\r\n"));
 	assert_int_equal(request(&buffer, &m), SP_BEGIN);
 	assert_int_equal(request(&buffer, &m), SP_DATA);
+	assert_int_equal(request(&buffer, &m), SP_TELL);
 	assert_int_equal(request(&buffer, &m), SP_RESET); /* and no commit */
 	tear_down();
 	(void)close(fd);
