@@ -146,6 +146,22 @@ load_door(struct warden *w, struct line *l)
 		sockets_keep_door(&w->sockets, &w->in, &k);
 }
 
+/* The name of a process, perhaps one that this version does not have: kept as long as this program runs. Null: it is no name,
+ * or there are too many. */
+static const char *
+kept_name(struct bytes name)
+{
+	static char names[4 * HOUSE_MEMBERS_MAX][32];
+
+	for (size_t i = 0; i < nitems(names) && name.len > 0 && name.len < sizeof names[0]; i++) {
+		if (names[i][0] == '\0')
+			memcpy(names[i], name.at, name.len);
+		if (bytes_equal(bytes_of_string(names[i]), name))
+			return names[i];
+	}
+	return NULL;
+}
+
 static void
 load_member(struct generation *g, struct line *l)
 {
@@ -158,8 +174,7 @@ load_member(struct generation *g, struct line *l)
 	*m = (struct member){ .pid = (pid_t)number(l, INT32_MAX) };
 	m->owner.uid = (uid_t)number(l, UINT32_MAX);
 	m->owner.gid = (gid_t)number(l, UINT32_MAX);
-	/* perhaps a process that this version does not have; kept as long as this program runs */
-	m->process = strndup((const char *)l->rest.at, l->rest.len);
+	m->process = kept_name(l->rest);
 	l->bad |= m->process == NULL || m->pid < 2;
 	g->n++;
 }

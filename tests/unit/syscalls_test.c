@@ -49,7 +49,7 @@ try_one(const struct kind *k, int flags, bool allowed)
 	pid_t pid = fork();
 
 	if (pid == 0) {
-		(void)!syscall(SYS_socket, k->family, k->type | flags, k->protocol);
+		(void)!syscall(SYS_socket, k->family, k->type | flags, k->protocol, 0L, 0L, 0L);
 		_exit(0); /* the filter let it through, whether or not the kernel has such a thing */
 	}
 	if (pid < 0 || waitpid(pid, &status, 0) != pid)
@@ -161,9 +161,9 @@ say_with_flags(const struct privileges *may)
 
 	(void)may;
 	/* an error, not death: the resolver library goes on with connect */
-	ok = syscall(SYS_sendmsg, -1, &mh, MSG_FASTOPEN) == -1 && errno == EOPNOTSUPP;
-	ok = ok && syscall(SYS_sendto, -1, "x", 1, MSG_FASTOPEN | MSG_NOSIGNAL, NULL, 0) == -1 && errno == EOPNOTSUPP;
-	ok = ok && syscall(SYS_sendmsg, -1, &mh, MSG_NOSIGNAL) == -1 && errno == EBADF;
+	ok = syscall(SYS_sendmsg, -1, &mh, MSG_FASTOPEN, 0L, 0L, 0L) == -1 && errno == EOPNOTSUPP;
+	ok = ok && syscall(SYS_sendto, -1, "x", 1, MSG_FASTOPEN | MSG_NOSIGNAL, NULL, 0L) == -1 && errno == EOPNOTSUPP;
+	ok = ok && syscall(SYS_sendmsg, -1, &mh, MSG_NOSIGNAL, 0L, 0L, 0L) == -1 && errno == EBADF;
 	return ok ? 0 : 1;
 }
 
@@ -187,7 +187,7 @@ set_options(const struct privileges *may)
 			pid_t pid = fork();
 
 			if (pid == 0) {
-				(void)!syscall(SYS_setsockopt, -1, level, name, "", 0);
+				(void)!syscall(SYS_setsockopt, -1, level, name, "", 0, 0L);
 				_exit(0);
 			}
 			listed = (level == SOL_SOCKET &&
