@@ -200,5 +200,5 @@ def test_a_user_whom_lspawn_may_not_become_gets_nothing_and_the_reason_is_kept()
         send_one(mx, recipients=("bob@example.test",))
         deferred(mx)
         wait_for(lambda: "result=deferred" in mx.log("send"), what="its line in the log")
-        assert "is below minuid 4000000000" in mx.log("send").split("result=deferred", 1)[1].split("\n", 1)[0]
+        assert "the uid is below minuid: user virtual, uid " in mx.log("send").split("result=deferred", 1)[1].split("\n", 1)[0]
         assert len(mx.queued()) == 1
