@@ -17,6 +17,7 @@
 #define TLSA_DIGEST_MAX 80
 #define NAME_MAX_OCTETS 255
 #define CLASS_IN 1
+#define TYPE_DNSKEY 48
 
 struct question {
 	struct resolver *resolver;
@@ -338,6 +339,41 @@ set_forwarder(struct ub_ctx *ub, const char *address)
 	return ub_ctx_set_fwd(ub, address);
 }
 
+/* Zones for which the library has answers of its own. Reverse names of this host are the name server's to give, if one is
+ * configured; and so are names that a network uses for itself. RFC 6761 and 7686 keep the rest (localhost, invalid, onion). */
+static void
+open_zones(struct ub_ctx *ub, bool forwards)
+{
+	static const char *const zones[] = { "127.in-addr.arpa.", "test.", "home.arpa.", "resolver.arpa.",
+		"service.arpa.", "254.169.in-addr.arpa.", "8.e.f.ip6.arpa.", "9.e.f.ip6.arpa.", "a.e.f.ip6.arpa.",
+		"b.e.f.ip6.arpa.", "8.b.d.0.1.0.0.2.ip6.arpa.", "d.f.ip6.arpa.", "0.in-addr.arpa.",
+		"255.255.255.255.in-addr.arpa." };
+
+	for (size_t i = 0; i < (forwards ? nitems(zones) : 1); i++)
+		(void)ub_ctx_zone_remove(ub, zones[i]);
+}
+
+static void
+tried_dnssec(void *data, int error, struct ub_result *result)
+{
+	(void)data;
+	if (error == 0 && result != NULL && result->bogus)
+		log_simple(SEVERITY_ERROR, "forwarders-without-dnssec", "why",
+		    "the name servers of the item forwarders do not pass DNSSEC on: every answer counts as forged, so "
+		    "no "
+		    "mail goes out. Name servers there that do, or empty the item (resolve then asks the servers of "
+		    "each "
+		    "zone), or empty trustanchor (then nothing is validated)");
+	ub_resolve_free(result);
+}
+
+/* Whether the root's keys come with signatures that fit the trust anchor. */
+static void
+try_dnssec(struct resolver *r)
+{
+	(void)ub_resolve_async(r->ub, ".", TYPE_DNSKEY, CLASS_IN, NULL, tried_dnssec, NULL);
+}
+
 /* What came of the items, which may name files that are other ones tomorrow. */
 static void
 tell(const struct control *c)
@@ -367,6 +403,8 @@ resolver_open(struct resolver **made, const struct control *c, struct why *why)
 		{ "harden-below-nxdomain:", "yes" }, { "use-caps-for-id:", "no" }, { "msg-cache-size:", "16m" },
 		{ "rrset-cache-size:", "32m" }, { "cache-max-ttl:", "86400" }, { "outgoing-range:", "512" },
 		{ "num-queries-per-thread:", "2048" }, { "jostle-timeout:", "1000" }, { "delay-close:", "0" } };
+	/* a network's own names, which the root says do not exist */
+	static const char *const unsigned_zones[] = { "test.", "home.arpa.", "internal.", "local.", "lan." };
 	struct resolver *r = calloc(1, sizeof *r);
 	int error = 0;
 
@@ -381,12 +419,16 @@ resolver_open(struct resolver **made, const struct control *c, struct why *why)
 		error = set_lines(r->ub, c, ITEM_TRUSTANCHOR, set_anchor);
 	if (error == 0)
 		error = set_lines(r->ub, c, ITEM_FORWARDERS, set_forwarder);
+	if (error == 0 && control_lines(c, ITEM_FORWARDERS).len > 0)
+		for (size_t i = 0; i < nitems(unsigned_zones); i++)
+			(void)ub_ctx_set_option(r->ub, "domain-insecure:", unsigned_zones[i]);
 	if (error != 0)
 		return why_set(
 		    why, REFUSED, "the resolver does not take trustanchor or forwarders: %s", ub_strerror(error));
-	/* reverse names of this host are the name server's to give, if one is configured. It ends the configuration */
-	(void)ub_ctx_zone_remove(r->ub, "127.in-addr.arpa.");
+	open_zones(r->ub, control_lines(c, ITEM_FORWARDERS).len > 0); /* it ends the configuration */
 	tell(c);
+	if (control_lines(c, ITEM_FORWARDERS).len > 0)
+		try_dnssec(r);
 	*made = r;
 	return OK;
 }

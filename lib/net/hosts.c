@@ -116,7 +116,11 @@ hosts_find(struct questions *q, const struct hosts_wish *w, struct hosts *h, str
 	case RS_BAD_QUESTION:
 		return no_domain(w, h, why);
 	case RS_BOGUS:
-		return why_set(why, fails(h, AGAIN, 4, 3), "DNSSEC: forged or broken MX records of %s", name);
+		return why_set(why, fails(h, AGAIN, 4, 3),
+		    "DNSSEC: forged or broken MX records of %s. If it is so for every domain, the name servers of the "
+		    "item "
+		    "forwarders do not pass DNSSEC on",
+		    name);
 	default:
 		return why_set(
 		    why, fails(h, AGAIN, 4, 3), "no name server could say which hosts take mail for %s", name);

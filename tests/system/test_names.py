@@ -117,3 +117,16 @@ def test_when_resolve_dies_sessions_go_on():
         wait_for(lambda: "process-ended" in mx.log("resolve"), what="notice of its end")
         assert greeting(mx)[0] == 220
     server.close()
+
+
+def test_a_forwarder_is_asked_for_a_networks_own_names_and_one_without_dnssec_is_named():
+    own = {name: [f"10 m.{name}"] for name in ("x.test", "h.home.arpa", "p.internal")}
+    server = Server({**{(n, "MX"): v for n, v in own.items()}, **{(f"m.{n}", "A"): ["192.0.2.9"] for n in own}, ("plain.org", "MX"): ["5 m.plain.org"]})
+    with Instance({"resolve/forwarders": f"127.0.0.1@{server.port}"}, services=["resolve"]) as mx:
+        wait_for(lambda: "event=forwarders-without-dnssec" in mx.log("resolve"), what="a line about DNSSEC")
+        for name in own:
+            told = mx.postern("explain", "-c", mx.path("control"), "-R", mx.path("run"), f"a@{name}")
+            assert f"m.{name}, MX 10" in told.stdout, told
+        told = mx.postern("explain", "-c", mx.path("control"), "-R", mx.path("run"), "a@plain.org")
+        assert "the name servers of the item forwarders do not pass DNSSEC on" in told.stdout, told
+    server.close()

@@ -27,6 +27,8 @@ static const struct {
 	{ "mx.example.org", RS_MX, "one.example.org two.mx.example.org" },
 	{ "one.example.org", RS_A, "198.51.100.1" },
 	{ "two.mx.example.org", RS_A, "192.0.2.5" },
+	{ "mxsix.example.org", RS_TXT, "v=spf1 mx ip6:2001:db8::/32 -all" },
+	{ "mxsix.example.org", RS_MX, "one.example.org two.mx.example.org three.example.org four.example.org" },
 	{ "include.example.org", RS_TXT, "v=spf1 include:fail.example.org include:pass.example.org -all" },
 	{ "fail.example.org", RS_TXT, "v=spf1 -all" },
 	{ "incnone.example.org", RS_TXT, "v=spf1 include:none.example.org ~all" },
@@ -214,6 +216,17 @@ what_is_known_of_the_peer_counts(void **state)
 }
 
 static void
+mail_hosts_without_an_address_of_the_clients_family_break_no_record(void **state)
+{
+	struct spf_query q = query("mxsix.example.org");
+
+	(void)state;
+	q.address = peer6;
+	q.address_len = 16;
+	assert_int_equal(checked(q, ""), SPF_PASS);
+}
+
+static void
 an_administrator_s_rules_let_pass_what_a_record_does_not(void **state)
 {
 	(void)state;
@@ -310,6 +323,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(records_say_who_may_send),
 		cmocka_unit_test(what_is_known_of_the_peer_counts),
+		cmocka_unit_test(mail_hosts_without_an_address_of_the_clients_family_break_no_record),
 		cmocka_unit_test(an_administrator_s_rules_let_pass_what_a_record_does_not),
 		cmocka_unit_test(macros_are_expanded),
 		cmocka_unit_test(a_record_cut_anywhere_is_none_or_sound_or_refused),
