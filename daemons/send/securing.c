@@ -3,6 +3,7 @@
  * Never lets remote say what is demanded, never waits: the engine's word comes by a channel of its own. */
 #include "send/securing.h"
 
+#include "net/tlsa.h"
 #include "send/credentials.h"
 #include "send/send.h"
 #include "sys/fd.h"
@@ -63,13 +64,15 @@ struct found {
 	struct bytes host, known_as, tlsa;
 };
 
-/* TLSA records decide where the policy lets them; not whose password is given away where a line says what must be proven. */
+/* TLSA records decide where the policy lets them, and where one of them can be used: else what a line demands stays. Not whose password is given away where a line says what must be proven. */
 static bool
 dane_decides(const struct access *a, const struct found *f)
 {
 	const struct rm_peer *p = a->peer;
 
 	if (!f->dane || p->dane == RM_DANE_OFF || (p->by_policy && p->dane == RM_DANE_AFTER))
+		return false;
+	if (!tlsa_has_usable(f->tlsa))
 		return false;
 	return a->user.len == 0 || !p->by_policy || p->tls < RM_TLS_CA;
 }
@@ -128,7 +131,9 @@ put_one(struct buf *tail, struct bytes one)
 static struct bytes
 host_of(const struct access *a, const struct found *f)
 {
-	return a->peer->is_relay && !dane_decides(a, f) ? a->relay : f->host;
+	if (dane_decides(a, f))
+		return f->host;
+	return a->peer->is_relay ? a->relay : f->dane && f->known_as.len > 0 ? f->known_as : f->host;
 }
 
 /* The names that the certificate may have: the host's where it is vouched for, and the destination's. */

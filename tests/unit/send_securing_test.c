@@ -10,18 +10,24 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define DIGEST "0123456789abcdef0123456789abcdef"
+
+static struct bytes record = { (const uint8_t *)"\3\1\1" DIGEST, 35 }; /* TLSA, of those that remote found */
+
 static enum result
 secure(struct credentials *k, const struct access *a, bool dane, const char *host)
 {
 	struct rm_secure ask = { .dane = dane, .vouched = 1 };
-	uint8_t room[256];
-	struct buf tail = BUF_OVER(room);
+	uint8_t room[256], list[128];
+	struct buf tail = BUF_OVER(room), records = BUF_OVER(list);
 	struct wire_message m = { .type = RM_SECURE, .ref = 9, .body = &ask, .fds = { rig.line[0] }, .n_fds = 1 };
 	struct why why = WHY_NONE;
 
 	wire_put_string(&tail, host);
 	wire_put_string(&tail, "");
-	wire_put_string(&tail, dane ? "xx" : "");
+	if (dane)
+		wire_put(&records, record);
+	wire_put(&tail, buf_bytes(&records));
 	m.tail = buf_bytes(&tail);
 	return credentials_answer(k, a, &rig.port, &m, &why);
 }
@@ -143,6 +149,49 @@ the_engine_hears_what_is_demanded_from_send_alone(void **state)
 	assert_string_equal(s.server, "elsewhere.test");
 	end_engine(&s);
 	securing_leave(&k.securing);
+}
+
+static void
+unusable_tlsa_records_leave_what_a_line_demands(void **state)
+{
+	static const struct {
+		struct bytes record;
+		enum pt_demand demand;
+	} rows[] = {
+		{ { (const uint8_t *)"\3\1\1" DIGEST, 35 }, PT_DANE },
+		{ { (const uint8_t *)"\2\0\2" DIGEST DIGEST, 67 }, PT_DANE },
+		{ { (const uint8_t *)"\3\0\0\x30\2\5\0", 7 }, PT_DANE },
+		{ { (const uint8_t *)"\1\0\1" DIGEST, 35 }, PT_NAME }, /* usages of a public CA are none of mail's */
+		{ { (const uint8_t *)"\3\1\1" DIGEST "0", 36 }, PT_NAME },
+		{ { (const uint8_t *)"\3\1\2" DIGEST, 35 }, PT_NAME },
+		{ { (const uint8_t *)"\3\2\1" DIGEST, 35 }, PT_NAME },
+		{ { (const uint8_t *)"\3\1\x9" DIGEST, 35 }, PT_NAME },
+		{ { (const uint8_t *)"\3\0\0\x30\3\5\0", 7 }, PT_NAME },
+		{ { (const uint8_t *)"\3\1\1", 3 }, PT_NAME },
+		{ { (const uint8_t *)"", 0 }, PT_NAME },
+	};
+	struct credentials k = CREDENTIALS_NONE;
+	struct access a = crig_access();
+	struct rm_peer peer = *a.peer;
+	struct bytes before = record;
+	struct session_asked s;
+
+	(void)state;
+	a.certificate = a.user = BYTES_NONE;
+	peer.dane = RM_DANE_FIRST;
+	a.peer = &peer;
+	for (size_t i = 0; i < nitems(rows); i++) {
+		record = rows[i].record;
+		assert_int_equal(secure(&k, &a, true, "elsewhere.test"), OK);
+		s = asked_engine();
+		assert_int_equal(s.p.demand, rows[i].demand);
+		if (rows[i].demand != PT_DANE)
+			assert_string_equal(s.names, "relay.test");
+		end_engine(&s);
+		k.securing.n = 0;
+		securing_leave(&k.securing);
+	}
+	record = before;
 }
 
 static void
@@ -316,6 +365,8 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 		    the_engine_hears_what_is_demanded_from_send_alone, crig_set_up, crig_tear_down),
+		cmocka_unit_test_setup_teardown(
+		    unusable_tlsa_records_leave_what_a_line_demands, crig_set_up, crig_tear_down),
 		cmocka_unit_test_setup_teardown(
 		    a_password_goes_to_the_engine_that_was_asked, crig_set_up, crig_tear_down),
 		cmocka_unit_test_setup_teardown(
