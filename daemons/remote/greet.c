@@ -119,6 +119,7 @@ hello(struct session *s, struct outcome *o)
 		if (!hear(s, MINUTES(5), &reply, NULL, o))
 			return false;
 	}
+	s->line.talk.ahead = (offer->can & SMTP_CAN_PIPELINE) != 0;
 	if (reply.code / 100 == 2)
 		return true;
 	if (reply.code < 400)

@@ -17,6 +17,7 @@ talk_begin(struct talk *t, int fd)
 {
 	t->fd = fd;
 	t->in_at = t->in_len = 0;
+	t->ahead = false;
 	t->out = BUF_OVER(t->out_room);
 }
 
@@ -165,6 +166,10 @@ talk_reply(struct talk *t, uint64_t ms, struct smtp_reply *reply, struct smtp_of
 			return no_reply(reply, r, why);
 		if ((r = smtp_reply_line(reply, line, &text)) == MALFORMED)
 			return no_reply(reply, r, why);
+		if (t->ahead && r == AGAIN && reply->n_coded == 0) {
+			(void)why_set(why, MALFORMED, "the peer sent a line that is no reply");
+			return no_reply(reply, MALFORMED, why);
+		}
 		if (offer != NULL && reply->n_coded > 1)
 			smtp_offer_line(offer, text);
 	} while (r == AGAIN);

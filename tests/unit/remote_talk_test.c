@@ -57,6 +57,28 @@ a_peer_that_takes_a_little_now_and_then_has_an_end_all_the_same(void **state)
 }
 
 static void
+a_line_without_a_code_lets_no_reply_count_for_the_command_before_its_own(void **state)
+{
+	static const char said[] = "250-a\r\nb\r\n250 c\r\nno reply at all\r\n250 next\r\n";
+	struct smtp_reply reply;
+	struct why why = WHY_NONE;
+
+	(void)state;
+	for (int ahead = 0; ahead < 2; ahead++) {
+		int peer = begin();
+
+		talk.ahead = ahead != 0;
+		talk.ends_at = 0;
+		assert_int_equal(write(peer, said, sizeof said - 1), sizeof said - 1);
+		assert_int_equal(talk_reply(&talk, 1000, &reply, NULL, &why), OK);
+		assert_int_equal(talk_reply(&talk, 1000, &reply, NULL, &why), ahead ? MALFORMED : OK);
+		(void)close(peer);
+		talk_end(&talk);
+	}
+	assert_non_null(strstr(why.text, "a line that is no reply"));
+}
+
+static void
 without_such_an_end_each_wait_has_its_own(void **state)
 {
 	int peer = begin();
@@ -127,6 +149,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_peer_that_says_something_in_time_has_an_end_all_the_same),
 		cmocka_unit_test(a_peer_that_takes_a_little_now_and_then_has_an_end_all_the_same),
+		cmocka_unit_test(a_line_without_a_code_lets_no_reply_count_for_the_command_before_its_own),
 		cmocka_unit_test(without_such_an_end_each_wait_has_its_own),
 		cmocka_unit_test(garbage_and_a_close_are_told_as_what_they_are),
 		cmocka_unit_test(a_last_line_without_an_end_counts_if_the_peer_closes),
