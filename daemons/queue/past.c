@@ -29,26 +29,28 @@ cant_use_mark(const char *what)
 	log_why("no-mark", r, &why);
 }
 
+/* The file is open only while it is written: one held open would keep an administrator from making the disk read-only. */
+static int
+open_mark(const struct past *p)
+{
+	return openat(p->place->root, PAST_MARK, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+}
+
 static void
-write_mark(struct past *p, uint64_t number)
+write_mark(struct past *p, uint64_t number, bool flushed)
 {
 	uint8_t mark[MARK_LEN];
+	int fd = open_mark(p);
 
 	memcpy(mark, MAGIC, AT_NUMBER);
 	le64_put(mark + AT_NUMBER, number);
 	le32_put(mark + AT_CRC, crc32_add(0, bytes_of(mark, AT_CRC)));
 	p->written = number;
-	if (fd_pwrite_all(p->mark_fd, bytes_of(mark, sizeof mark), 0) != OK)
+	if (fd < 0 || fd_pwrite_all(fd, bytes_of(mark, sizeof mark), 0) != OK)
 		cant_use_mark("writing");
-}
-
-/* The first one is on disk before the first message of this run: of what it finds now, nothing is taken for never answered. */
-static void
-begin_marks(struct past *p)
-{
-	write_mark(p, clock_wall_us());
-	if (fsync(p->mark_fd) != 0 || fsync(p->place->root) != 0)
+	else if (flushed && (fsync(fd) != 0 || fsync(p->place->root) != 0))
 		cant_use_mark("flushing");
+	fd_close(&fd);
 }
 
 void
@@ -56,20 +58,24 @@ past_open(struct past *p, struct place *place)
 {
 	uint8_t mark[MARK_LEN];
 	size_t n = 0;
+	int fd;
 
 	*p = (struct past){ .place = place };
-	p->mark_fd = openat(place->root, PAST_MARK, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (p->mark_fd < 0 || fd_pread_all(p->mark_fd, mark, sizeof mark, 0, &n) != OK) {
+	fd = open_mark(p);
+	p->has_mark = fd >= 0 && fd_pread_all(fd, mark, sizeof mark, 0, &n) == OK;
+	if (!p->has_mark)
 		cant_use_mark("reading");
-		fd_close(&p->mark_fd);
+	fd_close(&fd);
+	if (!p->has_mark)
 		return;
-	}
 	p->is_known = n == sizeof mark && memcmp(mark, MAGIC, AT_NUMBER) == 0 &&
 	    crc32_add(0, bytes_of(mark, AT_CRC)) == le32_get(mark + AT_CRC);
+	/* The first one is on disk before the first message of this run: of what it finds now, nothing is taken for never
+	 * answered. */
 	if (p->is_known)
 		p->answered = le64_get(mark + AT_NUMBER);
 	else
-		begin_marks(p);
+		write_mark(p, clock_wall_us(), true);
 }
 
 enum result
@@ -159,8 +165,8 @@ past_next_mark_ms(const struct past *p)
 void
 past_raise_mark(struct past *p, uint64_t open, uint64_t now_ms)
 {
-	if (!p->is_read || p->mark_fd < 0 || open == p->written)
+	if (!p->is_read || !p->has_mark || open == p->written)
 		return;
-	write_mark(p, open);
+	write_mark(p, open, false);
 	p->written_ms = now_ms;
 }

@@ -7,7 +7,7 @@
 
 struct past {
 	struct place *place;
-	int mark_fd;       /* -1: there is none */
+	bool has_mark;     /* the file can be read and written */
 	bool is_known;     /* whether there was a mark at this start */
 	uint64_t answered; /* that mark: every message whose id is lower, and that has a name, was flushed */
 	uint64_t written;  /* the mark of this run; 0: not yet */
