@@ -78,7 +78,7 @@ hear_last(struct session *s, unsigned n, struct outcome *o)
 static void
 pass_content(struct session *s, struct transaction *t, struct transaction *next, struct outcome *o)
 {
-	bool chunked = (s->line.offer.can & SMTP_CAN_CHUNK) != 0;
+	bool chunked = (s->line.offer.can & SMTP_CAN_CHUNK) != 0, ahead = s->line.talk.ahead;
 	struct smtp_reply refusal = SMTP_REPLY_NONE;
 	struct why why = WHY_NONE;
 	unsigned n_chunks = 0;
@@ -92,7 +92,9 @@ pass_content(struct session *s, struct transaction *t, struct transaction *next,
 		_exit(0);
 	if (next != NULL)
 		envelope_say_ahead(s, next);
+	s->line.talk.ahead = ahead && (next != NULL || (chunked && n_chunks > 1));
 	(void)hear_last(s, chunked ? n_chunks : 1, o);
+	s->line.talk.ahead = ahead;
 }
 
 /* ---- to send ---- */

@@ -42,7 +42,9 @@ step set up
 useradd --system --user-group "${users}smtpd"
 useradd --system --user-group --groups shadow "${users}authrun"
 postern-setup --host mx.example.test >/dev/null
-postern-setup --host mx.example.test >/dev/null # twice is once
+rm -rf $etc/tls
+postern-setup >/dev/null 2>"$scratch/twice" && [ ! -s "$scratch/twice" ] || fail "set up twice: $(cat "$scratch/twice")" # twice is once
+openssl x509 -noout -ext subjectAltName -in $etc/tls/cert.pem | grep -q 'DNS:mx.example.test$' || fail "the certificate has another name"
 id ${users}queue >/dev/null && id ${users}smtpd-smtps >/dev/null
 case " $(id -Gn ${users}authrun-pop3) " in *" shadow "*) ;; *) fail "an upgrade loses the groups of authrun's user" ;; esac
 case " $(id -Gn ${users}authrun-pop3) " in *" ${users}authrun "*) ;; *) fail "authrun's users share no group" ;; esac
