@@ -14,6 +14,7 @@
 
 #define PIECE 16384u
 #define SECTOR 512u /* no disk writes less than this at a time */
+#define ZEROS 8u    /* an envelope has never so many in a row */
 
 static bool
 is_zero(struct bytes b)
@@ -112,6 +113,22 @@ is_shorter_than_it_says(const uint8_t *head, uint64_t file_len)
 	    (content_at > file_len || content > file_len - content_at);
 }
 
+/* The content is written first, into pages that begin with zeros; head and envelope are written over those zeros at the commit.
+ * The kernel may write such a page to disk in between. Then no whole sector is zero, as the content shares one with what lies
+ * before it. */
+static bool
+has_content_alone(int fd, const uint8_t *head)
+{
+	uint64_t content_at = le32_get(head + STORE_AT_CONTENT_AT), from = content_at - content_at % SECTOR;
+	uint8_t before[SECTOR];
+	size_t n;
+
+	if (is_zero(bytes_of(head, STORE_HEAD_LEN)))
+		return true;
+	return from >= STORE_HEAD_LEN && fd_pread_all(fd, before, (size_t)(content_at - from), (off_t)from, &n) == OK &&
+	    n >= ZEROS && is_zero(bytes_of(before, n));
+}
+
 bool
 store_is_unfinished(int fd)
 {
@@ -121,7 +138,7 @@ store_is_unfinished(int fd)
 
 	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || fd_pread_all(fd, head, sizeof head, 0, &n) != OK)
 		return false;
-	return n < sizeof head || is_shorter_than_it_says(head, (uint64_t)st.st_size) ||
+	return n < sizeof head || is_shorter_than_it_says(head, (uint64_t)st.st_size) || has_content_alone(fd, head) ||
 	    look_for_zeros(fd, 0, (uint64_t)st.st_size) == MALFORMED;
 }
 

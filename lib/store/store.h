@@ -113,8 +113,9 @@ void store_message_free(struct store_message *m); /* fine on one that is all zer
  * sector that was never written holds. OK, MALFORMED, EXHAUSTED or BROKEN as store_read. For any thread. */
 enum result store_prove(int fd, const struct id *id, struct why *why);
 
-/* Whether a file that is MALFORMED shows that its writing was never finished: it is shorter than its head says, or has a
- * sector of zeros. A file that was flushed shows neither, whatever may have damaged it, unless the damage looks just so. */
+/* Whether a file that is MALFORMED shows that its writing was never finished: it is shorter than its head says, has a
+ * sector of zeros, or has zeros for its head or for the end of its envelope. A file that was flushed shows none of these,
+ * whatever may have damaged it, unless the damage looks just so. */
 bool store_is_unfinished(int fd);
 
 bool store_is_held(int fd); /* looks at the mark alone; false if it can't be read */

@@ -36,13 +36,13 @@ the_sum_of_content_is_that_of_rfc_3720_by_instruction_and_by_table(void **state)
 	}
 }
 
-/* A file of several pages; *at: where its content begins. */
+/* A file of several pages with n recipients; *at: where its content begins. */
 static int
-long_file(uint32_t *at)
+file_for(uint32_t n, uint32_t *at)
 {
 	static uint8_t content[20000];
 	struct store_facts f = {
-		.id = id_of_number(ID_NUMBER), .n_recipients = 1, .trace = BYTES("Received: id \r\n"), .id_at = 13
+		.id = id_of_number(ID_NUMBER), .n_recipients = n, .trace = BYTES("Received: id \r\n"), .id_at = 13
 	};
 	struct store_draft d;
 	struct why why = WHY_NONE;
@@ -51,13 +51,20 @@ long_file(uint32_t *at)
 
 	memset(content, 'x', sizeof content);
 	assert_int_equal(store_draft_begin(&d, &f, &why), OK);
-	assert_int_equal(store_draft_add(&d, &somebody, &why), OK);
+	for (uint32_t i = 0; i < n; i++)
+		assert_int_equal(store_draft_add(&d, &somebody, &why), OK);
 	*at = (uint32_t)store_draft_content_at(&d);
 	head = store_draft_finish(&d, sizeof content, crc32c_add(0, bytes_of(content, sizeof content)));
 	assert_int_equal(write(fd, head.at, head.len), (ssize_t)head.len);
 	assert_int_equal(write(fd, content, sizeof content), (ssize_t)sizeof content);
 	store_draft_free(&d);
 	return fd;
+}
+
+static int
+long_file(uint32_t *at)
+{
+	return file_for(1, at);
 }
 
 static enum result
@@ -149,6 +156,31 @@ what_is_short_empty_or_has_no_head_was_never_finished_and_a_flipped_bit_is_damag
 	(void)close(fd);
 }
 
+/* The first pages come to disk while the content grows; what is written over them at the commit does not. */
+static void
+content_that_came_to_disk_before_its_head_or_its_envelope_was_never_finished(void **state)
+{
+	static const uint8_t zeros[4096];
+	static const uint32_t recipients[] = { 1, 2, 170, 180, 190, 200, 300, 400 };
+	unsigned shared = 0;
+
+	(void)state;
+	for (size_t i = 0; i < nitems(recipients); i++) {
+		uint32_t at, page;
+		int fd = file_for(recipients[i], &at);
+
+		page = at - at % 4096;
+		assert_int_equal(prove(fd), OK);
+		assert_false(store_is_unfinished(fd));
+		assert_int_equal(pwrite(fd, zeros, at - page, page), (ssize_t)(at - page));
+		assert_int_equal(prove(fd), MALFORMED);
+		assert_true(store_is_unfinished(fd));
+		shared += page > 0 && at - page < 512;
+		(void)close(fd);
+	}
+	assert_true(shared > 0); /* else no sector has an end of an envelope and content */
+}
+
 /* The version before had no sum: octets 59 to 63 were zero. */
 static int
 old_file(uint32_t *at)
@@ -196,6 +228,7 @@ main(void)
 		cmocka_unit_test(a_content_with_a_tail_of_zeros_is_never_whole),
 		cmocka_unit_test(an_old_text_in_one_sector_of_a_new_content_is_found),
 		cmocka_unit_test(what_is_short_empty_or_has_no_head_was_never_finished_and_a_flipped_bit_is_damage),
+		cmocka_unit_test(content_that_came_to_disk_before_its_head_or_its_envelope_was_never_finished),
 		cmocka_unit_test(a_file_of_the_version_before_is_read_and_its_content_is_looked_at_for_zeros),
 	};
 
