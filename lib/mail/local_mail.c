@@ -219,18 +219,6 @@ give_content(const struct compose *c, const struct input *in, give *to, void *ct
 	return r;
 }
 
-static bool
-is_utf8_mail(const struct bytes sender, const struct compose *c)
-{
-	struct bytes all[] = { sender, buf_bytes(&c->recipients) };
-
-	for (size_t k = 0; k < nitems(all); k++)
-		for (size_t i = 0; i < all[k].len; i++)
-			if (all[k].at[i] >= 0x80)
-				return true;
-	return false;
-}
-
 static enum result
 submit(const struct local_mail *m, const struct compose *c, const struct input *in, struct bytes sender,
     struct bytes socket_path, struct why *why)
@@ -240,8 +228,7 @@ submit(const struct local_mail *m, const struct compose *c, const struct input *
 	enum result r;
 
 	(void)snprintf(path, sizeof path, "%.*s", (int)socket_path.len, (const char *)socket_path.at);
-	(void)snprintf(parameters, sizeof parameters, " BODY=8BITMIME%s%s", is_utf8_mail(sender, c) ? " SMTPUTF8" : "",
-	    m->parameters == NULL ? "" : m->parameters);
+	(void)snprintf(parameters, sizeof parameters, " BODY=8BITMIME%s", m->parameters == NULL ? "" : m->parameters);
 	r = submit_open(&s, path, why);
 	if (r == OK)
 		r = submit_envelope(&s, sender, parameters, buf_bytes(&c->recipients),

@@ -128,6 +128,15 @@ submit_open(struct submit *s, const char *socket_path, struct why *why)
 	return say(s, '2', why);
 }
 
+static bool
+is_ascii(struct bytes b)
+{
+	for (size_t i = 0; i < b.len; i++)
+		if (b.at[i] >= 0x80)
+			return false;
+	return true;
+}
+
 enum result
 submit_envelope(struct submit *s, struct bytes sender, const char *parameters, struct bytes recipients,
     const char *rcpt_parameters, struct why *why)
@@ -140,7 +149,8 @@ submit_envelope(struct submit *s, struct bytes sender, const char *parameters, s
 		return why_set(why, REFUSED, "an address has a line end in it");
 	buf_add_string(&s->out, "MAIL FROM:<");
 	buf_add(&s->out, sender);
-	buf_format(&s->out, ">%s%s", parameters, verp ? " XVERP" : "");
+	buf_format(&s->out, ">%s%s%s", is_ascii(sender) && is_ascii(recipients) ? "" : " SMTPUTF8", parameters,
+	    verp ? " XVERP" : "");
 	if ((r = say(s, '2', why)) != OK)
 		return r;
 	while (recipients.len > 0) {

@@ -21,7 +21,7 @@ enum result submit_open(struct submit *s, const char *socket_path, struct why *w
 
 /* MAIL, a RCPT for each of the n zero-ended recipients, DATA. All or nothing: if one is refused the message is not sent.
  * parameters: behind MAIL FROM:<…>, with a leading blank; rcpt_parameters likewise. A sender of the form prefix-@host-@[] (mail/verp.h)
- * becomes another one for each recipient. */
+ * becomes another one for each recipient; addresses with octets above 127 are said to be SMTPUTF8 (RFC 6531). */
 enum result submit_envelope(struct submit *s, struct bytes sender, const char *parameters, struct bytes recipients,
     const char *rcpt_parameters, struct why *why);
 

@@ -140,6 +140,6 @@ postern-setup --replace-sendmail >/dev/null || fail "the remedy does not help"
 postern-setup --undo >/dev/null
 [ "$(cat /usr/sbin/sendmail)" = other ] || fail "the other mail system's sendmail is gone"
 if [ "$B" = build ]; then make -s uninstall; else make -s -f "$B/Makefile" uninstall; fi
-left=$(find "$prefix"/{bin,sbin,libexec,share} ! -type d 2>/dev/null) || :
+left=$(find "$prefix"/{bin,sbin,lib/postern,libexec,share} ! -type d 2>/dev/null) || :
 [ -z "$left" ] || fail "uninstall left $left"
 echo "all well"
