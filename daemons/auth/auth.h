@@ -36,6 +36,7 @@ struct exchange {
 	uint8_t family, remote[16];
 	enum phase phase;
 	struct timer turn; /* runs while it must wait */
+	uint64_t began_ms; /* clock_ms, when the client had said all that is judged */
 	struct job *job;   /* being hashed */
 	bool known;        /* the name has an entry */
 	bool verdict;      /* what comes of it if the entry has no hash: the hashing is for show */
@@ -64,6 +65,7 @@ struct auth {
 	struct source hashed;
 	const struct control *control;
 	bool is_pop3;
+	uint64_t pace_ms; /* failures are told at multiples of it; 0: at once */
 	struct bytes me;
 	struct workers workers;
 	struct backoff backoff;

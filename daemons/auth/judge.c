@@ -40,11 +40,25 @@ log_outcome(const struct exchange *e, const char *event, const char *why)
 
 /* ---- ends ---- */
 
+static void
+tell_failure(struct loop *loop, struct timer *t)
+{
+	(void)loop;
+	exchange_end(container_of(t, struct exchange, turn), 535, 7, 8, "authentication failed");
+}
+
+/* What is known of a name shows in the time that it takes: hashes differ in their cost. So failures are told at whole multiples
+ * of pace_ms after the client's last word. */
 void
 judge_failed(struct exchange *e, const char *why)
 {
+	uint64_t pace = e->auth->pace_ms, now = clock_ms();
+
 	log_outcome(e, "auth-failed", why);
-	exchange_end(e, 535, 7, 8, "authentication failed");
+	e->phase = PHASE_BUSY;
+	e->turn.due = tell_failure;
+	if (pace == 0 || loop_at(&e->auth->loop, &e->turn, now + pace - (now - e->began_ms) % pace) != OK)
+		tell_failure(&e->auth->loop, &e->turn);
 }
 
 void

@@ -6,6 +6,8 @@
 #include "sys/log.h"
 #include "sys/process.h"
 
+#define PACE_MS 250 /* more than any hash costs that is in use */
+
 int
 main(int argc, char *argv[])
 {
@@ -19,6 +21,7 @@ main(int argc, char *argv[])
 	    (r = process_confine(&self, &why)) != OK || (r = control_open(&control, CONTROL_FD, "auth", &why)) != OK ||
 	    (r = users_follow(&auth.users, AUTH_USERS_FD, &control, &why)) != OK)
 		return process_refuse(&self, r, &why);
+	auth.pace_ms = PACE_MS;
 	r = auth_run(&auth, &control, self.service, &why);
 	return r == OK ? 0 : process_refuse(&self, r, &why);
 }

@@ -4,15 +4,31 @@
 #include "auth/auth.h"
 
 #include "base/secret.h"
+#include "sys/clock.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 
+#define NOT_A_NAME "that can be no name"
+#define NOT_A_PASSWORD "that can be no password"
+
 static void
 malformed(struct exchange *e)
 {
 	exchange_end(e, 501, 5, 2, "that is not what this mechanism says");
+}
+
+/* Somebody tried to log in, with a name or a password that can be nobody's: 535 as for any other failure, and a line that names him.
+ * name: what he said where a name belongs, never what may be a password. */
+static void
+impossible(struct exchange *e, struct bytes name, const char *why)
+{
+	name = bytes_first(name, sizeof e->name);
+	if (name.len > 0)
+		memcpy(e->name, name.at, name.len);
+	e->name_len = (uint16_t)name.len;
+	judge_failed(e, why);
 }
 
 static bool
@@ -53,9 +69,12 @@ take_plain(struct exchange *e, struct bytes said)
 {
 	struct bytes other, name, password;
 
-	if (sasl_plain_take(said, &other, &name, &password) != OK || !mechanism_set_name(e, name) ||
-	    !set_password(e, password))
-		malformed(e);
+	if (sasl_plain_take(said, &other, &name, &password) != OK)
+		impossible(e, name, "is not NUL, name, NUL, password");
+	else if (!mechanism_set_name(e, name))
+		impossible(e, name, NOT_A_NAME);
+	else if (!set_password(e, password))
+		judge_failed(e, NOT_A_PASSWORD);
 	else if (other.len > 0 && !bytes_equal_nocase(other, name))
 		judge_failed(e, "wants to act as another one");
 	else
@@ -67,13 +86,13 @@ take_login(struct exchange *e, struct bytes said)
 {
 	if (e->phase == PHASE_FIRST) {
 		if (!mechanism_set_name(e, said)) {
-			malformed(e);
+			impossible(e, said, NOT_A_NAME);
 			return;
 		}
 		e->phase = PHASE_PASSWORD;
 		exchange_say(e, BYTES("Password:"));
 	} else if (!set_password(e, said))
-		malformed(e);
+		judge_failed(e, NOT_A_PASSWORD);
 	else
 		judge(e);
 }
@@ -84,9 +103,11 @@ take_digest(struct exchange *e, struct bytes said)
 {
 	struct bytes name, digest;
 
-	if (sasl_cram_md5_take(said, &name, &digest) != OK || !mechanism_set_name(e, name) ||
-	    !copy(digest, e->first, sizeof e->first, &e->first_len))
-		malformed(e);
+	if (sasl_cram_md5_take(said, &name, &digest) != OK || !copy(digest, e->first, sizeof e->first, &e->first_len))
+		impossible(
+		    e, bytes_find(said, ' ') < said.len ? name : BYTES(""), "is not a name, a blank and a digest");
+	else if (!mechanism_set_name(e, name))
+		impossible(e, name, NOT_A_NAME);
 	else
 		judge(e);
 }
@@ -100,7 +121,7 @@ take_external(struct exchange *e, struct bytes said)
 	while (!fits && wire_take(&list, &one))
 		fits = said.len == 0 || bytes_equal_nocase(said, one);
 	if (!mechanism_set_name(e, fits ? one : said))
-		malformed(e);
+		impossible(e, said, NOT_A_NAME);
 	else if (!fits)
 		judge_failed(e, "is no address of the certificate");
 	else
@@ -127,9 +148,12 @@ take_scram_first(struct exchange *e, struct bytes said)
 	struct why why = WHY_NONE;
 
 	if (!copy(said, e->first, sizeof e->first, &e->first_len) ||
-	    scram_first_take(said, is_bound(e), &f, &why) != OK || scram_name(f.name, &name) != OK ||
-	    !mechanism_set_name(e, buf_bytes(&name))) {
+	    scram_first_take(said, is_bound(e), &f, &why) != OK || scram_name(f.name, &name) != OK) {
 		malformed(e);
+		return;
+	}
+	if (!mechanism_set_name(e, buf_bytes(&name))) {
+		impossible(e, buf_bytes(&name), NOT_A_NAME);
 		return;
 	}
 	if (f.other.len > 0 && !bytes_equal_nocase(f.other, f.name))
@@ -198,6 +222,7 @@ mechanism_begin(struct exchange *e)
 void
 mechanism_take(struct exchange *e, struct bytes said)
 {
+	e->began_ms = clock_ms();
 	if (e->phase == PHASE_SCRAM_END) {
 		judge_proven(e);
 		return;

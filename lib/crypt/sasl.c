@@ -68,6 +68,17 @@ sasl_plain_take(struct bytes message, struct bytes *other, struct bytes *name, s
 {
 	size_t first = bytes_find(message, '\0'), second;
 
+	if (first < message.len &&
+	    bytes_find_last(message, '\0') == first) { /* only one: what is before it is the name */
+		*other = BYTES("");
+		*name = bytes_first(message, first);
+		*password = bytes_skip(message, first + 1);
+		return MALFORMED;
+	}
+	if (first == message.len) { /* whatever it is, a password may be in it */
+		*other = *name = *password = BYTES("");
+		return MALFORMED;
+	}
 	*other = bytes_first(message, first);
 	message = bytes_skip(message, first + 1);
 	second = bytes_find(message, '\0');

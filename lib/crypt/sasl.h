@@ -28,7 +28,8 @@ enum result sasl_nonce(char nonce[SASL_NONCE_LEN + 1], struct why *why);
 /* Appends the client's message. MALFORMED: a zero octet in one of them, or one is too long; EXHAUSTED. */
 enum result sasl_plain_say(struct bytes name, struct bytes password, struct buf *message);
 
-/* What a client said: views of it. MALFORMED. Who acts is `name`; as whom, `other` ("": as himself). */
+/* What a client said: views of it. Who acts is `name`; as whom, `other` ("": as himself). MALFORMED: it is not of that form; `name` is then
+ * what stands where a name would, which is never the end of the message, where a password may be. */
 enum result sasl_plain_take(struct bytes message, struct bytes *other, struct bytes *name, struct bytes *password);
 
 /* ---- CRAM-MD5 ---- */

@@ -239,17 +239,31 @@ def test_smtpauth_chooses(mx, certificates):
 
 
 @pytest.mark.parametrize("what, code", [
-    ("AUTH", 501), ("AUTH PLAIN a b", 501), ("AUTH NTLM", 504), ("AUTH PLAIN ?", 501), ("AUTH PLAIN =", 501), ("AUTH PLAIN AAAA", 501),
+    ("AUTH", 501), ("AUTH PLAIN a b", 501), ("AUTH NTLM", 504), ("AUTH PLAIN ?", 501), ("AUTH PLAIN =", 535), ("AUTH PLAIN AAAA", 535),
     ("AUTH PLAIN " + plain(NAME, "wrong"), 535), ("AUTH PLAIN " + plain("nobody@example.test", PASSWORD), 535),
     ("AUTH PLAIN " + plain("gone@example.test", PASSWORD), 535), ("AUTH PLAIN " + plain(NAME, PASSWORD, "bob@example.test"), 535),
-    ("AUTH PLAIN " + plain(NAME, PASSWORD + "\0x"), 501), ("AUTH PLAIN " + plain(NAME, PASSWORD + "x"), 535),
-    ("AUTH PLAIN " + plain(NAME, "\0" + PASSWORD), 501), ("AUTH PLAIN " + plain(NAME, "x" * 321), 501), ("AUTH PLAIN " + "A" * 3004, 500),
-    ("AUTH EXTERNAL =", 501), ("AUTH EXTERNAL " + b64(NAME), 535),
+    ("AUTH PLAIN " + plain(NAME, PASSWORD + "\0x"), 535), ("AUTH PLAIN " + plain(NAME, PASSWORD + "x"), 535),
+    ("AUTH PLAIN " + plain(NAME, "\0" + PASSWORD), 535), ("AUTH PLAIN " + plain(NAME, "x" * 321), 535), ("AUTH PLAIN " + "A" * 3004, 500),
+    ("AUTH EXTERNAL =", 535), ("AUTH EXTERNAL " + b64(NAME), 535),
 ])
 def test_what_is_no_login_is_none(mx, certificates, what, code):
     with secure(mx, certificates) as s:
         assert s.say(what)[0] == code
         assert s.say(f"MAIL FROM:<{NAME}>")[0] == 530
+
+
+@pytest.mark.parametrize("what, name", [
+    (b"\0al ice\0" + PASSWORD.encode(), "al ice"), (b"alice\0" + PASSWORD.encode(), "alice"), (PASSWORD.encode(), ""), (b"\0" + PASSWORD.encode(), ""),
+    (b"\0\0" + PASSWORD.encode(), ""), (b"\0bob\0" + b"x" * 321, "bob"), (b"\0bob\0", "bob"), (b"\0" + b"n" * 321 + b"\0p", "n" * 320),
+    (b"\0bob\0a\0" + PASSWORD.encode(), "bob"), (b"\0new\nline\0p", "new\\x0aline"),
+])
+def test_a_name_or_password_that_can_be_none_is_a_failed_login_that_the_log_names(mx, certificates, what, name):
+    at = len(mx.log())
+    with secure(mx, certificates) as s:
+        assert s.say("AUTH PLAIN " + b64(what))[0] == 535
+    lines = [line for line in mx.log()[at:].splitlines() if "event=auth-failed" in line]
+    assert len(lines) == 1 and PASSWORD not in mx.log()[at:]
+    assert f" user={name} " in lines[0] or f' user="{name}" ' in lines[0], lines[0]
 
 
 def test_the_word_for_word_exchange_of_login(mx, certificates):
@@ -262,7 +276,7 @@ def test_the_word_for_word_exchange_of_login(mx, certificates):
         assert s.say("AUTH PLAIN")[0] == 503
 
 
-@pytest.mark.parametrize("response, code", [(b"*", 501), (b"x" * 3001, 500), (b"A" * (1 << 20), 500), (b"AG\0A", 501), (b"", 501)])
+@pytest.mark.parametrize("response, code", [(b"*", 501), (b"x" * 3001, 500), (b"A" * (1 << 20), 500), (b"AG\0A", 501), (b"", 535)])
 def test_an_exchange_that_is_given_up_or_no_sense_ends_and_the_session_goes_on(mx, certificates, response, code):
     with secure(mx, certificates) as s:
         assert s.say("AUTH PLAIN") == (334, b"334 ")
@@ -282,14 +296,14 @@ def test_a_mebibyte_of_base64_is_too_long_a_line_or_too_many_errors(mx, certific
             codes.append(s.say("AUTH PLAIN")[0])
             if codes[-1] == 334:
                 codes.append(s.say(b"A" * 2900)[0])
-    assert set(codes) <= {334, 501, 421, 0} and len(codes) < 200, codes
+    assert set(codes) <= {334, 501, 535, 421, 0} and len(codes) < 200, codes
 
 
 def test_what_was_meant_as_a_response_is_no_command(mx, certificates):
     with secure(mx, certificates) as s:
         s.send(b"AUTH LOGIN\r\nRSET\r\nQUIT\r\n")
         assert s.reply()[0] == 334
-        assert s.reply()[0] in (334, 501)
+        assert s.reply()[0] in (334, 535)
         assert s.is_over() or s.reply()[0] in (501, 535)
     with secure(mx, certificates) as s:
         s.send(b"AUTH NTLM\r\nRSET\r\n")

@@ -26,6 +26,7 @@ static struct channel policy;
 static pid_t child;
 unsigned *auth_rig_hashes;
 static uint8_t network;
+uint64_t auth_rig_pace_ms;
 uint32_t auth_rig_ref;
 unsigned auth_rig_sent_away;
 char auth_rig_got[1024];
@@ -95,6 +96,7 @@ auth_rig_start(void **state)
 		static struct auth auth;
 		int null = open("/dev/null", O_RDWR), fd = fcntl(line[1], F_DUPFD, 100);
 
+		auth.pace_ms = auth_rig_pace_ms;
 		alarm(60);
 		(void)dup2(null, 2);
 		(void)dup2(null, AUTH_LSPAWN_FD);
