@@ -9,11 +9,14 @@ prefix=${bin%/bin}
 scratch=$(mktemp -d /tmp/pn-install.XXXXXX)
 mount -t tmpfs tmpfs "$scratch"
 ip link set lo up
-for d in etc usr; do
+for d in etc usr var/lib/dpkg; do
 	mkdir -p "$scratch/$d"/{upper,work}
 	mount -t overlay overlay -o "lowerdir=/$d,upperdir=$scratch/$d/upper,workdir=$scratch/$d/work" /$d
 done
-rm -f /usr/{sbin,lib}/sendmail /usr/bin/{mailq,newaliases} # another mail system of this machine
+for name in /usr/{sbin,lib}/sendmail /usr/bin/{mailq,newaliases}; do # another mail system of this machine
+	dpkg-divert --quiet --no-rename --remove "$name" >/dev/null 2>&1 || :
+	rm -f "$name"
+done
 [ ! -d "$etc" ] || mount -t tmpfs tmpfs "$etc" # what this machine has there is not what is installed here
 mkdir -p "$prefix"
 for d in "$prefix" /var/spool /var/log /run /home; do mount -t tmpfs tmpfs $d; done
@@ -135,10 +138,19 @@ grep -q "sendmail belongs to another mail system" "$scratch/again" && [ "$(cat /
 "$prefix/libexec/postern/warden" send >"$scratch/warden" 2>&1 && fail "a queue of another uid was taken"
 grep -q "chown -R .* /var/spool/postern" "$scratch/warden" || fail "warden does not say the remedy: $(cat "$scratch/warden")"
 chown -R ${users}queue: /var/spool/postern
+diverted() { dpkg-divert --list /usr/sbin/sendmail | grep -q .; }
 postern-setup --replace-sendmail >/dev/null || fail "the remedy does not help"
 [ "$(readlink -f /usr/sbin/sendmail)" = "$bin/sendmail" ] || fail "--replace-sendmail did nothing"
+diverted && fail "a name that no package owns was diverted"
 postern-setup --undo >/dev/null
 [ "$(cat /usr/sbin/sendmail)" = other ] || fail "the other mail system's sendmail is gone"
+echo /usr/sbin/sendmail >>/var/lib/dpkg/info/base-files.list # a package's
+postern-setup --replace-sendmail --host mx.example.test >/dev/null
+[ "$(readlink -f /usr/sbin/sendmail)" = "$bin/sendmail" ] || fail "--replace-sendmail did nothing to a package's name"
+diverted || fail "a package's upgrade would put its sendmail back"
+postern-setup --undo >/dev/null
+diverted && fail "--undo left dpkg's diversion"
+[ "$(cat /usr/sbin/sendmail)" = other ] || fail "the package's sendmail is gone"
 if [ "$B" = build ]; then make -s uninstall; else make -s -f "$B/Makefile" uninstall; fi
 left=$(find "$prefix"/{bin,sbin,lib/postern,libexec,share} ! -type d 2>/dev/null) || :
 [ -z "$left" ] || fail "uninstall left $left"
