@@ -67,7 +67,9 @@ policy_run(struct policy *p, const struct settings *s, struct why *why)
 	p->settings = *s;
 	names_open(p); /* before anything else could take the number of a doorway that is not there */
 	dnslists_open(p);
-	p->queue = (struct queue_line){ .port = { .channel = { .fd = -1 } }, .doorway = POLICY_QUEUE_FD };
+	p->queue = (struct queue_line){
+		.port = { .channel = { .fd = -1 } }, .doorway = POLICY_QUEUE_FD, .room = UINT64_MAX
+	};
 	p->sweep.due = sweep;
 	p->tell.due = tell;
 	p->end = OK;

@@ -84,6 +84,8 @@ struct session {
 struct queue_line {
 	struct port port;
 	int doorway;
+	uint64_t room;      /* octets that it has room for, as it said last; UINT64_MAX: it has not */
+	uint64_t looked_ms; /* when it was asked for that */
 };
 
 /* The conversation with resolve, if that service runs. */
@@ -156,6 +158,7 @@ enum result session_welcome(const struct policy *p, struct session *s, enum resu
 void transaction_open(struct policy *p, struct session *s);
 void transaction_commit(struct policy *p, struct session *s, const struct sp_commit *said);
 void transaction_abort(struct policy *p, struct session *s);
+void transactions_look(struct policy *p);  /* asks queue how much room it has, now and then */
 void transactions_sweep(struct policy *p); /* ends what queue has left unanswered too long */
 extern const struct port_events queue_events;
 

@@ -322,6 +322,8 @@ sessions_from_listen(struct port *port, struct wire_message *m, struct why *why)
 	if (!id_is_valid(bytes_of(peer->conn, ID_LEN)) || peer->conn[ID_LEN] != '\0' ||
 	    (peer->family != LP_IPV4 && peer->family != LP_IPV6 && peer->family != LP_UNIX))
 		return why_set(why, MALFORMED, "a peer that can't be from listen");
+	if (!p->settings.is_pop3)
+		transactions_look(p);
 	s = take_session(p);
 	if (s == NULL) {
 		log_simple(SEVERITY_ERROR, "too-many-sessions", "conn", peer->conn);

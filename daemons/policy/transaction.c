@@ -12,6 +12,7 @@
 
 #define OPEN_MS 60000    /* what queue may take to make a file */
 #define COMMIT_MS 300000 /* … and to flush it: RFC 5321 4.5.3.2.6 gives the client's patience as 10 minutes */
+#define LOOK_MS 5000     /* what is known of queue's room is no older, where sessions come */
 #define QUEUE_LINE 4096  /* messages that may wait for queue */
 
 static uint32_t
@@ -58,6 +59,7 @@ static void
 lose_queue(struct policy *p, const struct session *but)
 {
 	port_close(&p->queue.port);
+	p->queue.room = UINT64_MAX;
 	for (uint32_t i = 0; i < p->n_used; i++) {
 		struct session *s = &p->sessions[i];
 
@@ -85,6 +87,21 @@ send_to_queue(
 		lose_queue(p, s);
 	}
 	return r == EXHAUSTED ? BROKEN : r; /* it is not room for mail that is short */
+}
+
+/* What is learned is for the next session: none waits for it. A refusal for want of room is never final. */
+void
+transactions_look(struct policy *p)
+{
+	struct why why = WHY_NONE;
+
+	if (p->loop.now - p->queue.looked_ms < LOOK_MS || open_queue(p, &why) != OK)
+		return;
+	p->queue.looked_ms = p->loop.now;
+	if (port_send(&p->queue.port, PQ_LOOK, 0, NULL, BYTES_NONE, NULL, &why) != OK) {
+		log_why("queue-gone", BROKEN, &why);
+		lose_queue(p, NULL);
+	}
 }
 
 /* ---- opening ---- */
@@ -308,6 +325,9 @@ from_queue(struct port *port, struct wire_message *m, struct why *why)
 		return on_committed(p, m, why);
 	case PQ_FAILED:
 		on_failed(p, m);
+		return OK;
+	case PQ_ROOM:
+		p->queue.room = ((const struct pq_room *)m->body)->octets;
 		return OK;
 	default:
 		return why_set(why, MALFORMED, "queue sent what is not its to send");

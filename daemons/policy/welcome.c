@@ -59,6 +59,7 @@ session_welcome(const struct policy *p, struct session *s, enum result met, stru
 {
 	const struct settings *set = &p->settings;
 	struct sp_welcome w = { .max_octets = s->client.max_octets,
+		.room = p->queue.room,
 		.max_recipients = s->client.max_recipients,
 		.idle_seconds = set->idle_seconds,
 		.session_seconds = set->is_pop3 ? set->login_seconds : set->session_seconds,

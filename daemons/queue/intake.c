@@ -327,6 +327,15 @@ on_commit(struct client *c, const struct wire_message *m, struct why *why)
 }
 
 static enum result
+on_look(struct client *c, struct why *why)
+{
+	struct intake *in = c->door->intake;
+	struct pq_room room = { .octets = place_room(in->place, in->loop->now) };
+
+	return port_send(&c->port, PQ_ROOM, 0, &room, BYTES_NONE, NULL, why);
+}
+
+static enum result
 on_message(struct port *p, struct wire_message *m, struct why *why)
 {
 	struct client *c = container_of(p, struct client, port);
@@ -339,6 +348,8 @@ on_message(struct port *p, struct wire_message *m, struct why *why)
 		return on_more(c, m, why);
 	case PQ_COMMIT:
 		return on_commit(c, m, why);
+	case PQ_LOOK:
+		return on_look(c, why);
 	default: /* PQ_ABORT; what is being flushed will be a message all the same */
 		t = find(c, m->ref);
 		if (t != NULL && t->state != T_FLUSHING)

@@ -104,18 +104,34 @@ place_open(struct place *p, int proc_fd, uint32_t uid, uint64_t least_free, stru
 	return clear_spares(p, why);
 }
 
-enum result
-place_has_room(struct place *p, uint64_t octets, uint64_t now_ms, struct why *why)
+static bool
+look_at_disk(struct place *p, uint64_t now_ms)
 {
 	struct statfs fs;
 
-	if (p->looked_ms == 0 || now_ms - p->looked_ms >= LOOK_MS) {
-		if (fstatfs(p->root, &fs) != 0)
-			return why_errno(why, BROKEN, "asking for free space");
-		p->looked_ms = now_ms;
-		p->free = (uint64_t)fs.f_bavail * (uint64_t)fs.f_bsize;
-		p->no_inodes = p->least_free > 0 && fs.f_files > 0 && fs.f_ffree < LEAST_INODES;
-	}
+	if (p->looked_ms != 0 && now_ms - p->looked_ms < LOOK_MS)
+		return true;
+	if (fstatfs(p->root, &fs) != 0)
+		return false;
+	p->looked_ms = now_ms;
+	p->free = (uint64_t)fs.f_bavail * (uint64_t)fs.f_bsize;
+	p->no_inodes = p->least_free > 0 && fs.f_files > 0 && fs.f_ffree < LEAST_INODES;
+	return true;
+}
+
+uint64_t
+place_room(struct place *p, uint64_t now_ms)
+{
+	if (!look_at_disk(p, now_ms))
+		return UINT64_MAX;
+	return p->no_inodes || p->free < p->least_free ? 0 : p->free - p->least_free;
+}
+
+enum result
+place_has_room(struct place *p, uint64_t octets, uint64_t now_ms, struct why *why)
+{
+	if (!look_at_disk(p, now_ms))
+		return why_errno(why, BROKEN, "asking for free space");
 	if (p->free < p->least_free || p->free - p->least_free < octets)
 		return why_set(why, EXHAUSTED, "the queue's disk has %llu octets left", (unsigned long long)p->free);
 	if (p->no_inodes)

@@ -25,6 +25,9 @@ enum result place_open(struct place *p, int proc_fd, uint32_t uid, uint64_t leas
 /* Whether so many octets more may be taken, and counts them; looks at the disk once a second. OK or EXHAUSTED. */
 enum result place_has_room(struct place *p, uint64_t octets, uint64_t now_ms, struct why *why);
 
+/* Octets that may be taken; 0 if even a file can't be made. UINT64_MAX: it can't be known. */
+uint64_t place_room(struct place *p, uint64_t now_ms);
+
 /* True if so little is left that nothing should be kept for later. */
 bool place_is_tight(const struct place *p);
 

@@ -115,6 +115,10 @@ mail(struct session *s, struct bytes argument)
 		session_reply(s, 552, 3, 4, "the message is larger than this host takes");
 		return;
 	}
+	if (m.octets > s->may.room) {
+		session_reply(s, 452, 3, 1, "this host has no room for a message of that size now, try again later");
+		return;
+	}
 	if (m.envid.len > sizeof s->envid) {
 		session_reply(s, 501, 5, 4, "the ENVID is too long");
 		return;

@@ -144,11 +144,13 @@ is_xtext(struct bytes text, size_t max)
 	return true;
 }
 
+#define SIZE_DIGITS_MAX 20 /* RFC 1870 3 */
+
 static bool
 take_size(struct bytes value, uint64_t *octets, struct smtp_fault *fault)
 {
-	if (value.len == 0 || value.len > 1000)
-		return wrong(fault, 501, 5, 4, "SIZE= expects a number");
+	if (value.len == 0 || value.len > SIZE_DIGITS_MAX)
+		return wrong(fault, 501, 5, 4, "SIZE= expects a number of at most 20 digits");
 	for (size_t i = 0; i < value.len; i++)
 		if (!ascii_is_digit(value.at[i]))
 			return wrong(fault, 501, 5, 4, "SIZE= expects a number");

@@ -60,6 +60,10 @@ struct pq_committed {
 	uint32_t spare;
 };
 
+struct pq_room {
+	uint64_t octets; /* that the disk has for messages, beyond what is to stay free */
+};
+
 struct pq_failed {
 	uint32_t result; /* enum result: EXHAUSTED (no space: 452 4.3.1), REFUSED, MALFORMED, BROKEN (451 4.3.0) */
 };                       /* tail: text for the log */
@@ -70,8 +74,11 @@ struct pq_failed {
 	M(PQ_MORE, struct pq_more, PQ_TAIL_MAX, 0, PQ_CLIENT, ANY) \
 	M(PQ_COMMIT, struct pq_commit, 0, 0, PQ_CLIENT, ANY) \
 	M(PQ_ABORT, struct wire_nothing, 0, 0, PQ_CLIENT, ANY) \
+	M(PQ_LOOK, struct wire_nothing, 0, 0, PQ_CLIENT, ANY) /* PQ_ROOM; ref 0 */ \
 	M(PQ_WRITER, struct pq_writer, 0, 1, PQ_QUEUE, \
 	    ANY) /* fd: for writing, its own open file description, already at the content's place: write on, never seek */ \
 	M(PQ_COMMITTED, struct pq_committed, 0, 0, PQ_QUEUE, ANY) \
-	M(PQ_FAILED, struct pq_failed, WHY_MAX, 0, PQ_QUEUE, ANY)
+	M(PQ_FAILED, struct pq_failed, WHY_MAX, 0, PQ_QUEUE, ANY) \
+	M(PQ_ROOM, struct pq_room, 0, 0, PQ_QUEUE, \
+	    ANY) /* so that MAIL can be refused that says how long its message will be */
 WIRE_PROTOCOL(policy_queue, POLICY_QUEUE)

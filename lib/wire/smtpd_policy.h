@@ -30,6 +30,7 @@ enum sp_welcome_flag {
 
 struct sp_welcome {
 	uint64_t max_octets; /* of a message; 0: no limit */
+	uint64_t room;       /* octets that the queue has room for, as far as that is known; else UINT64_MAX */
 	uint32_t max_recipients;
 	uint32_t idle_seconds;      /* without any octet from the peer */
 	uint32_t session_seconds;   /* in all */

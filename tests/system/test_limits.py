@@ -121,6 +121,22 @@ def test_a_full_disk_is_452_and_over_when_it_is_over(small_disk):
         assert b"again" in mx.wait_messages(1)[0]
 
 
+def test_a_size_beyond_the_room_is_refused_at_mail_and_taken_once_there_is_room(small_disk):
+    def said(mx, octets):
+        with mx.connect() as s:
+            s.ehlo()
+            return s.say(f"MAIL FROM:<a@b.test> SIZE={octets}")
+
+    with small_disk as mx:
+        wait_for(lambda: said(mx, 3000000) == (452, b"452 4.3.1 this host has no room for a message of that size now, try again later"), 10, "452 at MAIL")
+        assert said(mx, 100000)[0] == 250
+        with mx.connect() as s:  # a client that hides the size learns it at DATA, or behind it
+            s.ehlo()
+            assert s.say("MAIL FROM:<a@b.test>")[0] == 250
+        subprocess.run(["mount", "-o", "remount,size=8m", mx.path("queue")], check=True)
+        wait_for(lambda: said(mx, 3000000)[0] == 250, 15, "room")
+
+
 def test_a_disk_that_can_not_be_written_is_452_and_over_when_it_is_over(small_disk):
     def said(mx):
         with mx.connect() as s:

@@ -147,7 +147,8 @@ def test_a_helo_name_that_would_forge_a_field_is_refused(mx, helo):
 
 
 @pytest.mark.parametrize("command,code", [
-    ("MAIL FROM:<a@b.test> SIZE=18446744073709551616", 552), ("MAIL FROM:<a@b.test> SIZE=" + "9" * 1000, 552),
+    ("MAIL FROM:<a@b.test> SIZE=18446744073709551616", 552), ("MAIL FROM:<a@b.test> SIZE=" + "9" * 21, 501), ("MAIL FROM:<a@b.test> SIZE=" + "9" * 20, 552),
+    ("MAIL FROM:<a@b.test> SIZE=" + "0" * 20, 250), ("MAIL FROM:<a@b.test> SIZE=" + "0" * 21, 501),
     ("MAIL FROM:<a@b.test> SIZE=4294967296", 552), ("MAIL FROM:<a@b.test> SIZE=-1", 501), ("MAIL FROM:<a@b.test> SIZE=0x10", 501),
     ("MAIL FROM:<a@b.test> SIZE=1 SIZE=1", 501), ("MAIL FROM:<a@b.test> BODY=BINARYMIME", 501), ("MAIL FROM:<a@b.test> FOO=1", 555),
     ("MAIL FROM:<a@b.test> RET=ALL", 501), ("MAIL FROM:<a@b.test> ENVID=a+0D+0Ab", 501), ("MAIL FROM:<a@b.test> AUTH", 501),

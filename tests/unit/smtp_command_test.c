@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NINES "99999999999999999999"
-
 static const struct {
 	const char *line;
 	enum smtp_verb verb;
@@ -79,7 +77,8 @@ static const struct {
 	{ "FROM:<\"a\\\">b\"@c>", 0, "\"a\\\">b\"@c", "", 0, 0 },
 	{ "FROM:<a@b> SIZE=18446744073709551615", 0, "a@b", "", UINT64_MAX, 0 },
 	{ "FROM:<a@b> SIZE=18446744073709551616", 0, "a@b", "", UINT64_MAX, 0 },
-	{ "FROM:<a@b> SIZE=" NINES NINES NINES, 0, "a@b", "", UINT64_MAX, 0 },
+	{ "FROM:<a@b> SIZE=99999999999999999999", 0, "a@b", "", UINT64_MAX, 0 },
+	{ "FROM:<a@b> SIZE=00000000000000000001", 0, "a@b", "", 1, 0 },
 	{ "FROM:<a@b> AUTH=x+3Dy", 0, "a@b", "", 0, 0 },
 	{ "", 501, NULL, NULL, 0, 0 },
 	{ "FROM", 501, NULL, NULL, 0, 0 },
@@ -93,6 +92,8 @@ static const struct {
 	{ "TO:<a@b>", 501, NULL, NULL, 0, 0 },
 	{ "FROM:<a@b> SIZE", 501, NULL, NULL, 0, 0 },
 	{ "FROM:<a@b> SIZE=", 501, NULL, NULL, 0, 0 },
+	{ "FROM:<a@b> SIZE=999999999999999999999", 501, NULL, NULL, 0, 0 }, /* RFC 1870 3: 20 digits */
+	{ "FROM:<a@b> SIZE=000000000000000000001", 501, NULL, NULL, 0, 0 },
 	{ "FROM:<a@b> SIZE=-1", 501, NULL, NULL, 0, 0 },
 	{ "FROM:<a@b> SIZE=+1", 501, NULL, NULL, 0, 0 },
 	{ "FROM:<a@b> SIZE=0x10", 501, NULL, NULL, 0, 0 },
@@ -248,7 +249,7 @@ static const struct {
 	{ "9223372036854775807", true, false, INT64_MAX },
 	{ "9223372036854775808", false, false, 0 },
 	{ "18446744073709551617 LAST", false, false, 0 },
-	{ NINES, false, false, 0 },
+	{ "99999999999999999999", false, false, 0 },
 	{ "", false, false, 0 },
 	{ "LAST", false, false, 0 },
 	{ "-1", false, false, 0 },
