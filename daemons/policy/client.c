@@ -57,6 +57,8 @@ client_meet(struct client *c, const struct settings *s, const struct lp_peer *pe
 	variables_decode(&c->says, s->variables, false);
 	c->relays = c->is_local_program; /* who has an account here may send anywhere */
 	apply_variables(c);
-	c->excused_bare_lf = len != 0 && control_in_networks(s->control, ITEM_BARELFNETWORKS, peer->remote, len);
+	c->is_lenient_network = len != 0 && control_in_networks(s->control, ITEM_LENIENTNETWORKS, peer->remote, len);
+	c->excused_bare_lf = c->is_lenient_network ||
+	    (len != 0 && control_in_networks(s->control, ITEM_BARELFNETWORKS, peer->remote, len));
 	return OK;
 }

@@ -81,6 +81,7 @@ struct client {
 	uint64_t max_octets;       /* 0: no limit */
 	uint32_t max_recipients;
 	bool excused_bare_lf;
+	bool is_lenient_network;               /* of the item lenientnetworks */
 	uint16_t greet_seconds;                /* GREETDELAY */
 	uint32_t tarpit_count, tarpit_seconds; /* TARPITCOUNT, TARPITDELAY; 0: none */
 	uint8_t spf_level;                     /* SPF: 0 to 6 */

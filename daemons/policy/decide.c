@@ -483,7 +483,7 @@ decide_rcpt(const struct client *c, const struct sp_rcpt *rcpt, const struct byt
 		return bad_address(fields[0], e->smtputf8, 3);
 	buf_add(&address, c->relay_suffix);
 	a.address = buf_bytes(&address);
-	a.bare = bytes_find(fields[0], '@') == fields[0].len;
+	a.bare = bytes_equal_nocase(fields[0], BYTES("postmaster"));
 	for (size_t i = 0; i < nitems(checks); i++)
 		if (checks[i](&a))
 			return r;

@@ -13,6 +13,18 @@ tls_flags(const struct session_tls *t)
 	    (t->wish == TLS_REQUIRED ? (uint32_t)SP_TLS_REQUIRED : 0) | (t->at_once ? (uint32_t)SP_TLS_AT_ONCE : 0);
 }
 
+/* Printers and the like: what they mean can be told, and who they are is known. */
+static uint32_t
+leniency_flags(const struct settings *set, const struct client *c)
+{
+	bool lenient = set->is_submission || c->relays || c->is_lenient_network;
+
+	return (lenient ? (uint32_t)SP_LENIENT : 0) |
+	    (!lenient && c->helo_check.len == 1 ? (uint32_t)SP_HELO_REQUIRED : 0) |
+	    (c->excused_bare_lf ? (uint32_t)SP_EXCUSE_BARE_LF : 0) |
+	    (c->is_lenient_network ? (uint32_t)SP_EXCUSE_LINE_ENDS : 0);
+}
+
 static void
 put_greeting(const struct settings *set, const struct session *s, struct buf *tail)
 {
@@ -74,9 +86,8 @@ session_welcome(const struct policy *p, struct session *s, enum result met, stru
 	uint8_t room[1024];
 	struct buf tail = BUF_OVER(room);
 
-	w.flags = (s->client.excused_bare_lf ? (uint32_t)SP_EXCUSE_BARE_LF : 0) |
-	    (s->client.is_local_program ? (uint32_t)SP_LOCAL_PROGRAM : 0) | tls_flags(&s->tls) |
-	    (login_is_required(p, s) ? (uint32_t)SP_AUTH_REQUIRED : 0) |
+	w.flags = leniency_flags(set, &s->client) | (s->client.is_local_program ? (uint32_t)SP_LOCAL_PROGRAM : 0) |
+	    tls_flags(&s->tls) | (login_is_required(p, s) ? (uint32_t)SP_AUTH_REQUIRED : 0) |
 	    (set->is_submission ? (uint32_t)SP_SUBMISSION : 0) | (met == OK ? 0 : (uint32_t)SP_REFUSED);
 	limit_in_a_crowd(p, s, &w);
 	wire_put(&tail, set->me);

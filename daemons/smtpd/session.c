@@ -19,39 +19,37 @@
 
 #define UNKNOWN_BEFORE_HELO_MAX 3
 
-static void
-copy_helo(struct session *s, struct bytes name)
+/* Whatever a client calls itself is no reason not to listen; policy may have one (HELOCHECK). */
+static bool
+take_helo(struct session *s, struct bytes name, bool extended)
 {
-	memcpy(s->helo, name.at, name.len);
-	s->helo_len = (uint8_t)name.len;
+	int len = smtp_helo_take(name, s->helo);
+
+	if (len < 0) {
+		session_reply(s, 501, 5, 4, "your name is longer than 255 octets");
+		return false;
+	}
+	session_reset(s);
+	s->helo_len = (uint8_t)len;
 	s->tell.helo_known = false;
+	s->extended = extended;
+	s->state = STATE_READY;
+	return true;
 }
 
 static void
 helo(struct session *s, struct bytes argument)
 {
-	if (!smtp_helo_is_valid(argument)) {
-		session_reply(s, 501, 5, 4, "say who you are: a domain or an address literal");
+	if (!take_helo(s, argument, false))
 		return;
-	}
-	session_reset(s);
-	s->extended = false;
-	s->state = STATE_READY;
-	copy_helo(s, argument);
 	session_add(s, "250 %s\r\n", s->host);
 }
 
 static void
 ehlo(struct session *s, struct bytes argument)
 {
-	if (!smtp_helo_is_valid(argument)) {
-		session_reply(s, 501, 5, 4, "say who you are: a domain or an address literal");
+	if (!take_helo(s, argument, true))
 		return;
-	}
-	session_reset(s);
-	s->extended = true;
-	s->state = STATE_READY;
-	copy_helo(s, argument);
 	session_add(s, "250-%s\r\n", s->host);
 	session_offer_auth(s);
 	session_add(s,
@@ -62,7 +60,7 @@ ehlo(struct session *s, struct bytes argument)
 }
 
 /* A path in its one normal form, into room; or the reply that refuses it. subject/detail: 1.7 for senders, 1.3 for
- * recipients (RFC 3463). Only Postmaster may be without a domain (RFC 5321 4.1.1.3). */
+ * recipients (RFC 3463). Only Postmaster may be without a domain (RFC 5321 4.1.1.3), but for a device that policy excuses. */
 static bool
 normalise(struct session *s, struct bytes path, bool utf8, unsigned detail, struct buf *into)
 {
@@ -77,7 +75,8 @@ normalise(struct session *s, struct bytes path, bool utf8, unsigned detail, stru
 		session_reply(s, 501, 1, detail, why.text);
 		return false;
 	}
-	if (path.len > 0 && m.domain_len == 0 && !bytes_equal_nocase(mailbox_local(&m), BYTES("postmaster"))) {
+	if (path.len > 0 && m.domain_len == 0 && !(s->may.flags & SP_LENIENT) &&
+	    !bytes_equal_nocase(mailbox_local(&m), BYTES("postmaster"))) {
 		session_reply(s, 501, 1, detail, "the address needs a domain");
 		return false;
 	}
@@ -86,6 +85,12 @@ normalise(struct session *s, struct bytes path, bool utf8, unsigned detail, stru
 		return true;
 	session_reply(s, 501, 1, detail, "the address is too long");
 	return false;
+}
+
+static enum smtp_dialect
+dialect_of(const struct session *s)
+{
+	return (s->may.flags & SP_LENIENT) ? SMTP_LENIENT : s->extended ? SMTP_EXTENDED : SMTP_PLAIN;
 }
 
 static void
@@ -103,7 +108,11 @@ mail(struct session *s, struct bytes argument)
 		session_reply(s, 530, 7, 0, "authentication required");
 		return;
 	}
-	if (!smtp_mail_parse(argument, s->extended, &m, &fault)) {
+	if (s->state == STATE_CONNECTED && (s->may.flags & SP_HELO_REQUIRED)) {
+		session_reply(s, 503, 5, 1, "say EHLO first");
+		return;
+	}
+	if (!smtp_mail_parse(argument, dialect_of(s), &m, &fault)) {
 		session_reply_fault(s, &fault);
 		return;
 	}
@@ -173,7 +182,7 @@ rcpt(struct session *s, struct bytes argument)
 	struct smtp_fault fault;
 	bool accepted;
 
-	if (!smtp_rcpt_parse(argument, s->extended, &r, &fault)) {
+	if (!smtp_rcpt_parse(argument, dialect_of(s), &r, &fault)) {
 		session_reply_fault(s, &fault);
 		return;
 	}
@@ -278,7 +287,7 @@ static const struct {
 } verbs[SMTP_N_VERBS] = {
 	[SMTP_EHLO] = { ANYTIME, ehlo, "", true },
 	[SMTP_HELO] = { ANYTIME, helo, "", true },
-	[SMTP_MAIL] = { STATE_READY, mail, "say EHLO first, and MAIL once", true },
+	[SMTP_MAIL] = { STATE_CONNECTED | STATE_READY, mail, "say MAIL once", true },
 	[SMTP_RCPT] = { STATE_MAIL | STATE_RCPT, rcpt, "say MAIL first", true },
 	[SMTP_DATA] = { STATE_RCPT, data, "say MAIL and RCPT first", true },
 	[SMTP_BDAT] = { ANYTIME, session_bdat, "", true },

@@ -101,7 +101,7 @@ begin(struct session *s, struct bytes argument)
 
 	if (s->authenticated)
 		session_reply(s, 503, 5, 1, "you are authenticated already");
-	else if (!s->extended)
+	else if (!s->extended && !(s->may.flags & SP_LENIENT))
 		session_reply(s, 503, 5, 1, "say EHLO first");
 	else if (argument.len == 0 || bytes_find(initial, ' ') < initial.len)
 		session_reply(s, 501, 5, 4, "AUTH expects a mechanism, and perhaps one response");

@@ -42,7 +42,8 @@ begin(struct session *s, bool chunked)
 {
 	if (s->may.flags & SP_SUBMISSION)
 		begin_completion(s);
-	smtp_data_begin(&s->data, chunked, (s->may.flags & SP_EXCUSE_BARE_LF) != 0);
+	smtp_data_begin(
+	    &s->data, chunked, (s->may.flags & SP_EXCUSE_BARE_LF) != 0, (s->may.flags & SP_EXCUSE_LINE_ENDS) != 0);
 	memset(&s->hops, 0, sizeof s->hops);
 	s->content_octets = s->content_read = s->looked_at = 0;
 	s->content_sum = 0;

@@ -6,9 +6,12 @@
 #include "sys/clock.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#define LF_BEHIND_CR_MS 200
 
 static bool
 is_too_late(const struct session *s)
@@ -186,11 +189,56 @@ drain_line(struct session *s)
 	}
 }
 
+/* The first CR or LF from `from` on; rest.len if there is none. */
+static size_t
+find_line_end(struct bytes rest, size_t from)
+{
+	struct bytes behind = bytes_skip(rest, from);
+	size_t lf = bytes_find(behind, '\n');
+
+	return from + bytes_find(bytes_first(behind, lf), '\r');
+}
+
+/* For devices that are excused: CR, LF and CRLF end a line. Behind a CR that came alone a LF is waited for a moment. */
+static enum line_result
+lenient_line(struct session *s, struct bytes *line)
+{
+	size_t searched = 0, n;
+
+	for (;;) {
+		struct bytes rest = { s->in + s->in_at, s->in_len - s->in_at };
+
+		n = find_line_end(rest, searched);
+		if (n + 1 == rest.len && rest.at[n] == '\r' && rest.len < SESSION_LINE_MAX) {
+			struct pollfd more = { .fd = s->fd, .events = POLLIN };
+
+			session_flush(s);
+			if (poll(&more, 1, LF_BEHIND_CR_MS) > 0 && !session_fill(s))
+				return LINE_END;
+			rest = (struct bytes){ s->in + s->in_at, s->in_len - s->in_at };
+		}
+		if (n < rest.len && n < SESSION_LINE_MAX) {
+			*line = bytes_first(rest, n);
+			s->in_at += n + 1;
+			if (rest.at[n] == '\r' && n + 1 < rest.len && rest.at[n + 1] == '\n')
+				s->in_at++;
+			return bytes_find(*line, '\0') < line->len ? LINE_BAD : LINE_OK;
+		}
+		if (rest.len >= SESSION_LINE_MAX)
+			return drain_line(s);
+		searched = rest.len;
+		if (!session_fill(s))
+			return LINE_END;
+	}
+}
+
 enum line_result
 session_line(struct session *s, struct bytes *line)
 {
 	size_t searched = 0;
 
+	if (s->may.flags & SP_EXCUSE_LINE_ENDS)
+		return lenient_line(s, line);
 	for (;;) {
 		struct bytes rest = { s->in + s->in_at, s->in_len - s->in_at };
 		size_t n = searched + bytes_find(bytes_skip(rest, searched), '\n');

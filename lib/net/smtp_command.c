@@ -67,9 +67,9 @@ wrong(struct smtp_fault *fault, uint16_t code, uint8_t subject, uint8_t detail, 
 	return false;
 }
 
-/* "FROM:<path> parameters": brackets inside a quoted string do not count */
+/* "FROM:<path> parameters": brackets inside a quoted string do not count. A device may leave them out. */
 static bool
-take_path(struct bytes *argument, struct bytes keyword, struct bytes *path, struct smtp_fault *fault)
+take_path(struct bytes *argument, struct bytes keyword, bool lenient, struct bytes *path, struct smtp_fault *fault)
 {
 	struct bytes text;
 	bool quoted = false;
@@ -77,6 +77,11 @@ take_path(struct bytes *argument, struct bytes keyword, struct bytes *path, stru
 	if (!bytes_starts_nocase(*argument, keyword))
 		return wrong(fault, 501, 5, 4, "expected a path after the colon");
 	text = bytes_trim(bytes_skip(*argument, keyword.len)); /* a blank after the colon is common, and harmless */
+	if (lenient && text.len > 0 && text.at[0] != '<') {
+		*path = bytes_first(text, bytes_find(text, ' '));
+		*argument = bytes_skip(text, path->len);
+		return true;
+	}
 	if (text.len == 0 || text.at[0] != '<')
 		return wrong(fault, 501, 5, 4, "expected < before the address");
 	for (size_t i = 1; i < text.len; i++) {
@@ -221,13 +226,13 @@ take_mail_parameter(enum mail_parameter which, const struct parameter *p, struct
 }
 
 bool
-smtp_mail_parse(struct bytes argument, bool extended, struct smtp_mail *m, struct smtp_fault *fault)
+smtp_mail_parse(struct bytes argument, enum smtp_dialect dialect, struct smtp_mail *m, struct smtp_fault *fault)
 {
 	struct parameter p;
 	unsigned seen = 0;
 
 	*m = (struct smtp_mail){ .envid = BYTES_NONE };
-	if (!take_path(&argument, BYTES("FROM:"), &m->path, fault))
+	if (!take_path(&argument, BYTES("FROM:"), dialect == SMTP_LENIENT, &m->path, fault))
 		return false;
 	while (next_parameter(&argument, &p)) {
 		unsigned which = 0;
@@ -235,7 +240,7 @@ smtp_mail_parse(struct bytes argument, bool extended, struct smtp_mail *m, struc
 		while (
 		    which < N_MAIL_PARAMETERS && !bytes_equal_nocase(p.name, bytes_of_string(mail_parameters[which])))
 			which++;
-		if (!extended || which == N_MAIL_PARAMETERS)
+		if (dialect == SMTP_PLAIN || which == N_MAIL_PARAMETERS)
 			return wrong(fault, 555, 5, 4, "that parameter is not offered");
 		if (seen & 1u << which)
 			return wrong(fault, 501, 5, 4, "a parameter is given twice");
@@ -289,12 +294,12 @@ take_orcpt(struct bytes value, struct bytes *orcpt, struct smtp_fault *fault)
 }
 
 bool
-smtp_rcpt_parse(struct bytes argument, bool extended, struct smtp_rcpt *r, struct smtp_fault *fault)
+smtp_rcpt_parse(struct bytes argument, enum smtp_dialect dialect, struct smtp_rcpt *r, struct smtp_fault *fault)
 {
 	struct parameter p;
 
 	*r = (struct smtp_rcpt){ .orcpt = BYTES_NONE };
-	if (!take_path(&argument, BYTES("TO:"), &r->path, fault))
+	if (!take_path(&argument, BYTES("TO:"), dialect == SMTP_LENIENT, &r->path, fault))
 		return false;
 	if (r->path.len == 0)
 		return wrong(fault, 501, 1, 3, "the null path is no recipient");
@@ -302,7 +307,7 @@ smtp_rcpt_parse(struct bytes argument, bool extended, struct smtp_rcpt *r, struc
 		bool notify = bytes_equal_nocase(p.name, BYTES("NOTIFY")),
 		     orcpt = bytes_equal_nocase(p.name, BYTES("ORCPT"));
 
-		if (!extended || (!notify && !orcpt))
+		if (dialect == SMTP_PLAIN || (!notify && !orcpt))
 			return wrong(fault, 555, 5, 4, "that parameter is not offered");
 		if (!p.has_value || p.value.len == 0)
 			return wrong(fault, 501, 5, 4, "expected = and a value");
@@ -327,13 +332,15 @@ smtp_bdat_parse(struct bytes argument, struct smtp_bdat *b, struct smtp_fault *f
 	return true;
 }
 
-bool
-smtp_helo_is_valid(struct bytes name)
+int
+smtp_helo_take(struct bytes name, uint8_t room[SMTP_HELO_MAX])
 {
-	if (name.len == 0 || name.len > 255)
-		return false;
-	for (size_t i = 0; i < name.len; i++)
-		if (name.at[i] <= ' ' || name.at[i] >= 0x7f || strchr("()<>\"\\,;", name.at[i]) != NULL)
-			return false;
-	return true;
+	if (name.len > SMTP_HELO_MAX)
+		return -1;
+	for (size_t i = 0; i < name.len; i++) {
+		uint8_t c = name.at[i];
+
+		room[i] = c <= ' ' || c >= 0x7f || strchr("()<>\"\\,;", c) != NULL ? '?' : c;
+	}
+	return (int)name.len;
 }

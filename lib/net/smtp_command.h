@@ -68,11 +68,19 @@ struct smtp_bdat {
 	bool last;
 };
 
-/* Each: true, or false with *fault. `extended`: the peer said EHLO, so parameters are allowed. */
-bool smtp_mail_parse(struct bytes argument, bool extended, struct smtp_mail *m, struct smtp_fault *fault);
-bool smtp_rcpt_parse(struct bytes argument, bool extended, struct smtp_rcpt *r, struct smtp_fault *fault);
+enum smtp_dialect {
+	SMTP_PLAIN,    /* the peer said HELO: no parameters */
+	SMTP_EXTENDED, /* EHLO: parameters (RFC 5321 2.2.1) */
+	SMTP_LENIENT   /* a device that we excuse: parameters in any case, and an address may have no brackets */
+};
+
+/* Each: true, or false with *fault. */
+bool smtp_mail_parse(struct bytes argument, enum smtp_dialect dialect, struct smtp_mail *m, struct smtp_fault *fault);
+bool smtp_rcpt_parse(struct bytes argument, enum smtp_dialect dialect, struct smtp_rcpt *r, struct smtp_fault *fault);
 bool smtp_bdat_parse(struct bytes argument, struct smtp_bdat *b, struct smtp_fault *fault);
 
-/* A domain, an address literal or what else clients say (names with _, bare addresses): one printable ASCII word of at
- * most 255 octets, without what would mean something in a trace field. U-labels come as A-labels (RFC 6531 3.7.1). */
-bool smtp_helo_is_valid(struct bytes name);
+#define SMTP_HELO_MAX 255
+
+/* The name that a client says in HELO or EHLO, which may be anything: what is no printable ASCII, or means something in a trace
+ * field, becomes '?' (U-labels come as A-labels: RFC 6531 3.7.1). Into room; returns its length, or -1 if it is longer. */
+int smtp_helo_take(struct bytes name, uint8_t room[SMTP_HELO_MAX]);

@@ -6,9 +6,11 @@
 #include <string.h>
 
 void
-smtp_data_begin(struct smtp_data *d, bool chunked, bool excuse_lf)
+smtp_data_begin(struct smtp_data *d, bool chunked, bool excuse_lf, bool excuse_cr)
 {
-	*d = (struct smtp_data){ .state = SMTP_DATA_START, .chunked = chunked, .excuse_lf = excuse_lf };
+	*d = (struct smtp_data){
+		.state = SMTP_DATA_START, .chunked = chunked, .excuse_lf = excuse_lf, .excuse_cr = excuse_cr
+	};
 }
 
 struct out {
@@ -86,17 +88,47 @@ after_cr(struct smtp_data *d, uint8_t c, struct out *o)
 		d->state = SMTP_DATA_START;
 		return 1;
 	}
+	if (d->excuse_cr && c == '\r') { /* of a CR CR LF, or two line ends */
+		d->state = SMTP_DATA_CR_CR;
+		return 1;
+	}
+	if (d->excuse_cr) {
+		put(d, o, "\r\n", 2);
+		d->state = SMTP_DATA_START_LF;
+		return 0;
+	}
 	note(d, SMTP_DATA_BARE_CR);
 	d->state = c == '\r' ? SMTP_DATA_CR : SMTP_DATA_TEXT;
 	return c == '\r';
 }
 
+/* after two CRs that are excused */
 static size_t
-after_dot_cr(struct smtp_data *d, uint8_t c)
+after_crs(struct smtp_data *d, uint8_t c, struct out *o)
+{
+	put(d, o, "\r\n", 2);
+	if (c == '\n') {
+		d->state = SMTP_DATA_START;
+		return 1;
+	}
+	if (c == '\r')
+		return 1;
+	put(d, o, "\r\n", 2);
+	d->state = SMTP_DATA_START_LF;
+	return 0;
+}
+
+static size_t
+after_dot_cr(struct smtp_data *d, uint8_t c, struct out *o)
 {
 	if (c == '\n') {
 		d->state = SMTP_DATA_END;
 		return 1;
+	}
+	if (d->excuse_cr) { /* a line of one dot that a bare CR ends: it ends nothing */
+		put(d, o, ".", 1);
+		d->state = SMTP_DATA_CR;
+		return 0;
 	}
 	note(d, SMTP_DATA_BARE_CR);
 	d->state = c == '\r' ? SMTP_DATA_CR : SMTP_DATA_TEXT;
@@ -127,6 +159,8 @@ step(struct smtp_data *d, struct bytes in, struct out *o)
 		return text(d, in, o);
 	case SMTP_DATA_CR:
 		return after_cr(d, c, o);
+	case SMTP_DATA_CR_CR:
+		return after_crs(d, c, o);
 	case SMTP_DATA_DOT:
 		if (c == '\r') {
 			d->state = SMTP_DATA_DOT_CR;
@@ -136,7 +170,7 @@ step(struct smtp_data *d, struct bytes in, struct out *o)
 			put(d, o, ".", 1); /* a line of one dot that a bare LF ends: it ends nothing */
 		return text(d, in, o);     /* else the dot was stuffing */
 	case SMTP_DATA_DOT_CR:
-		return after_dot_cr(d, c);
+		return after_dot_cr(d, c, o);
 	case SMTP_DATA_END:
 		break;
 	}
@@ -160,7 +194,7 @@ smtp_data_finish(struct smtp_data *d, uint8_t out[2])
 {
 	bool whole = d->state == SMTP_DATA_START || d->state == SMTP_DATA_START_LF; /* DOT states are of DATA alone */
 
-	if (d->state == SMTP_DATA_CR)
+	if (d->state == SMTP_DATA_CR && !d->excuse_cr)
 		note(d, SMTP_DATA_BARE_CR);
 	d->state = SMTP_DATA_END;
 	out[0] = '\r';

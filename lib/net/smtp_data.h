@@ -11,6 +11,7 @@ enum smtp_data_state {
 	SMTP_DATA_START, /* at the start of a line */
 	SMTP_DATA_TEXT,
 	SMTP_DATA_CR,       /* a CR was seen, and is held back */
+	SMTP_DATA_CR_CR,    /* and another, which is excused */
 	SMTP_DATA_DOT,      /* a dot at the start of a line, held back */
 	SMTP_DATA_DOT_CR,   /* and a CR after it */
 	SMTP_DATA_START_LF, /* after an excused bare LF: dots are undone, but none ends the data */
@@ -23,12 +24,13 @@ struct smtp_data {
 	enum smtp_data_fault fault; /* the first */
 	bool chunked;               /* BDAT: dots mean nothing, only the caller knows the end */
 	bool excuse_lf;             /* a bare LF becomes CRLF */
+	bool excuse_cr;             /* so does a bare CR; CR CR LF is one line end */
 };
 
 /* Room that smtp_data_push may need in `out` for n octets of input. */
-#define SMTP_DATA_ROOM(n) (2 * (n) + 2)
+#define SMTP_DATA_ROOM(n) (2 * (n) + 4)
 
-void smtp_data_begin(struct smtp_data *d, bool chunked, bool excuse_lf);
+void smtp_data_begin(struct smtp_data *d, bool chunked, bool excuse_lf, bool excuse_cr);
 
 /* Decodes from in; writes content (CRLF lines, dots undone) to out, which has SMTP_DATA_ROOM(in.len) octets. Returns
  * how much of in was used: all of it, or less if the end was found (state SMTP_DATA_END). *n is what was written;

@@ -24,8 +24,11 @@ enum sp_welcome_flag {
 	SP_EXCUSE_BARE_LF = 1 << 3, /* the peer's network is excused; a bare LF counts as CRLF, but never ends data */
 	SP_LOCAL_PROGRAM = 1 << 4,  /* the peer is a program of this host on the submission socket */
 	SP_AUTH_REQUIRED = 1 << 6,  /* 530 to MAIL before it */
-	SP_SUBMISSION = 1 << 7, /* from a mail program (RFC 6409): Date and Message-ID are added, Bcc is taken out */
-	SP_REFUSED = 1 << 5,    /* the reply is a refusal: say it and end (RFC 5321 3.1, 554 or 421) */
+	SP_SUBMISSION = 1 << 7,    /* from a mail program (RFC 6409): Date and Message-ID are added, Bcc is taken out */
+	SP_LENIENT = 1 << 8,       /* addresses may have no brackets, or no domain; parameters are allowed after HELO */
+	SP_HELO_REQUIRED = 1 << 9, /* 503 to MAIL before it */
+	SP_EXCUSE_LINE_ENDS = 1 << 10, /* bare CR and LF end lines of commands and content, but never the data */
+	SP_REFUSED = 1 << 5,           /* the reply is a refusal: say it and end (RFC 5321 3.1, 554 or 421) */
 };
 
 struct sp_welcome {

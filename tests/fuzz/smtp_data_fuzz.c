@@ -22,7 +22,7 @@ decode(struct bytes in, uint8_t how, size_t step, struct outcome *o)
 	size_t n;
 
 	*o = (struct outcome){ .content = malloc(SMTP_DATA_ROOM(in.len) + 2) };
-	smtp_data_begin(&o->d, (how & 1) != 0, (how & 2) != 0);
+	smtp_data_begin(&o->d, (how & 1) != 0, (how & 2) != 0, (how & 6) == 6);
 	while (o->used < in.len && o->d.state != SMTP_DATA_END) {
 		o->used += smtp_data_push(&o->d, bytes_first(bytes_skip(in, o->used), step), room, &n);
 		if (o->n + n > SMTP_DATA_ROOM(in.len))

@@ -116,7 +116,7 @@ def test_a_helo_of_a_megabyte(mx):
         s.send(b"EHLO " + b"a" * (1 << 20) + b"\r\n")
         assert s.reply()[0] == 500
         for bad in (b"a\xc3\xbc.test", b"a\xe2\x80\xa8X-Inj: 1", b"a\x85b", b"a(comment)", b"a;b"):
-            assert s.say(b"EHLO " + bad)[0] == 501, bad
+            assert s.say(b"EHLO " + bad)[0] == 250, bad  # what becomes of it: test_dialects.py
         s.send(b"EHLO a\rX-Inj: 1\r\n")
         assert s.reply()[0] == 500
         assert s.is_over()

@@ -130,7 +130,7 @@ mail_has_its_parameters_or_a_reply(void **state)
 	for (size_t i = 0; i < nitems(mail_cases); i++) {
 		struct smtp_mail m;
 		struct smtp_fault fault = { 0 };
-		bool right = smtp_mail_parse(bytes_of_string(mail_cases[i].argument), true, &m, &fault);
+		bool right = smtp_mail_parse(bytes_of_string(mail_cases[i].argument), SMTP_EXTENDED, &m, &fault);
 
 		if (right != (mail_cases[i].code == 0) || fault.code != mail_cases[i].code)
 			fail_msg("%s: %u", mail_cases[i].argument, fault.code);
@@ -191,7 +191,7 @@ rcpt_has_its_parameters_or_a_reply(void **state)
 	for (size_t i = 0; i < nitems(rcpt_cases); i++) {
 		struct smtp_rcpt r;
 		struct smtp_fault fault = { 0 };
-		bool right = smtp_rcpt_parse(bytes_of_string(rcpt_cases[i].argument), true, &r, &fault);
+		bool right = smtp_rcpt_parse(bytes_of_string(rcpt_cases[i].argument), SMTP_EXTENDED, &r, &fault);
 
 		if (right != (rcpt_cases[i].code == 0) || fault.code != rcpt_cases[i].code)
 			fail_msg("%s: %u", rcpt_cases[i].argument, fault.code);
@@ -211,11 +211,11 @@ without_ehlo_there_are_no_parameters(void **state)
 	struct smtp_fault fault;
 
 	(void)state;
-	assert_true(smtp_mail_parse(BYTES("FROM:<a@b>"), false, &m, &fault));
-	assert_true(smtp_rcpt_parse(BYTES("TO:<a@b>"), false, &r, &fault));
-	assert_false(smtp_mail_parse(BYTES("FROM:<a@b> SIZE=1"), false, &m, &fault));
+	assert_true(smtp_mail_parse(BYTES("FROM:<a@b>"), SMTP_PLAIN, &m, &fault));
+	assert_true(smtp_rcpt_parse(BYTES("TO:<a@b>"), SMTP_PLAIN, &r, &fault));
+	assert_false(smtp_mail_parse(BYTES("FROM:<a@b> SIZE=1"), SMTP_PLAIN, &m, &fault));
 	assert_int_equal(fault.code, 555);
-	assert_false(smtp_rcpt_parse(BYTES("TO:<a@b> NOTIFY=NEVER"), false, &r, &fault));
+	assert_false(smtp_rcpt_parse(BYTES("TO:<a@b> NOTIFY=NEVER"), SMTP_PLAIN, &r, &fault));
 	assert_int_equal(fault.code, 555);
 }
 
@@ -230,11 +230,11 @@ the_longest_envid_and_orcpt_are_those_of_rfc_3461(void **state)
 	(void)state;
 	for (int n = 99; n <= 101; n++) {
 		(void)snprintf(line, sizeof line, "FROM:<> ENVID=%0*d", n, 0);
-		assert_int_equal(smtp_mail_parse(bytes_of_string(line), true, &m, &fault), n <= 100);
+		assert_int_equal(smtp_mail_parse(bytes_of_string(line), SMTP_EXTENDED, &m, &fault), n <= 100);
 	}
 	for (int n = 499; n <= 501; n++) {
 		(void)snprintf(line, sizeof line, "TO:<a@b> ORCPT=rfc822;%0*d", n - 7, 0);
-		assert_int_equal(smtp_rcpt_parse(bytes_of_string(line), true, &r, &fault), n <= 500);
+		assert_int_equal(smtp_rcpt_parse(bytes_of_string(line), SMTP_EXTENDED, &r, &fault), n <= 500);
 	}
 }
 
@@ -276,22 +276,51 @@ chunk_sizes_never_wrap(void **state)
 }
 
 static void
-helo_names_that_would_mean_something_in_a_trace_field_are_refused(void **state)
+what_would_mean_something_in_a_trace_field_leaves_a_helo_name(void **state)
 {
-	static const char *const good[] = { "a", "mail.example.test", "[192.0.2.1]", "[IPv6:2001:db8::1]", "my_pc",
-		"192.0.2.1" };
-	static const char *const bad[] = { "", "a b", "a(b)", "<a>", "a\"", "a\\", "a;b", "a,b", "a\x01", "a\x7f",
-		"a\x80", "b\xc3\xbc.test", "a\xe2\x80\xa8" };
+	static const char *const names[][2] = { { "a", "a" }, { "mail.example.test", "mail.example.test" },
+		{ "[192.0.2.1]", "[192.0.2.1]" }, { "[IPv6:2001:db8::1]", "[IPv6:2001:db8::1]" }, { "my_pc", "my_pc" },
+		{ "192.0.2.1", "192.0.2.1" }, { "", "" }, { "a b", "a?b" }, { "a(b)", "a?b?" }, { "<a>", "?a?" },
+		{ "a\"\\;,", "a????" }, { "a\x01\x7f\x80", "a???" }, { "b\xc3\xbc.test", "b??.test" } };
+	uint8_t room[SMTP_HELO_MAX];
 	char longest[257];
 
 	(void)state;
-	for (size_t i = 0; i < nitems(good); i++)
-		assert_true(smtp_helo_is_valid(bytes_of_string(good[i])));
-	for (size_t i = 0; i < nitems(bad); i++)
-		assert_false(smtp_helo_is_valid(bytes_of_string(bad[i])));
+	for (size_t i = 0; i < nitems(names); i++) {
+		int n = smtp_helo_take(bytes_of_string(names[i][0]), room);
+
+		assert_int_equal(n, strlen(names[i][1]));
+		assert_memory_equal(room, names[i][1], (size_t)n);
+	}
 	memset(longest, 'a', sizeof longest);
-	assert_true(smtp_helo_is_valid(bytes_of(longest, 255)));
-	assert_false(smtp_helo_is_valid(bytes_of(longest, 256)));
+	assert_int_equal(smtp_helo_take(bytes_of(longest, 255), room), 255);
+	assert_int_equal(smtp_helo_take(bytes_of(longest, 256), room), -1);
+}
+
+static void
+a_device_may_leave_brackets_out_and_nobody_else(void **state)
+{
+	static const struct {
+		const char *argument, *path;
+		uint64_t octets;
+	} cases[] = { { "FROM:a@b", "a@b", 0 }, { "FROM: a@b", "a@b", 0 }, { "FROM:a@b SIZE=7", "a@b", 7 },
+		{ "FROM: <a@b> SIZE=7", "a@b", 7 }, { "FROM:scanner", "scanner", 0 }, { "FROM:<>", "", 0 } };
+	struct smtp_mail m;
+	struct smtp_rcpt r;
+	struct smtp_fault fault;
+
+	(void)state;
+	for (size_t i = 0; i < nitems(cases); i++) {
+		assert_true(smtp_mail_parse(bytes_of_string(cases[i].argument), SMTP_LENIENT, &m, &fault));
+		assert_true(bytes_equal(m.path, bytes_of_string(cases[i].path)));
+		assert_int_equal(m.octets, cases[i].octets);
+	}
+	assert_true(smtp_rcpt_parse(BYTES("TO:a@b NOTIFY=NEVER"), SMTP_LENIENT, &r, &fault));
+	assert_true(bytes_equal(r.path, BYTES("a@b")));
+	assert_false(smtp_mail_parse(BYTES("FROM:"), SMTP_LENIENT, &m, &fault));
+	assert_false(smtp_mail_parse(BYTES("FROM:<a@b"), SMTP_LENIENT, &m, &fault));
+	assert_false(smtp_mail_parse(BYTES("FROM:a@b"), SMTP_EXTENDED, &m, &fault));
+	assert_false(smtp_rcpt_parse(BYTES("TO:a@b"), SMTP_EXTENDED, &r, &fault));
 }
 
 /* each cut in memory of its own size, so that a sanitizer sees an octet too far */
@@ -306,10 +335,11 @@ cut_everywhere(const char *argument)
 		struct smtp_fault fault;
 
 		(void)smtp_command_parse(v);
-		(void)smtp_mail_parse(v, true, &(struct smtp_mail){ 0 }, &fault);
-		(void)smtp_rcpt_parse(v, true, &(struct smtp_rcpt){ 0 }, &fault);
+		(void)smtp_mail_parse(v, SMTP_EXTENDED, &(struct smtp_mail){ 0 }, &fault);
+		(void)smtp_rcpt_parse(v, SMTP_EXTENDED, &(struct smtp_rcpt){ 0 }, &fault);
 		(void)smtp_bdat_parse(v, &(struct smtp_bdat){ 0 }, &fault);
-		(void)smtp_helo_is_valid(v);
+		(void)smtp_mail_parse(v, SMTP_LENIENT, &(struct smtp_mail){ 0 }, &fault);
+		(void)smtp_helo_take(v, (uint8_t[SMTP_HELO_MAX]){ 0 });
 		free(copy);
 	}
 }
@@ -338,7 +368,8 @@ main(void)
 		cmocka_unit_test(without_ehlo_there_are_no_parameters),
 		cmocka_unit_test(the_longest_envid_and_orcpt_are_those_of_rfc_3461),
 		cmocka_unit_test(chunk_sizes_never_wrap),
-		cmocka_unit_test(helo_names_that_would_mean_something_in_a_trace_field_are_refused),
+		cmocka_unit_test(what_would_mean_something_in_a_trace_field_leaves_a_helo_name),
+		cmocka_unit_test(a_device_may_leave_brackets_out_and_nobody_else),
 		cmocka_unit_test(a_line_cut_anywhere_is_never_read_beyond),
 	};
 

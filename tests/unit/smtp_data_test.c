@@ -12,6 +12,8 @@
 
 #define ALL ((size_t)-1)
 
+enum { NONE, LF, CR }; /* what is excused: CR and LF, LF, nothing */
+
 struct outcome {
 	size_t used, n;
 	bool end;
@@ -21,13 +23,13 @@ struct outcome {
 
 /* decodes `in` in pieces: the first `cut` octets, then pieces of `step` */
 static void
-decode(struct bytes in, bool chunked, bool excuse, size_t cut, size_t step, struct outcome *o)
+decode(struct bytes in, bool chunked, unsigned excuse, size_t cut, size_t step, struct outcome *o)
 {
 	struct smtp_data d;
 	uint8_t room[SMTP_DATA_ROOM(1024)];
 
 	memset(o, 0, sizeof *o);
-	smtp_data_begin(&d, chunked, excuse);
+	smtp_data_begin(&d, chunked, excuse >= LF, excuse >= CR);
 	while (o->used < in.len && d.state != SMTP_DATA_END) {
 		size_t n, used, len = o->used == 0 && cut > 0 ? cut : step;
 		struct bytes piece = bytes_first(bytes_skip(in, o->used), len);
@@ -47,7 +49,8 @@ decode(struct bytes in, bool chunked, bool excuse, size_t cut, size_t step, stru
 
 static const struct {
 	const char *in, *out;
-	bool excuse, end;
+	unsigned excuse;
+	bool end;
 	enum smtp_data_fault fault;
 	size_t behind; /* octets of `in` behind the end */
 } data_cases[] = {
@@ -84,6 +87,17 @@ static const struct {
 	    0 },
 	{ "a\rb\r\n.\r\n", NULL, true, true, SMTP_DATA_BARE_CR, 0 },
 	{ "a\n.\rb\r\n.\r\n", NULL, true, true, SMTP_DATA_BARE_CR, 0 },
+	/* a network of devices */
+	{ "a\rb\r\n.\r\n", "a\r\nb\r\n", CR, true, SMTP_DATA_FINE, 0 },
+	{ "a\r\rb\r\n.\r\n", "a\r\n\r\nb\r\n", CR, true, SMTP_DATA_FINE, 0 },
+	{ "a\r\r\nb\r\r\n.\r\n", "a\r\nb\r\n", CR, true, SMTP_DATA_FINE, 0 },
+	{ "a\r\r\r\nb\r\n.\r\n", "a\r\n\r\nb\r\n", CR, true, SMTP_DATA_FINE, 0 },
+	{ "a\r.\rb\r\n.\r\n", "a\r\n.\r\nb\r\n", CR, true, SMTP_DATA_FINE, 0 },
+	{ "a\r.\r\nb\r\n.\r\n", "a\r\n.\r\nb\r\n", CR, true, SMTP_DATA_FINE, 0 },
+	{ "a\r\n.\rb\r\n.\r\n", "a\r\n.\r\nb\r\n", CR, true, SMTP_DATA_FINE, 0 },
+	{ "a\r\n.\r\r\nb\r\n.\r\n", "a\r\n.\r\nb\r\n", CR, true, SMTP_DATA_FINE, 0 },
+	{ "a\r..b\r.c\n.\n\r\n.\r\nQUIT\r\n", "a\r\n.b\r\nc\r\n.\r\n\r\n", CR, true, SMTP_DATA_FINE, 6 },
+	{ "a\r.\r", "a\r\n.", CR, false, SMTP_DATA_FINE, 0 },
 };
 
 static void
@@ -233,7 +247,7 @@ line_ends_without_end_cost_no_more_than_text(void **state)
 		struct smtp_data d;
 
 		memset(in, fill[k], sizeof in);
-		smtp_data_begin(&d, false, true);
+		smtp_data_begin(&d, false, true, false);
 		for (unsigned i = 0; i < 400; i++)
 			assert_int_equal(smtp_data_push(&d, bytes_of(in, sizeof in), out, &n), sizeof in);
 	}
