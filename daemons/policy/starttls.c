@@ -228,7 +228,8 @@ facts_came(struct port *port, struct wire_message *m, struct why *why)
 		port_close(port);
 		return OK;
 	}
-	if (m->type != TF_FACTS || t->state != TLS_SHAKING || !wire_take_all(m->tail, fields, TF_N_FIELDS))
+	if (m->type != TF_FACTS || t->state != TLS_SHAKING || !wire_take_all(m->tail, fields, TF_N_FIELDS) ||
+	    !tf_peer_fits(facts->peer, verify_of(s)))
 		return why_set(why, MALFORMED, "facts that can't be");
 	t->state = TLS_SECURE;
 	t->peer = (enum tf_peer)facts->peer;
@@ -238,7 +239,7 @@ facts_came(struct port *port, struct wire_message *m, struct why *why)
 	copy_text(t->group, sizeof t->group, fields[2]);
 	copy_text(t->server_name, sizeof t->server_name, fields[3]);
 	copy_text(t->common_name, sizeof t->common_name, fields[6]);
-	copy_emails(t, fields[7]);
+	copy_emails(t, t->peer == TF_PEER_VERIFIED ? fields[7] : BYTES_NONE);
 	s->client.tls = t;
 	credit(s);
 	port_close(port);

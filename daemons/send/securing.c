@@ -154,13 +154,14 @@ put_names(struct buf *tail, const struct access *a, const struct found *f)
 
 /* fds: as policy_tls.h has them. */
 static enum result
-hand_over(const struct access *a, const struct found *f, const int fds[4], struct why *why)
+hand_over(struct securing *s, const struct access *a, const struct found *f, const int fds[4], struct why *why)
 {
 	struct pt_session p = session_of(a, f);
 	bool needs_cas = p.demand == PT_CHAIN || p.demand == PT_WILDCARD || p.demand == PT_NAME;
 	uint8_t room[7680];
 	struct buf tail = BUF_OVER(room);
 
+	s->demand = p.demand;
 	wire_put(&tail, BYTES("smtp"));
 	put_one(&tail, a->certificate);
 	wire_put(&tail, !needs_cas ? BYTES_NONE : a->ca.len > 0 ? a->ca : BYTES(PT_SYSTEM_CA));
@@ -201,7 +202,7 @@ grant(struct securing *s, const struct wire_message *m)
 	struct buf tail = BUF_OVER(room);
 	struct why why = WHY_NONE;
 
-	if (!wire_take_all(m->tail, f, TF_N_FIELDS)) {
+	if (!wire_take_all(m->tail, f, TF_N_FIELDS) || !tf_proof_fits(f[8], (enum pt_demand)s->demand)) {
 		refuse(s, RM_BLAME_US, BYTES("the TLS engine's word on the peer makes no sense"));
 		return;
 	}
@@ -313,7 +314,7 @@ securing_begin(struct securing *s, const struct access *a, struct port *to, stru
 	found = (struct found){ ask->dane != 0, ask->vouched != 0, f[0], f[1], f[2] };
 	r = make(s, a, &e, &reason);
 	if (r == OK)
-		r = hand_over(a, &found, (int[4]){ m->fds[0], e.plain, e.signer, e.facts }, &reason);
+		r = hand_over(s, a, &found, (int[4]){ m->fds[0], e.plain, e.signer, e.facts }, &reason);
 	fd_close(&e.plain);
 	fd_close(&e.facts);
 	fd_close(&e.signer);

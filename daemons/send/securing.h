@@ -14,8 +14,9 @@ struct securing {
 	uint32_t ref;
 	int its,
 	    ours; /* its: the session's end of the plain text, until it has it. ours: the same, where lines that log in go; -1 */
-	bool keeps; /* ours is kept */
-	unsigned n; /* handshakes */
+	bool keeps;     /* ours is kept */
+	uint8_t demand; /* enum pt_demand, of the handshake under way */
+	unsigned n;     /* handshakes */
 };
 
 #define SECURING_NONE \

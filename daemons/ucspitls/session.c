@@ -54,6 +54,15 @@ tell_failure(const struct session *s, struct bytes text)
 		(void)!write(2, line.at, line.len);
 }
 
+/* Of a peer that was not asked for a certificate there is nothing to tell but that. */
+static bool
+may_be_told(const struct session *s, struct bytes variable)
+{
+	return environment_tells_of_handshake(variable) &&
+	    (s->may.tls.engine.verify != PT_VERIFY_NONE || !bytes_starts(variable, BYTES("SSL_CLIENT_")) ||
+		bytes_equal(variable, BYTES("SSL_CLIENT_VERIFY=NONE")));
+}
+
 static void
 answer(struct session *s)
 {
@@ -63,7 +72,7 @@ answer(struct session *s)
 	if (s->command != US_VARIABLES)
 		return;
 	while (rest.len > 0 && bytes_split(&rest, '\0', &one))
-		if (environment_tells_of_handshake(one)) {
+		if (may_be_told(s, one)) {
 			buf_add(&list, one);
 			buf_add_octet(&list, '\0');
 		}

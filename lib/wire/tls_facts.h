@@ -2,6 +2,7 @@
  * plaintext does, and never through the front end. */
 #pragma once
 
+#include "wire/policy_tls.h"
 #include "wire/wire.h"
 
 #define TF_TLS WIRE_FIRST
@@ -22,6 +23,13 @@ struct tf_facts {
  * ("dane-ee", "dane-ta", "ca", "ca+name", "pin", "" if it was not); the name in its certificate that was asked for */
 
 #define TF_N_FIELDS 10
+
+/* Server role: whether an enum tf_peer can be true where a certificate was asked for like this: one that was not asked for does not come,
+ * one that is required was verified, or there is no session. */
+bool tf_peer_fits(unsigned peer, enum pt_verify asked);
+
+/* Client role: whether "how the server was verified" is what was demanded, no less and nothing else. */
+bool tf_proof_fits(struct bytes proof, enum pt_demand demand);
 
 /* What ended a handshake. Only TF_BLAME_PEER says something about the peer's TLS: a client that may do without TLS does so
  * for no other reason. */

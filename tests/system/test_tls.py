@@ -111,7 +111,7 @@ def test_commands_behind_starttls_are_not_executed(mx, certificates):
         assert s.is_over()
     with SecureSession(mx) as s:
         s.starttls(context(certificates))
-        assert s.say("MAIL FROM:<x@y.test>")[0] == 503
+        assert s.say("RCPT TO:<alice@example.test>")[0] == 503
     assert "starttls-pipelined" in mx.log("smtpd")
 
 

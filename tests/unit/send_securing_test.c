@@ -85,6 +85,8 @@ heard(struct bytes *tail, int *fd)
 	return m.type;
 }
 
+static const char *proof = "ca+name";
+
 static void
 say_facts(int fd, bool good)
 {
@@ -96,7 +98,7 @@ say_facts(int fd, bool good)
 	struct why why = WHY_NONE;
 
 	for (int i = 0; i < TF_N_FIELDS; i++)
-		wire_put_string(&tail, i == 0 ? "TLSv1.3" : i == 8 ? "ca+name" : "");
+		wire_put_string(&tail, i == 0 ? "TLSv1.3" : i == 8 ? proof : "");
 	if (good)
 		assert_int_equal(channel_send(&c, TF_FACTS, 0, &facts, buf_bytes(&tail), NULL, &why), OK);
 	else
@@ -251,6 +253,34 @@ a_handshake_that_proves_nothing_gives_no_connection(void **state)
 	assert_int_equal(secure(&k, &a, false, "relay.test"), MALFORMED);
 }
 
+/* An engine that was taken over says what it likes. */
+static void
+a_proof_that_was_not_demanded_counts_for_nothing(void **state)
+{
+	static const char *const others[] = { "", "ca", "dane-ee", "dane-ta", "pin", "ca+name ", "verified" };
+	struct credentials k = CREDENTIALS_NONE;
+	struct access a = crig_access();
+	struct session_asked s;
+	struct bytes text;
+	int fd;
+
+	(void)state;
+	a.certificate = BYTES_NONE;
+	for (size_t i = 0; i < nitems(others); i++) {
+		assert_int_equal(secure(&k, &a, false, "relay.test"), OK);
+		s = asked_engine();
+		proof = others[i];
+		say_facts(s.fds[3], true);
+		end_engine(&s);
+		turn();
+		proof = "ca+name";
+		assert_int_equal(heard(&text, &fd), RM_NOT_SECURED);
+		assert_int_equal(blame, RM_BLAME_US);
+		k.securing.n = 0;
+	}
+	securing_leave(&k.securing);
+}
+
 static void
 a_signer_is_bought_for_the_senders_certificate(void **state)
 {
@@ -371,6 +401,8 @@ main(void)
 		    a_password_goes_to_the_engine_that_was_asked, crig_set_up, crig_tear_down),
 		cmocka_unit_test_setup_teardown(
 		    a_handshake_that_proves_nothing_gives_no_connection, crig_set_up, crig_tear_down),
+		cmocka_unit_test_setup_teardown(
+		    a_proof_that_was_not_demanded_counts_for_nothing, crig_set_up, crig_tear_down),
 		cmocka_unit_test_setup_teardown(
 		    a_signer_is_bought_for_the_senders_certificate, crig_set_up, crig_tear_down),
 		cmocka_unit_test_setup_teardown(
