@@ -24,7 +24,7 @@ serve(const struct wire_message *m, void *ctx)
 	(void)ctx;
 	memcpy(&who, m->body, sizeof who);
 	who.conn[ID_LEN] = '\0';
-	signing_run(m->fds[0], &who, m->tail);
+	signing_run(m->fds[0], &who, m->tail, m->type == PK_SIGNER_OF);
 }
 
 int

@@ -24,7 +24,8 @@ struct signing {
 	uint8_t key_file[KEY_FILE_MAX];
 	size_t key_len;
 	const struct pk_signer *who;
-	struct bytes certificate; /* whose key alone may be used; or empty */
+	struct bytes bound; /* whose key alone may be used: a certificate file, nothing, or (by_key) hashes of keys */
+	bool by_key;
 	int fd;
 };
 
@@ -49,7 +50,27 @@ receive_ask(struct signing *s, struct why *why)
 	return wire_decode(&tls_keyload_protocol, TK_TLS, bytes_of(s->packet.octets, (size_t)n), 0, &s->ask, why);
 }
 
-/* Whether the key asked for is that of the certificate that the signer was bought for. */
+static enum result
+check_key(const struct signing *s, struct why *why)
+{
+	const struct tk_ask *ask = s->ask.body;
+	char path[CHOSEN_NAME_LEN + 1];
+	int fd;
+
+	for (struct bytes rest = s->bound; rest.len >= SPKI_LEN; rest = bytes_skip(rest, SPKI_LEN))
+		if (memcmp(rest.at, ask->spki, SPKI_LEN) == 0)
+			return OK;
+	signer_chosen_name(ask->spki, path);
+	if (s->who->by_name != 0 && (fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)) >= 0) {
+		(void)close(fd);
+		return OK;
+	}
+	return why_set(why, REFUSED,
+	    "the certificate shown is none of those that this connection may be shown (%.16s...)",
+	    path + sizeof CHOSEN_PREFIX - 1);
+}
+
+/* Whether the key asked for is that of a certificate that the signer was bought for. */
 static enum result
 check_binding(struct signing *s, struct why *why)
 {
@@ -59,19 +80,21 @@ check_binding(struct signing *s, struct why *why)
 	ssize_t n;
 	int fd;
 
-	if (s->certificate.len == 0)
+	if (s->by_key)
+		return check_key(s, why);
+	if (s->bound.len == 0)
 		return OK;
-	signer_record_name(s->certificate, path);
+	signer_record_name(s->bound, path);
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
-		return why_errno(why, result_of_errno(errno), "there is no key for %.*s", (int)s->certificate.len,
-		    (const char *)s->certificate.at);
+		return why_errno(why, result_of_errno(errno), "there is no key for %.*s", (int)s->bound.len,
+		    (const char *)s->bound.at);
 	n = read(fd, spki, sizeof spki);
 	(void)close(fd);
 	if (n == (ssize_t)sizeof spki && memcmp(spki, ask->spki, sizeof spki) == 0)
 		return OK;
-	return why_set(why, REFUSED, "another certificate was shown than %.*s", (int)s->certificate.len,
-	    (const char *)s->certificate.at);
+	return why_set(
+	    why, REFUSED, "another certificate was shown than %.*s", (int)s->bound.len, (const char *)s->bound.at);
 }
 
 static enum result
@@ -159,7 +182,7 @@ prepare(struct signing *s, struct why *why)
 }
 
 void
-signing_run(int channel_fd, const struct pk_signer *who, struct bytes certificate)
+signing_run(int channel_fd, const struct pk_signer *who, struct bytes bound, bool by_key)
 {
 	static struct signing s;
 	uint8_t room[SIGNATURE_MAX];
@@ -168,7 +191,8 @@ signing_run(int channel_fd, const struct pk_signer *who, struct bytes certificat
 	enum result r;
 
 	s.who = who;
-	s.certificate = certificate;
+	s.bound = bound;
+	s.by_key = by_key;
 	s.fd = channel_fd;
 	r = receive_ask(&s, &why);
 	if (r == OK && (r = prepare(&s, &why)) == OK)

@@ -77,7 +77,7 @@ read_record(const char *path, uint8_t head[RECORD_HEAD], struct buf *chain)
 }
 
 enum result
-keep_find(struct bytes name, struct buf *chain, int64_t *not_after)
+keep_find(struct bytes name, struct buf *chain, uint8_t spki[SPKI_LEN], int64_t *not_after)
 {
 	char key[KEY_NAME_LEN + 1], record[RECORD_NAME_LEN + 1];
 	uint8_t head[RECORD_HEAD];
@@ -89,7 +89,17 @@ keep_find(struct bytes name, struct buf *chain, int64_t *not_after)
 		return r;
 	signer_key_name(head, key);
 	*not_after = (int64_t)le64_get(head + SPKI_LEN);
+	memcpy(spki, head, SPKI_LEN);
 	return stat(key, &st) == 0 && chain->len > 0 ? OK : ABSENT;
+}
+
+enum result
+keep_chosen(const uint8_t spki[SPKI_LEN], struct why *why)
+{
+	char path[CHOSEN_NAME_LEN + 1];
+
+	signer_chosen_name(spki, path);
+	return write_file(path, BYTES_NONE, BYTES_NONE, why);
 }
 
 /* ---- texts ---- */
@@ -140,7 +150,7 @@ keep_find_text(struct bytes name, struct buf *text)
 static void
 refresh_key_of(const char *record_name)
 {
-	char key[KEY_NAME_LEN + 1], path[300];
+	char key[KEY_NAME_LEN + 1], chosen[CHOSEN_NAME_LEN + 1], path[300];
 	uint8_t head[RECORD_HEAD];
 
 	(void)snprintf(path, sizeof path, "%s", record_name);
@@ -148,6 +158,8 @@ refresh_key_of(const char *record_name)
 		return;
 	signer_key_name(head, key);
 	(void)utimensat(AT_FDCWD, key, NULL, AT_SYMLINK_NOFOLLOW);
+	signer_chosen_name(head, chosen);
+	(void)utimensat(AT_FDCWD, chosen, NULL, AT_SYMLINK_NOFOLLOW);
 }
 
 static void

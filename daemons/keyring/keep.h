@@ -6,8 +6,11 @@
 /* Writes the pair's key and remembers the pair under the name of its certificate file. EXHAUSTED, BROKEN. */
 enum result keep_pair(struct bytes name, const struct pair *p, struct why *why);
 
-/* The pair last kept under that name: its chain and when it ends. ABSENT if there is none whose key is still there. */
-enum result keep_find(struct bytes name, struct buf *chain, int64_t *not_after);
+/* The pair last kept under that name: its chain, its key's hash and when it ends. ABSENT if there is none whose key is still there. */
+enum result keep_find(struct bytes name, struct buf *chain, uint8_t spki[SPKI_LEN], int64_t *not_after);
+
+/* Says to the signers that a client may choose this key's certificate by a server name. EXHAUSTED, BROKEN. */
+enum result keep_chosen(const uint8_t spki[SPKI_LEN], struct why *why);
 
 /* The same of a file of CAs or CRLs, or of all in a directory, as one text. keep_find_text adds it to *text. */
 enum result keep_text(struct bytes name, struct bytes text, struct why *why);

@@ -97,7 +97,8 @@ log_pair(enum severity severity, const char *event, struct bytes name, const str
 /* ---- pairs ---- */
 
 static enum result
-shelve(struct taker *t, struct bytes name, struct bytes chain, bool by_name, struct why *why)
+shelve(
+    struct taker *t, struct bytes name, struct bytes chain, const uint8_t spki[SPKI_LEN], bool by_name, struct why *why)
 {
 	struct buf record = buf_growing(PAIR_FILE_MAX + (64u << 10)), names = buf_growing(64u << 10);
 	struct named *files;
@@ -107,6 +108,10 @@ shelve(struct taker *t, struct bytes name, struct bytes chain, bool by_name, str
 	wire_put(&record, buf_bytes(&t->staple));
 	buf_add(&record, chain);
 	r = record.failed ? EXHAUSTED : rack_put(&t->rack, 'p', name, buf_bytes(&record));
+	if (r == OK)
+		r = rack_put(&t->rack, 's', name, bytes_of(spki, SPKI_LEN));
+	if (r == OK && by_name)
+		r = keep_chosen(spki, why);
 	if (r == OK && by_name && (r = pair_names(chain, &names, why)) == OK)
 		for (at = buf_bytes(&names); wire_take(&at, &one);)
 			if ((files = named_of(t->names, &t->n_names, NAMES_MAX, one, 8192)) != NULL)
@@ -124,15 +129,16 @@ shelve_old(struct taker *t, struct bytes name, bool by_name, const char *fault, 
 {
 	struct buf chain = buf_growing(PAIR_FILE_MAX);
 	struct pair old = { 0 };
+	uint8_t spki[SPKI_LEN];
 	int64_t not_after;
 	enum result r = OK;
 
 	log_pair(SEVERITY_ERROR, "certificate-refused", name, new, fault);
-	if (keep_find(name, &chain, &not_after) == OK) {
+	if (keep_find(name, &chain, spki, &not_after) == OK) {
 		old.not_after = not_after;
 		if (pair_fingerprint(buf_bytes(&chain), old.fingerprint) == OK)
 			log_pair(SEVERITY_WARNING, "certificate-stays", name, &old, "the last good pair is used on");
-		r = shelve(t, name, buf_bytes(&chain), by_name, why);
+		r = shelve(t, name, buf_bytes(&chain), spki, by_name, why);
 	}
 	buf_free(&chain);
 	return r;
@@ -153,7 +159,7 @@ take_good(struct taker *t, struct bytes name, const struct pair *p, bool by_name
 	enum result r = keep_pair(name, p, why);
 
 	if (r == OK)
-		r = shelve(t, name, buf_bytes(&p->chain), by_name, why);
+		r = shelve(t, name, buf_bytes(&p->chain), p->spki, by_name, why);
 	if (r == OK)
 		log_pair(p->not_after - SOON < (int64_t)clock_wall_s() ? SEVERITY_WARNING : SEVERITY_INFO,
 		    "certificate", name, p, p->not_after - SOON < (int64_t)clock_wall_s() ? "it expires soon" : NULL);
@@ -167,6 +173,7 @@ take_texts(struct taker *t, struct bytes name, const struct buf texts[3], bool l
 	struct buf chain = buf_growing(PAIR_FILE_MAX);
 	struct why fault = WHY_NONE;
 	const char *dates;
+	uint8_t spki[SPKI_LEN];
 	int64_t not_after;
 	struct pair p;
 	enum result r;
@@ -176,7 +183,7 @@ take_texts(struct taker *t, struct bytes name, const struct buf texts[3], bool l
 	dates = r == OK ? fault_of_dates(&p) : NULL;
 	if (r != OK)
 		r = shelve_old(t, name, by_name, fault.text, &p, why);
-	else if (dates != NULL && keep_find(name, &chain, &not_after) == OK && not_after > p.not_after)
+	else if (dates != NULL && keep_find(name, &chain, spki, &not_after) == OK && not_after > p.not_after)
 		r = shelve_old(t, name, by_name, dates, &p, why);
 	else {
 		if (dates != NULL)

@@ -132,6 +132,13 @@ ca_file(const struct session *s)
 	return file.len > 0 ? file : variable(s, VAR_CADIR);
 }
 
+/* Whom a rule gives a certificate gets that one. */
+static bool
+may_choose(const struct session *s)
+{
+	return !variable_is_in_rule(&s->client.says, VAR_CERTFILE);
+}
+
 static enum result
 ask_engine(struct policy *p, struct session *s, const int fds[4], struct why *why)
 {
@@ -144,8 +151,7 @@ ask_engine(struct policy *p, struct session *s, const int fds[4], struct why *wh
 
 	memcpy(ask.conn, s->client.peer.conn, sizeof ask.conn);
 	ask.engine.depth = (uint8_t)variable_number(&s->client.says, VAR_VERIFYDEPTH, 0);
-	ask.engine.by_name = !variable_is_in_rule(
-	    &s->client.says, VAR_CERTFILE); /* whom a rule gives a certificate gets that one */
+	ask.engine.by_name = may_choose(s);
 	wire_put_string(&tail, p->settings.is_pop3 ? "pop3" : "smtp");
 	put_certificates(s, &tail);
 	wire_put(&tail, asks ? ca_file(s) : BYTES_NONE);
@@ -158,13 +164,22 @@ ask_engine(struct policy *p, struct session *s, const int fds[4], struct why *wh
 	return port_send(&p->tls.tls, PT_SESSION, 0, &ask, buf_bytes(&tail), fds, why);
 }
 
+/* The signer signs with the keys of the certificates that this client may be shown, whatever the engine asks for. */
 static enum result
 ask_signer(struct policy *p, const struct session *s, int fd, struct why *why)
 {
-	struct pk_signer ask = { .role = PK_TLS_SERVER, .wait_ms = HANDSHAKE_SECONDS * 1000 };
+	struct pk_signer ask = { .role = PK_TLS_SERVER, .by_name = may_choose(s), .wait_ms = HANDSHAKE_SECONDS * 1000 };
+	struct bytes names = variable(s, VAR_CERTFILE), name, spki;
+	uint8_t room[PK_KEYS_MAX];
+	struct buf keys = BUF_OVER(room);
 
+	while (bytes_split(&names, ':', &name))
+		if (rack_find_key(&p->tls.rack, name, &spki) == OK)
+			buf_add(&keys, spki);
 	memcpy(ask.conn, s->client.peer.conn, sizeof ask.conn);
-	return port_send(&p->tls.keyload, PK_SIGNER, 0, &ask, BYTES_NONE, &fd, why);
+	if (keys.failed)
+		return why_set(why, EXHAUSTED, "CERTFILE has more than %u certificates", PK_KEYS_MAX / RACK_KEY_LEN);
+	return port_send(&p->tls.keyload, PK_SIGNER_OF, 0, &ask, buf_bytes(&keys), &fd, why);
 }
 
 /* Trouble of this host; what the peer did wrong the engine tells. */

@@ -344,3 +344,10 @@ signer_record_name(struct bytes certificate_file, char name[RECORD_NAME_LEN + 1]
 	memcpy(name, RECORD_PREFIX, sizeof RECORD_PREFIX - 1);
 	signer_key_name(hash, name + sizeof RECORD_PREFIX - 1);
 }
+
+void
+signer_chosen_name(const uint8_t spki[SPKI_LEN], char name[CHOSEN_NAME_LEN + 1])
+{
+	memcpy(name, CHOSEN_PREFIX, sizeof CHOSEN_PREFIX - 1);
+	signer_key_name(spki, name + sizeof CHOSEN_PREFIX - 1);
+}

@@ -39,4 +39,8 @@ void signer_key_name(const uint8_t spki[SPKI_LEN], char name[KEY_NAME_LEN + 1]);
 /* "pair.0123…": the name there of the record of a certificate file, which begins with the hash of its public key. */
 #define RECORD_PREFIX "pair."
 #define RECORD_NAME_LEN (sizeof RECORD_PREFIX - 1 + KEY_NAME_LEN)
+/* "name.0123…": an empty file beside a key whose certificate a client may choose by the server name that it asks for. */
+#define CHOSEN_PREFIX "name."
+#define CHOSEN_NAME_LEN (sizeof CHOSEN_PREFIX - 1 + KEY_NAME_LEN)
+void signer_chosen_name(const uint8_t spki[SPKI_LEN], char name[CHOSEN_NAME_LEN + 1]);
 void signer_record_name(struct bytes certificate_file, char name[RECORD_NAME_LEN + 1]);

@@ -61,6 +61,14 @@ rack_find_pair(const struct rack *s, struct bytes file, struct bytes *ocsp, stru
 }
 
 enum result
+rack_find_key(const struct rack *s, struct bytes file, struct bytes *spki)
+{
+	enum result r = find(s, 's', file, spki);
+
+	return r == OK && spki->len != RACK_KEY_LEN ? BROKEN : r;
+}
+
+enum result
 rack_find_file(const struct rack *s, struct bytes file, struct bytes *text)
 {
 	return find(s, 'f', file, text);

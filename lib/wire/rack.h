@@ -3,7 +3,7 @@
  *
  * The descriptor holds one cdb. Keys: 'v' (version); 'p' and a certificate file's name: a field with an OCSP response
  * ("" if there is none) and the fields of the chain; 'n' and a DNS name: fields, the certificate files for it; 'f' and a
- * file's name: its text (CA certificates and CRLs, PEM). */
+ * file's name: its text (CA certificates and CRLs, PEM); 's' and a certificate file's name: SHA-256 of its public key. */
 #pragma once
 
 #include "base/buf.h"
@@ -14,6 +14,7 @@
 
 #define RACK_VERSION "PnR1"
 #define RACK_NAME_MAX 1024
+#define RACK_KEY_LEN 32
 
 struct rack {
 	struct cdb db;
@@ -27,6 +28,7 @@ void rack_close(struct rack *s);
 
 /* OK; ABSENT; BROKEN. What is found lives as long as the rack. */
 enum result rack_find_pair(const struct rack *s, struct bytes file, struct bytes *ocsp, struct bytes *chain);
+enum result rack_find_key(const struct rack *s, struct bytes file, struct bytes *spki); /* RACK_KEY_LEN octets */
 enum result rack_find_file(const struct rack *s, struct bytes file, struct bytes *text);
 
 /* The certificate files for a server name: its own, else those of *.parent (RFC 6125 6.4.3). */

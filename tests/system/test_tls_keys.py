@@ -298,7 +298,7 @@ def test_without_keyload_handshakes_fail_with_a_reason_and_recover(certificates)
 
 # ---- the signer by itself ----
 
-PK_SIGNER, TK_ASK, TK_SIGNATURE, TK_REFUSED = 0, 0, 1, 2
+PK_SIGNER, PK_SIGNER_OF, TK_ASK, TK_SIGNATURE, TK_REFUSED = 0, 1, 0, 1, 2
 
 
 class Keyload:
@@ -331,14 +331,14 @@ class Keyload:
         self.process.wait(10)
         shutil.rmtree(self.dir)
 
-    def signer(self, role=0, asks=(), certificate=b""):
+    def signer(self, role=0, asks=(), certificate=b"", keys=None, by_name=0):
         """Our end of a new signer's channel, on which `asks` wait already."""
         ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         for a in asks:
             ask(ours, *a)
-        body = struct.pack("=12sB3xI", b"0123456789a\0", role, 5000)
-        body += certificate
-        self.door.sendmsg([struct.pack("=HHI", PK_SIGNER, len(body), 0) + body],
+        body = struct.pack("=12sBB2xI", b"0123456789a\0", role, by_name, 5000)
+        body += certificate if keys is None else b"".join(keys)
+        self.door.sendmsg([struct.pack("=HHI", PK_SIGNER if keys is None else PK_SIGNER_OF, len(body), 0) + body],
                           [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [its.fileno()]))])
         its.close()
         ours.settimeout(10)
@@ -433,6 +433,26 @@ def test_a_signer_bought_for_one_certificate_signs_for_no_other(keyload, certifi
         ask(signer, spki(certificates, "one"), 0x0804, text)
         kind, reason = answer(signer)
         assert kind == TK_REFUSED and words in reason
+
+
+def test_a_signer_signs_with_the_keys_that_its_connection_may_be_shown(keyload, certificates):
+    """policy says which: an engine that was taken over, and asks for another key of the service, gets nothing."""
+    one, two = spki(certificates, "one"), spki(certificates, "two")
+    chosen = f"{keyload.dir}/keys/name.{one.hex()}"
+    cases = [([one], 0, True), ([two, one], 0, True), ([two], 0, False), ([], 0, False), ([one[:31]], 0, False), ([two], 1, False)]
+    for keys, by_name, good in cases:
+        signer = keyload.signer(keys=keys, by_name=by_name)
+        ask(signer, one, 0x0804, GOOD)
+        kind, reason = answer(signer)
+        assert kind == (TK_SIGNATURE if good else TK_REFUSED), (keys, by_name, reason)
+        assert good or b"none of those that this connection may be shown" in reason
+    with open(chosen, "wb"):  # as keyring marks those of the directory of certificates
+        os.chown(chosen, keyload.uid, keyload.uid)
+    for by_name in (0, 1):
+        signer = keyload.signer(keys=[two], by_name=by_name)
+        ask(signer, one, 0x0804, GOOD)
+        assert answer(signer)[0] == (TK_SIGNATURE if by_name else TK_REFUSED)
+    os.unlink(chosen)
 
 
 def test_a_role_signs_only_its_own_texts(keyload, certificates):
