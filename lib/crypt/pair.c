@@ -7,6 +7,7 @@
 #include "crypt/pem_reader.h"
 #include "wire/wire.h"
 
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/ocsp.h>
@@ -255,12 +256,40 @@ belongs(X509 *leaf, EVP_PKEY *key)
 	return good;
 }
 
+/* Null; or how the certificate writes its curve or its point so that peers refuse it (RFC 5480 2.1.1, RFC 8422 5.1.2, 5.4). OpenSSL
+ * itself takes both, and then shows another public key than the certificate has. */
+static const char *
+fault_of_point(X509 *leaf)
+{
+	EVP_PKEY *public = X509_get0_pubkey(leaf);
+	char form[32] = "", encoding[32] = "";
+
+	if (public == NULL || !EVP_PKEY_is_a(public, "EC"))
+		return NULL;
+	(void)EVP_PKEY_get_utf8_string_param(
+	    public, OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT, form, sizeof form, NULL);
+	(void)EVP_PKEY_get_utf8_string_param(public, OSSL_PKEY_PARAM_EC_ENCODING, encoding, sizeof encoding, NULL);
+	if (strcmp(form, "uncompressed") != 0)
+		return "the certificate has its public key as a compressed point, which peers refuse: have it made "
+		       "again, "
+		       "of a request made with an uncompressed one (openssl ec -conv_form uncompressed)";
+	if (strcmp(encoding, "named_curve") != 0)
+		return "the certificate spells its curve out instead of naming it, which peers refuse: have it made "
+		       "again, "
+		       "of a request made with a named curve (openssl ec -param_enc named_curve)";
+	return NULL;
+}
+
 static enum result
 take_key(struct pair *p, X509 *leaf, struct bytes pem, struct bytes passphrase, struct why *why)
 {
-	EVP_PKEY *key = read_key(pem, passphrase);
+	const char *fault = fault_of_point(leaf);
+	EVP_PKEY *key;
 	enum result r;
 
+	if (fault != NULL)
+		return why_set(why, REFUSED, "%s", fault);
+	key = read_key(pem, passphrase);
 	if (key == NULL) {
 		r = why_set(why, MALFORMED, "the key can't be read: %s", fault_of_key(pem, passphrase));
 		ERR_clear_error();

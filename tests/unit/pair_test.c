@@ -5,6 +5,7 @@
 #include "crypt/pair.h"
 #include "wire/wire.h"
 
+#include <openssl/core_names.h>
 #include <openssl/rsa.h>
 #include <string.h>
 
@@ -105,12 +106,67 @@ what_is_no_pair_is_refused(void **state)
 	EVP_PKEY_free(small);
 }
 
+/* Accepted, and every handshake failed: OpenSSL shows another public key than the certificate has. */
+static void
+a_certificate_whose_point_or_curve_peers_refuse_is_refused(void **state)
+{
+	static const struct {
+		const char *form, *encoding, *words;
+	} cases[] = { { "compressed", "named_curve", "an uncompressed point" },
+		{ "hybrid", "named_curve", "an uncompressed point" },
+		{ "uncompressed", "explicit", "spells its curve out" }, { "uncompressed", "named_curve", NULL } };
+
+	(void)state;
+	for (unsigned i = 0; i < 2 * nitems(cases); i++) {
+		EVP_PKEY *key = EVP_EC_gen(i % 2 ? "P-384" : "P-256");
+		struct why why = WHY_NONE;
+		struct made m;
+		struct pair p;
+
+		assert_int_equal(
+		    EVP_PKEY_set_utf8_string_param(key, OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT, cases[i / 2].form),
+		    1);
+		assert_int_equal(
+		    EVP_PKEY_set_utf8_string_param(key, OSSL_PKEY_PARAM_EC_ENCODING, cases[i / 2].encoding), 1);
+		m = make_pair(key, "mx", "DNS:mx", NULL);
+		assert_int_equal(
+		    pair_read(&p, m.certificate, m.key, BYTES_NONE, &why), cases[i / 2].words == NULL ? OK : REFUSED);
+		if (cases[i / 2].words != NULL)
+			assert_non_null(strstr(why.text, cases[i / 2].words));
+		pair_close(&p);
+		drop_pair(&m);
+		EVP_PKEY_free(key);
+	}
+}
+
+/* The form of the key's own file does not matter. */
+static void
+a_key_with_a_compressed_point_fits_a_certificate_that_has_it_whole(void **state)
+{
+	EVP_PKEY *key = EVP_EC_gen("P-256");
+	struct made whole = make_pair(key, "mx", "DNS:mx", NULL), compressed;
+	struct why why = WHY_NONE;
+	struct pair p;
+
+	(void)state;
+	assert_int_equal(
+	    EVP_PKEY_set_utf8_string_param(key, OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT, "compressed"), 1);
+	compressed = make_pair(key, "mx", "DNS:mx", NULL);
+	assert_int_equal(pair_read(&p, whole.certificate, compressed.key, BYTES_NONE, &why), OK);
+	pair_close(&p);
+	drop_pair(&whole);
+	drop_pair(&compressed);
+	EVP_PKEY_free(key);
+}
+
 int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pairs_of_every_kind_sign_what_openssl_verifies),
 		cmocka_unit_test(what_is_no_pair_is_refused),
+		cmocka_unit_test(a_certificate_whose_point_or_curve_peers_refuse_is_refused),
+		cmocka_unit_test(a_key_with_a_compressed_point_fits_a_certificate_that_has_it_whole),
 	};
 
 	return cmocka_run_group_tests(tests, make_keys, NULL);
