@@ -61,7 +61,7 @@ weigh(struct outcome *all, const struct outcome *one)
 }
 
 static bool
-connected(struct session *s, struct host *h, int fd, size_t which, bool *plain, struct outcome *o)
+connected(struct session *s, struct host *h, int fd, size_t which, enum greet_way *way, struct outcome *o)
 {
 	struct line *l = &s->line;
 	uint64_t began = clock_ms();
@@ -71,14 +71,14 @@ connected(struct session *s, struct host *h, int fd, size_t which, bool *plain, 
 	l->host = h;
 	host_address_print(&h->addresses[which], l->address);
 	l->talk.ends_at = began + GREETINGS_MS - s->greetings_ms;
-	g = line_greet(s, *plain, o);
+	g = line_greet(s, *way, o);
 	l->talk.ends_at = 0;
 	s->greetings_ms += clock_ms() - began;
 	s->gave_up = g == GIVE_UP;
 	if (g == GREETED)
 		return true;
-	*plain = g == WITHOUT_TLS;
-	if (*plain)
+	*way = g == WITHOUT_TLS ? GREET_PLAIN : g == WITHOUT_NAME ? GREET_NAMELESS : GREET_NAMED;
+	if (*way != GREET_NAMED)
 		h->addresses[which].tried = false;
 	log_address(s, o);
 	line_close(s, g == NEXT_ADDRESS);
@@ -89,7 +89,7 @@ static bool
 try_host(struct session *s, struct host *h, struct outcome *o)
 {
 	struct dial_wish wish = { s->order.peer.port, s->order.local_address, s->order.peer.connect_ms };
-	bool plain = false;
+	enum greet_way way = GREET_NAMED;
 
 	while (s->n_dials < DIALS_MAX && s->greetings_ms < GREETINGS_MS && !s->gave_up) {
 		struct why why = WHY_NONE;
@@ -105,7 +105,7 @@ try_host(struct session *s, struct host *h, struct outcome *o)
 			return false;
 		}
 		s->line.connect_ms = (uint32_t)(clock_ms() - began);
-		if (connected(s, h, fd, which, &plain, &failure))
+		if (connected(s, h, fd, which, &way, &failure))
 			return true;
 		weigh(o, &failure);
 	}

@@ -17,6 +17,7 @@
 struct demand {
 	enum rm_tls tls;
 	bool dane;
+	bool nameless; /* this address refused a server name */
 	struct buf tlsa;
 	uint8_t room[TLSA_OCTETS];
 };
@@ -136,6 +137,7 @@ shake(struct session *s, const struct demand *d, int *plain_fd, enum rm_blame *b
 {
 	const struct host *h = s->line.host;
 	struct secure_wish w = { .dane = d->dane,
+		.nameless = d->nameless,
 		.vouched = h->vouched,
 		.host = bytes_of_string(d->dane ? h->base : h->name),
 		.known_as = d->dane ? bytes_of_string(h->name) : BYTES_NONE,
@@ -153,11 +155,12 @@ say_how(struct session *s, const struct demand *d)
 	static const char *const wishes[] = { "", "opportunistic", "opportunistic", "mandatory", "ca", "name", "name",
 		"pin" };
 
-	(void)snprintf(s->line.how, sizeof s->line.how, "%s",
+	(void)snprintf(s->line.how, sizeof s->line.how, "%s%s",
 	    s->line.found.how[0] != '\0'  ? s->line.found.how
 		: d->dane                 ? "mandatory (unusable TLSA records)"
 		: d->tls < nitems(wishes) ? wishes[d->tls]
-					  : "");
+					  : "",
+	    d->nameless ? ", no server name" : "");
 }
 
 /* There is no TLS, *o says why. No plain-text fallback for a failure of this host, nor for one that nobody can explain:
@@ -171,6 +174,14 @@ without_tls(struct session *s, const struct demand *d, enum rm_blame blame, stru
 		return NEXT_ADDRESS;
 	(void)snprintf(s->line.how, sizeof s->line.how, "plain, since %.140s", o->text);
 	return WITHOUT_TLS;
+}
+
+/* Some servers end a handshake that asks for a name which they don't know (RFC 6066 3 lets them). Where nothing is demanded of the
+ * certificate, TLS without a name is as good. */
+static bool
+may_go_without_name(const struct demand *d, enum rm_blame blame)
+{
+	return blame == RM_BLAME_PEER && !d->nameless && !d->dane && d->tls <= RM_TLS_MANDATORY;
 }
 
 /* The engine takes the connection over; nothing that came before counts. An engine that dies counts against the next hop: who
@@ -192,6 +203,8 @@ go_secure(struct session *s, const struct demand *d, struct outcome *o)
 		s->line.lost = true;
 		(void)outcome_set(
 		    o, RM_TEMPORARY, blame == RM_BLAME_US ? RM_OF_US : RM_OF_PEER, 7, 5, "TLS: %s", why.text);
+		if (may_go_without_name(d, blame))
+			return WITHOUT_NAME;
 		return without_tls(s, d, blame, o);
 	}
 	talk_end(&s->line.talk);
@@ -251,7 +264,7 @@ start_tls(struct session *s, const struct demand *d, struct outcome *o)
 }
 
 enum greeted
-line_greet(struct session *s, bool plain_only, struct outcome *o)
+line_greet(struct session *s, enum greet_way way, struct outcome *o)
 {
 	static struct demand d;
 	bool implicit = s->order.peer.implicit_tls != 0;
@@ -261,15 +274,16 @@ line_greet(struct session *s, bool plain_only, struct outcome *o)
 	s->line.n_served = 0;
 	memset(&s->line.found, 0, sizeof s->line.found);
 	s->line.tls_ms = 0;
-	if (!plain_only)
+	if (way != GREET_PLAIN)
 		s->line.how[0] = '\0';
 	if (!find_demand(s, &d, o))
 		return NEXT_ADDRESS;
+	d.nameless = way == GREET_NAMELESS;
 	if (implicit && (g = go_secure(s, &d, o)) != GREETED)
 		return g;
 	if ((implicit && !shows_enough(s, &d, o)) || !greeting(s, o) || !hello(s, o))
 		return NEXT_ADDRESS;
-	if (!implicit && !plain_only && (d.dane || d.tls != RM_TLS_NEVER))
+	if (!implicit && way != GREET_PLAIN && (d.dane || d.tls != RM_TLS_NEVER))
 		g = start_tls(s, &d, o);
 	if (g == GREETED && s->order.peer.auth && !line_log_in(s, o))
 		return NEXT_ADDRESS;

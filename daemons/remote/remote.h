@@ -121,10 +121,12 @@ void line_close(struct session *s, bool politely);
 enum greeted {
 	GREETED,
 	NEXT_ADDRESS, /* with *o */
+	WITHOUT_NAME, /* the same address once more, with TLS that asks for no server name */
 	WITHOUT_TLS,  /* the same address once more, in plain text */
 	GIVE_UP,      /* with *o: no other address would do better */
 };
-enum greeted line_greet(struct session *s, bool plain_only, struct outcome *o);
+enum greet_way { GREET_NAMED, GREET_NAMELESS, GREET_PLAIN }; /* what is left to be tried with an address */
+enum greeted line_greet(struct session *s, enum greet_way way, struct outcome *o);
 
 /* ---- login.c ---- */
 bool line_log_in(struct session *s, struct outcome *o);

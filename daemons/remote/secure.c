@@ -42,7 +42,7 @@ enum result
 secure_begin(struct session *s, int net_fd, const struct secure_wish *w, int *plain_fd, struct secure_found *f,
     enum rm_blame *blame, struct why *why)
 {
-	struct rm_secure ask = { .dane = w->dane, .vouched = w->vouched };
+	struct rm_secure ask = { .dane = w->dane, .vouched = w->vouched, .nameless = w->nameless };
 	uint8_t room[7168];
 	struct buf tail = BUF_OVER(room);
 	struct wire_message m;

@@ -10,6 +10,7 @@
 struct secure_wish {
 	bool dane;             /* `tlsa` decides */
 	bool vouched;          /* the host's name counts in the certificate; else only the destination's */
+	bool nameless;         /* no server name is asked for (SNI), where nothing is demanded of the certificate */
 	struct bytes host;     /* asked for (SNI) */
 	struct bytes known_as; /* another name of it, which leads there by CNAMEs; or empty */
 	struct bytes tlsa;     /* fields: usage, selector, matching type, data */

@@ -60,7 +60,7 @@ securing_close(void)
 
 /* What remote found in DNS. */
 struct found {
-	bool dane, vouched;
+	bool dane, vouched, nameless;
 	struct bytes host, known_as, tlsa;
 };
 
@@ -168,7 +168,7 @@ hand_over(struct securing *s, const struct access *a, const struct found *f, con
 	wire_put(&tail, BYTES_NONE);
 	wire_put(&tail, BYTES_NONE);
 	wire_put(&tail, a->ciphers);
-	wire_put(&tail, host_of(a, f));
+	wire_put(&tail, f->nameless && p.demand == PT_ANY ? BYTES_NONE : host_of(a, f));
 	put_names(&tail, a, f);
 	wire_put(&tail, p.demand == PT_DANE ? f->tlsa : BYTES_NONE);
 	if (tail.failed)
@@ -311,7 +311,7 @@ securing_begin(struct securing *s, const struct access *a, struct port *to, stru
 	s->to = to;
 	s->ref = m->ref;
 	s->keeps = a->user.len > 0;
-	found = (struct found){ ask->dane != 0, ask->vouched != 0, f[0], f[1], f[2] };
+	found = (struct found){ ask->dane != 0, ask->vouched != 0, ask->nameless != 0, f[0], f[1], f[2] };
 	r = make(s, a, &e, &reason);
 	if (r == OK)
 		r = hand_over(s, a, &found, (int[4]){ m->fds[0], e.plain, e.signer, e.facts }, &reason);

@@ -270,9 +270,9 @@ fault_of_point(X509 *leaf)
 	    public, OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT, form, sizeof form, NULL);
 	(void)EVP_PKEY_get_utf8_string_param(public, OSSL_PKEY_PARAM_EC_ENCODING, encoding, sizeof encoding, NULL);
 	if (strcmp(form, "uncompressed") != 0)
-		return "the certificate has its public key as a compressed point, which peers refuse: have it made "
-		       "again, "
-		       "of a request made with an uncompressed one (openssl ec -conv_form uncompressed)";
+		return "the certificate does not have its public key as an uncompressed point, and peers refuse that: "
+		       "have it made "
+		       "again, of a request made with an uncompressed one (openssl ec -conv_form uncompressed)";
 	if (strcmp(encoding, "named_curve") != 0)
 		return "the certificate spells its curve out instead of naming it, which peers refuse: have it made "
 		       "again, "

@@ -120,7 +120,8 @@ struct rm_done {
 struct rm_secure {
 	uint8_t dane;
 	uint8_t vouched;
-	uint8_t spare[6];
+	uint8_t nameless; /* 1: no server name is asked for, where nothing is demanded of the certificate */
+	uint8_t spare[5];
 };
 /* tail: the host (asked for); another name of it, which leads there by CNAMEs, or ""; its TLSA records (fields). fd: the
  * connection. Answered by RM_SECURED or RM_NOT_SECURED when the handshake has ended */

@@ -177,10 +177,11 @@ class Session:
         tls, relay, destination, depth, idle_ms, pin, ca, ciphers = self.demand
         dane, vouched, (host, known_as, tlsa) = body[0], body[1], take_raw_fields(body[8:])
         how = 7 if dane else (1, 1, 1, 1, 3, 4, 5, 6)[tls]
+        server = "" if body[2] and how == 1 else host
         verify = 0 if how == 1 else 2
         names = [host] * bool(dane or vouched) + [known_as] * bool(dane and known_as) + [destination]
         cas = "" if how not in (3, 4, 5) else ca or "system"
-        tail = fields("smtp", fields(self.shown) if self.shown else b"", cas, "", "", ciphers, host, fields(*names), tlsa if dane else b"")
+        tail = fields("smtp", fields(self.shown) if self.shown else b"", cas, "", "", ciphers, server, fields(*names), tlsa if dane else b"")
         session = struct.pack("<12s4BIII2B64s2x", b"1jtestconn01"[:11], 1, verify, depth, 0, min(idle_ms, 300000), idle_ms, 0, how, len(pin) if how == 6 else 0, pin)
         (ours, plain), (facts, its_facts) = socket.socketpair(), socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)

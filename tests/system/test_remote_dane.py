@@ -2,18 +2,20 @@
 import contextlib
 import hashlib
 import os
+import ssl
 
 import pytest
 
 from engine_rig import Engine
 from instance import Instance, wait_for
 from net import Names, Network
-from remote_rig import DELIVERED, NAME, NEVER, OPPORTUNISTIC, TEMPORARY, Remote
+from remote_rig import DELIVERED, MANDATORY, NAME, NEVER, OPPORTUNISTIC, TEMPORARY, Remote
 from sink import Sink
 from tls_rig import Certificates, openssl, server_context
 
 OFF, FIRST, AFTER = range(3)
-HOSTS = ["good", "expired", "plain", "ta", "nexthop", "large"]  # each with an address and a certificate of its own; plain offers no TLS
+HOSTS = ["good", "expired", "plain", "ta", "nexthop", "large", "picky", "broken"]
+# each with an address and a certificate of its own; plain offers no TLS, picky ends a handshake that asks for a name, broken any
 ADDRESS = {name: f"10.53.1.{i + 1}" for i, name in enumerate(HOSTS)}
 
 
@@ -51,6 +53,9 @@ def zones(c):
     host("unusable-plain", "plain", record(c, 1, 0, 1, "ca"))
     host("no-tls", "plain", record(c, 3, 1, 1, "good"))
     host("without", "expired")
+    host("picky", "picky")
+    host("picky-dane", "picky", record(c, 3, 1, 1, "picky"))
+    host("broken", "broken")
     host("nexthop", "nexthop", record(c, 2, 0, 1, "ca"))  # the certificate is for the domain, not for the host
     lines += ["alias CNAME k311", "d.alias MX 10 alias", f"own A {ADDRESS['good']}", f"_25._tcp.own {record(c, 3, 1, 1, 'good')}",
               f"_2525._tcp.own {wrong}"]
@@ -74,6 +79,8 @@ def place(tmp_path_factory):
     c.issue("ta", "DNS:*.d.pn")
     c.issue("nexthop", "DNS:d.nexthop.d.pn")
     c.issue("other", "DNS:mx.elsewhere.test")
+    c.issue("picky", "DNS:picky.d.pn")
+    c.issue("broken", "DNS:broken.d.pn")
     c.issue("expired", "DNS:ta-too-old.d.pn", days=-1)
     for name in ("large", "large2", "large3", "large4"):
         c.issue(name, ",".join(f"DNS:{name}-{i}.elsewhere.test" for i in range(70)), kind="rsa")
@@ -89,6 +96,10 @@ def place(tmp_path_factory):
         sinks = {}
         for name, address in ADDRESS.items():
             tls = None if name == "plain" else server_context(c, name, chain=["ca"])
+            if name == "picky":
+                tls.sni_callback = lambda sock, asked, ctx: None if asked is None else ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
+            if name == "broken":
+                tls.sni_callback = lambda sock, asked, ctx: ssl.ALERT_DESCRIPTION_HANDSHAKE_FAILURE
             sinks[name] = stack.enter_context(Sink(tls=tls, address=address, port=25, network=network))
         yield remote, sinks, c
         assert remote.process.poll() is None, remote.log()
@@ -115,6 +126,28 @@ def test_a_record_that_matches_proves_the_host(place, usage, selector, matching)
 def test_what_else_is_delivered(place, name, how):
     done = send(place, name)
     assert (done.outcome, done.how, done.protocol) == (DELIVERED, how, "TLSv1.3"), done.text
+
+
+def test_a_host_that_refuses_a_server_name_is_asked_once_without_before_plain_text(place):
+    before = len(place[1]["picky"].connections)
+    done = send(place, "d.picky.d.pn")
+    assert (done.outcome, done.how, done.protocol) == (DELIVERED, "opportunistic, no server name", "TLSv1.3"), done.text
+    assert len(place[1]["picky"].connections) == before + 2
+    done = send(place, "d.picky.d.pn", tls=MANDATORY)
+    assert (done.outcome, done.how, done.protocol) == (DELIVERED, "mandatory, no server name", "TLSv1.3"), done.text
+
+
+def test_where_the_certificate_counts_the_name_is_asked_for(place):
+    for name, tls in (("d.picky-dane.d.pn", OPPORTUNISTIC), ("d.picky.d.pn", NAME)):
+        done = send(place, name, tls=tls, ca=place[2].path("ca.pem"))
+        assert done.outcome == TEMPORARY and "has no certificate for the name that was asked for" in done.text, done.text
+
+
+def test_a_host_that_refuses_any_handshake_gets_plain_text_at_the_third_connection(place):
+    before = len(place[1]["broken"].connections)
+    done = send(place, "d.broken.d.pn")
+    assert done.outcome == DELIVERED and done.how.startswith("plain, since TLS: "), (done.how, done.text)
+    assert len(place[1]["broken"].connections) == before + 3
 
 
 @pytest.mark.parametrize("name, words", [

@@ -132,7 +132,8 @@ a_certificate_whose_point_or_curve_peers_refuse_is_refused(void **state)
 		assert_int_equal(
 		    pair_read(&p, m.certificate, m.key, BYTES_NONE, &why), cases[i / 2].words == NULL ? OK : REFUSED);
 		if (cases[i / 2].words != NULL)
-			assert_non_null(strstr(why.text, cases[i / 2].words));
+			if (strstr(why.text, cases[i / 2].words) == NULL)
+				fail_msg("%u: %s", i, why.text);
 		pair_close(&p);
 		drop_pair(&m);
 		EVP_PKEY_free(key);

@@ -14,10 +14,12 @@
 
 static struct bytes record = { (const uint8_t *)"\3\1\1" DIGEST, 35 }; /* TLSA, of those that remote found */
 
+static bool nameless; /* what remote says */
+
 static enum result
 secure(struct credentials *k, const struct access *a, bool dane, const char *host)
 {
-	struct rm_secure ask = { .dane = dane, .vouched = 1 };
+	struct rm_secure ask = { .dane = dane, .vouched = 1, .nameless = nameless };
 	uint8_t room[256], list[128];
 	struct buf tail = BUF_OVER(room), records = BUF_OVER(list);
 	struct wire_message m = { .type = RM_SECURE, .ref = 9, .body = &ask, .fds = { rig.line[0] }, .n_fds = 1 };
@@ -194,6 +196,32 @@ unusable_tlsa_records_leave_what_a_line_demands(void **state)
 		securing_leave(&k.securing);
 	}
 	record = before;
+}
+
+/* Else a taken-over session could have a certificate accepted that was made for nobody. */
+static void
+a_server_name_is_left_out_only_where_no_certificate_is_demanded(void **state)
+{
+	struct credentials k = CREDENTIALS_NONE;
+	struct access a = crig_access();
+	struct rm_peer peer = *a.peer;
+	struct session_asked s;
+
+	(void)state;
+	a.certificate = a.user = BYTES_NONE;
+	a.peer = &peer;
+	nameless = true;
+	for (unsigned tls = RM_TLS_OPPORTUNISTIC; tls <= RM_TLS_PIN; tls++) {
+		peer.tls = (uint8_t)tls;
+		assert_int_equal(secure(&k, &a, false, "elsewhere.test"), OK);
+		s = asked_engine();
+		assert_string_equal(s.server, s.p.demand == PT_ANY ? "" : "relay.test");
+		assert_int_equal(s.p.demand == PT_ANY, tls < RM_TLS_CA);
+		end_engine(&s);
+		k.securing.n = 0;
+		securing_leave(&k.securing);
+	}
+	nameless = false;
 }
 
 static void
@@ -399,6 +427,8 @@ main(void)
 		    unusable_tlsa_records_leave_what_a_line_demands, crig_set_up, crig_tear_down),
 		cmocka_unit_test_setup_teardown(
 		    a_password_goes_to_the_engine_that_was_asked, crig_set_up, crig_tear_down),
+		cmocka_unit_test_setup_teardown(
+		    a_server_name_is_left_out_only_where_no_certificate_is_demanded, crig_set_up, crig_tear_down),
 		cmocka_unit_test_setup_teardown(
 		    a_handshake_that_proves_nothing_gives_no_connection, crig_set_up, crig_tear_down),
 		cmocka_unit_test_setup_teardown(
