@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define OPEN_MS 60000    /* what queue may take to make a file */
+#define OPEN_MS 8000     /* what queue may take to make a file; a restart of queue takes less */
 #define COMMIT_MS 300000 /* … and to flush it: RFC 5321 4.5.3.2.6 gives the client's patience as 10 minutes */
 #define LOOK_MS 5000     /* what is known of queue's room is no older, where sessions come */
 #define QUEUE_LINE 4096  /* messages that may wait for queue */

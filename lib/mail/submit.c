@@ -16,13 +16,34 @@
 #include <unistd.h>
 
 #define REPLY_LINES_MAX 100
-#define SECONDS 600
-#define SHOWN_MAX 90 /* octets of an address beside the reply to it */
+#define GREETING_SECONDS 30 /* a service that starts again and again greets nobody */
+#define REPLY_SECONDS 60
+#define END_SECONDS 600 /* policy gives a flush 300 */
+#define SHOWN_MAX 90    /* octets of an address beside the reply to it */
 
 static enum result
 broken_off(struct why *why)
 {
 	return why_set(why, AGAIN, "the mail system broke the connection off");
+}
+
+/* How long to wait for what comes next; nothing waits for ever. */
+static void
+wait_at_most(struct submit *s, unsigned seconds)
+{
+	struct timeval limit = { (time_t)seconds, 0 };
+
+	s->seconds = seconds;
+	(void)setsockopt(s->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+	(void)setsockopt(s->fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+}
+
+static enum result
+silent(const struct submit *s, struct why *why)
+{
+	return why_set(why, AGAIN,
+	    "the mail system has not answered for %u seconds: the logs of its services inject and send say why",
+	    s->seconds);
 }
 
 static enum result
@@ -37,7 +58,7 @@ send_out(struct submit *s, struct why *why)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return broken_off(why);
+			return errno == EAGAIN ? silent(s, why) : broken_off(why);
 		what = bytes_skip(what, (size_t)n);
 	}
 	return OK;
@@ -65,7 +86,7 @@ read_line(struct submit *s, struct bytes *line, struct why *why)
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got <= 0)
-			return broken_off(why);
+			return got < 0 && errno == EAGAIN ? silent(s, why) : broken_off(why);
 		s->in_len += (size_t)got;
 	}
 }
@@ -108,15 +129,13 @@ enum result
 submit_open(struct submit *s, const char *socket_path, struct why *why)
 {
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
-	struct timeval limit = { SECONDS, 0 };
 	enum result r;
 
 	*s = (struct submit){ .fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), .line_start = true };
 	s->out = BUF_OVER(s->out_octets);
 	if (s->fd < 0)
 		return why_errno(why, AGAIN, "making a socket");
-	(void)setsockopt(s->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-	(void)setsockopt(s->fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+	wait_at_most(s, GREETING_SECONDS);
 	if (strlen(socket_path) >= sizeof un.sun_path)
 		return why_set(why, REFUSED, "%s is too long for a socket", socket_path);
 	memcpy(un.sun_path, socket_path, strlen(socket_path) + 1);
@@ -124,6 +143,7 @@ submit_open(struct submit *s, const char *socket_path, struct why *why)
 		return why_errno(why, AGAIN, "the mail system does not answer at %s", socket_path);
 	if ((r = expect(s, '2', why)) != OK)
 		return r;
+	wait_at_most(s, REPLY_SECONDS);
 	buf_add_string(&s->out, "EHLO localhost");
 	return say(s, '2', why);
 }
@@ -213,6 +233,7 @@ submit_end(struct submit *s, struct why *why)
 	struct why ignored = WHY_NONE;
 	enum result r;
 
+	wait_at_most(s, END_SECONDS);
 	if (!s->line_start)
 		buf_add_string(&s->out, "\r\n");
 	buf_add_octet(&s->out, '.');

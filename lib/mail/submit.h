@@ -8,7 +8,8 @@
 struct submit {
 	int fd;
 	size_t in_at, in_len;
-	uint8_t last; /* octet of content that was sent */
+	unsigned seconds; /* it waits for the next reply */
+	uint8_t last;     /* octet of content that was sent */
 	bool line_start;
 	uint8_t in[4096];
 	struct buf out;

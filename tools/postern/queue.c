@@ -87,7 +87,7 @@ act(struct channel *c, enum qc_what what, const char *name, struct why *why)
 	if (domain.len > 255)
 		return why_set(why, MALFORMED, "%.40s... is no domain", name);
 	if ((r = channel_send(c, QC_ACT, 0, &ask, domain, NULL, why)) != OK ||
-	    (r = channel_receive(c, &buffer, &m, why)) != OK)
+	    (r = queue_hear(c, &buffer, &m, why)) != OK)
 		return r;
 	r = m.type == QC_END ? queue_end(&m, why) : why_set(why, MALFORMED, "an answer that was not asked for");
 	if (r == OK && domain.len > 0 && ((const struct qc_end *)m.body)->n == 0)

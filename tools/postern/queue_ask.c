@@ -9,10 +9,15 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+
+#define PATIENCE_SECONDS 15u
 
 enum result
 queue_connect(const char *run, struct channel *c, struct why *why)
 {
+	struct timeval patience = { PATIENCE_SECONDS, 0 };
 	enum result r;
 	int door;
 
@@ -20,7 +25,22 @@ queue_connect(const char *run, struct channel *c, struct why *why)
 		return r;
 	r = door_open(door, &queue_control_protocol, true, c, why);
 	fd_close(&door);
+	if (r == OK) /* the door is there while queue is not: what is asked then waits for it */
+		(void)setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
 	return r;
+}
+
+enum result
+queue_hear(struct channel *c, struct wire_buffer *buffer, struct wire_message *m, struct why *why)
+{
+	enum result r = channel_receive(c, buffer, m, why);
+
+	return r != AGAIN
+	    ? r
+	    : why_set(why, AGAIN,
+		  "queue has not answered for %u seconds: it does not run, or starts again and again; the log "
+		  "of the service send says why",
+		  PATIENCE_SECONDS);
 }
 
 enum result
@@ -46,7 +66,7 @@ queue_file(struct channel *c, const char *id, int *fd, struct why *why)
 		return why_set(why, MALFORMED, "%s is no message's id", id);
 	memcpy(ask.id, id, ID_LEN + 1);
 	if ((r = channel_send(c, QC_SHOW, 0, &ask, BYTES_NONE, NULL, why)) != OK ||
-	    (r = channel_receive(c, &buffer, &m, why)) != OK)
+	    (r = queue_hear(c, &buffer, &m, why)) != OK)
 		return r;
 	if (m.type == QC_END)
 		r = queue_end(&m, why);

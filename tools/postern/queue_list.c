@@ -168,7 +168,7 @@ take_rows(struct listing *l, struct channel *c, struct why *why)
 	unsigned since = 0;
 	enum result r = channel_send(c, QC_LIST, 0, &ask, BYTES_NONE, NULL, why);
 
-	while (r == OK && (r = channel_receive(c, &buffer, &m, why)) == OK) {
+	while (r == OK && (r = queue_hear(c, &buffer, &m, why)) == OK) {
 		if (m.type == QC_END)
 			return queue_end(&m, why);
 		r = m.type == QC_ROW ? take_row(l, &m, why)
