@@ -69,9 +69,6 @@ enum result children_open(struct authrun *a, struct why *why);
 bool program_start(struct errand *e); /* false: it can't be started; e is as before */
 void children_end(struct authrun *a); /* all that run, and what they started */
 
-/* strays.c: ends what programs left behind outside their process groups, now that they are over. */
-void strays_end(const struct authrun *a);
-
 static inline struct authrun *
 authrun_of_loop(struct loop *loop)
 {

@@ -10,6 +10,7 @@
 #include "sys/fd.h"
 #include "sys/log.h"
 #include "sys/log_out.h"
+#include "sys/strays.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -290,6 +291,17 @@ over(struct errand *e, int status)
 	conclude(e, status);
 }
 
+static bool
+belongs_to_a_program(const void *ctx, pid_t pid, pid_t group)
+{
+	const struct authrun *a = ctx;
+
+	for (const struct errand *e = a->running; e != NULL; e = e->next)
+		if (e->pid == pid || e->pid == group)
+			return true;
+	return false;
+}
+
 /* The group goes while its leader's number is still its own. */
 static void
 reap(struct authrun *a)
@@ -309,7 +321,7 @@ reap(struct authrun *a)
 		if (waitpid(info.si_pid, &status, 0) == info.si_pid && e != NULL)
 			over(e, status);
 	}
-	strays_end(a);
+	strays_end(belongs_to_a_program, a);
 }
 
 static void
@@ -349,7 +361,7 @@ children_end(struct authrun *a)
 	for (int i = 0; i < 100; i++) { /* whoever is left becomes a child of ours, and is ended in turn */
 		struct timespec pause = { 0, 10000000 };
 
-		strays_end(a);
+		strays_end(belongs_to_a_program, a);
 		while (waitpid(-1, NULL, WNOHANG) > 0)
 			;
 		if (waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD)

@@ -3,11 +3,14 @@
  * Never says "delivered" before the directory is on disk; what fails leaves nothing in the Maildir. */
 #include "local/deliver.h"
 
-#include "local/copy.h"
+#include "local/look.h"
+#include "local/mbox.h"
+#include "mail/copy.h"
 #include "mail/maildir.h"
 #include "sys/clock.h"
 #include "sys/fd.h"
 #include "sys/flush.h"
+#include "sys/home.h"
 #include "sys/log.h"
 #include "sys/loop.h"
 
@@ -15,7 +18,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define MAILDIRS_MAX SD_IN_FLIGHT /* open at a time: a group never needs more */
@@ -86,29 +88,12 @@ fail(struct delivery *d, enum result r, const struct why *why)
 		set_result(d, SD_TEMPORARY, 2, 1, text);
 }
 
-/* qmail's signs that the user is at work on the mailbox, or that somebody else could be */
-static enum result
-look_at_home(const struct why *away, struct why *why)
-{
-	struct stat st;
-
-	if (away->text[0] != '\0')
-		return why_set(why, REFUSED, "%s", away->text);
-	if (stat(".", &st) != 0)
-		return why_errno(why, BROKEN, "looking at the home directory");
-	if (st.st_mode & S_ISVTX)
-		return why_set(why, AGAIN, "the home directory is sticky: its user is changing things");
-	if (st.st_mode & (S_IWGRP | S_IWOTH))
-		return why_set(why, REFUSED, "the home directory can be written by others");
-	return OK;
-}
-
 static enum result
 check_home(struct group *g, struct why *why)
 {
 	if (!g->home_is_known) {
 		g->home_why = WHY_NONE;
-		g->home = look_at_home(g->away, &g->home_why);
+		g->home = home_look(g->away, &g->home_why);
 		g->home_is_known = true;
 	}
 	return g->home == OK ? OK : why_set(why, g->home, "%s", g->home_why.text);
@@ -157,6 +142,19 @@ find_maildir(struct group *g, struct bytes path, bool make, struct maildir **fou
 	return OK;
 }
 
+static enum result
+write_mbox(struct delivery *d, struct bytes path, struct copy_job *job, struct why *why)
+{
+	enum result r = mbox_append(path, job, why);
+
+	if (r == OK)
+		set_result(d, SD_DELIVERED, 0, 0, "delivered");
+	if (r != REFUSED)
+		return r;
+	set_result(d, SD_PERMANENT, 4, 6, why->text);
+	return OK;
+}
+
 enum { REVERSE_PATH, RECIPIENT, MAILDIR, TRACE, N_FIELDS };
 
 static enum result
@@ -164,14 +162,26 @@ write_message(struct group *g, struct delivery *d, const struct wire_message *m,
     struct why *why)
 {
 	const struct sd_deliver *body = m->body;
-	struct copy_job job = { m->fds[0], body->content_at, body->content_len, fields[REVERSE_PATH], fields[RECIPIENT],
-		fields[TRACE], -1 };
+	struct copy_job job = { .from_fd = m->fds[0],
+		.content_at = body->content_at,
+		.content_len = body->content_len,
+		.reverse_path = fields[REVERSE_PATH],
+		.recipient = fields[RECIPIENT],
+		.trace = fields[TRACE],
+		.to_fd = -1,
+		.form = COPY_MAILDIR };
 	enum result r;
 
 	if ((r = check_home(g, why)) != OK) {
 		d->unsafe = true;
 		return r;
 	}
+	if ((body->flags & SD_LOOK_FIRST) != 0 && look_for_instructions((body->flags & SD_EXTENDED) != 0)) {
+		d->result.outcome = SD_INSTRUCTED;
+		return OK;
+	}
+	if ((body->flags & SD_MBOX) != 0)
+		return write_mbox(d, fields[MAILDIR], &job, why);
 	if ((r = find_maildir(g, fields[MAILDIR], (body->flags & SD_MAKE_MAILDIR) != 0, &d->maildir, why)) != OK ||
 	    (r = maildir_begin(d->maildir, &d->file, why)) != OK)
 		return r;

@@ -14,6 +14,7 @@ const struct privileges local_privileges = {
 		{ LOCAL_SEND_FD, "send", FD_CHANNEL, 0, false },
 	},
 	.holds = HOLDS_MESSAGES | HOLDS_FILES,
-	.syscalls = MAY_COMPUTE | MAY_WAIT | MAY_TALK | MAY_READ_AT | MAY_WRITE_AT | MAY_OPEN_BELOW | MAY_CHANGE_NAMES | MAY_THREAD,
+	.syscalls = MAY_COMPUTE | MAY_WAIT | MAY_TALK | MAY_READ_AT | MAY_WRITE_AT | MAY_OPEN_BELOW | MAY_CHANGE_NAMES | MAY_THREAD |
+	    MAY_LOCK_FILES,
 	.limits = { { RLIMIT_NOFILE, 256 } },
 };

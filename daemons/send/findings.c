@@ -27,7 +27,7 @@ read_notes(struct texts *t, const struct message *m)
 	store_notes_begin(&t->notes, m->fd, &m->store);
 	at = t->notes.at;
 	while (t->at != NULL && store_notes_next(&t->notes, &why) == OK) {
-		if (t->notes.recipient < m->store.n_recipients)
+		if (t->notes.recipient < m->store.n_recipients && !bytes_starts(t->notes.text, BYTES(NOTE_STATE)))
 			t->at[t->notes.recipient] = at;
 		at = t->notes.at;
 	}

@@ -1,9 +1,7 @@
-/* Local deliveries: a line of tasks for each user, and for some of the lines a process that takes them.
- * Trusts the user table for uid, gid and home; what local answers only for the tasks that it was given.
+/* Local deliveries: a line of tasks for each user and kind of work, and for some of the lines a process that takes them.
+ * Trusts the user table for uid, gid and home; what a user's process answers only for the tasks that it was given.
  * Never gives a task to two processes, never waits for one user because of another. */
-#include "send/parking.h"
-#include "send/send.h"
-#include "send/slots.h"
+#include "send/lines.h"
 
 #include "base/enhanced.h"
 #include "sys/clock.h"
@@ -14,7 +12,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define N_CHAINS 1024
 #define IDLE_MS 3000    /* a process without work ends after that */
 #define STALL_MS 900000 /* one that answers nothing for so long is given up; after slow_ms it holds up nobody else */
 #define TURN_MAX 500    /* deliveries before a line makes room for others that wait */
@@ -22,66 +19,21 @@
 #define ASK_AT_ONCE 64  /* messages that a line asks for at a time */
 #define DROPPED_S 60    /* until messages are tried again whose line came to nothing */
 
-struct line {
-	struct line *chain; /* same hash */
-	struct slot slot;   /* for its process */
-	uint32_t uid, number;
-	struct port port;
-	struct timer timer; /* idle, or stalled */
-	struct task *first, *last;
-	struct task *given[SD_IN_FLIGHT];
-	unsigned n_given, n_done;
-	uint32_t n_tasks;      /* of messages in hand, given or not */
-	struct parking parked; /* messages for which it was too long */
-	uint32_t ref, n_asked; /* messages asked for again under that ref */
-	struct bytes home;     /* in `row` */
-	struct bytes key, row; /* by which lspawn finds the user; in `room` */
-	uint8_t *room;
-	struct send *send;
-};
-
-static struct line *chains[N_CHAINS];
-static uint32_t last_number, last_ref;
-
-static struct line *
-find(uint32_t uid, struct bytes home)
-{
-	for (struct line *l = chains[uid % N_CHAINS]; l != NULL; l = l->chain)
-		if (l->uid == uid && bytes_equal(l->home, home))
-			return l;
-	return NULL;
-}
-
-static bool
-is_needed(const struct line *l)
-{
-	return l->first != NULL || l->n_given > 0 || l->parked.n > 0 || l->n_asked > 0 || l->slot.waits || l->slot.runs;
-}
-
-static void
-forget(struct line *l)
-{
-	struct line **link = &chains[l->uid % N_CHAINS];
-
-	if (is_needed(l))
-		return;
-	while (*link != l)
-		link = &(*link)->chain;
-	*link = l->chain;
-	loop_cancel(&l->send->loop, &l->timer);
-	free(l->parked.ring);
-	free(l->room);
-	free(l);
-}
+static uint32_t last_number;
 
 static void pump(struct line *l);
 static void start_waiting(struct send *s);
 
-static void
-defer(struct line *l, struct task *t, const char *text)
+static const struct line_work *
+work_of(const struct line *l)
 {
-	l->n_tasks--;
-	task_defer(l->send, t, text);
+	return &line_works[l->kind];
+}
+
+static struct port *
+spawner_of(const struct line *l)
+{
+	return l->kind == LINE_PIPE ? &l->send->pspawn : &l->send->lspawn;
 }
 
 /* ---- messages for which the line had no room ---- */
@@ -113,13 +65,57 @@ ask_for_parked(struct line *l)
 void
 lines_answered(uint32_t ref)
 {
-	for (struct line *l = chains[ref % N_CHAINS]; l != NULL; l = l->chain)
-		if (l->ref == ref && l->n_asked > 0) {
-			if (--l->n_asked == 0)
-				ask_for_parked(l);
-			forget(l);
-			return;
-		}
+	struct line *l = line_of_ref(ref);
+
+	if (l == NULL)
+		return;
+	if (--l->n_asked == 0)
+		ask_for_parked(l);
+	line_forget(l);
+}
+
+/* One of its tasks was settled. */
+static void
+make_room(struct line *l)
+{
+	ask_for_parked(l);
+	line_forget(l);
+}
+
+/* The user's line goes with its last task, unless it is this one, whose caller still needs it. */
+static void
+defer(struct line *l, struct task *t, const char *text)
+{
+	struct line *home = t->line;
+
+	home->n_tasks--;
+	task_defer(l->send, t, text);
+	if (home != l)
+		make_room(home);
+}
+
+void
+lines_settle(struct send *s, struct task *t, enum sd_outcome outcome, const uint16_t enhanced[3], struct bytes text)
+{
+	struct line *home = t->line;
+
+	home->n_tasks--;
+	task_settle(s, t, outcome, enhanced, text);
+	make_room(home);
+}
+
+void
+lines_defer(struct send *s, struct task *t, const char *text)
+{
+	static const uint16_t here[3] = { 4, 3, 0 };
+
+	lines_settle(s, t, SD_TEMPORARY, here, bytes_of_string(text));
+}
+
+struct bytes
+lines_home(const struct task *t)
+{
+	return t->line->home;
 }
 
 /* no process can be had for this user: the schedule takes over */
@@ -149,7 +145,7 @@ next_task(struct line *l)
 static void
 fail_all(struct line *l, const char *text, bool also_waiting)
 {
-	for (unsigned i = 0; i < SD_IN_FLIGHT; i++) {
+	for (unsigned i = 0; i < LINE_IN_FLIGHT_MAX; i++) {
 		struct task *t = l->given[i];
 
 		l->given[i] = NULL;
@@ -176,18 +172,20 @@ static enum result
 answered(struct port *p, struct wire_message *m, struct why *why)
 {
 	struct line *l = container_of(p, struct line, port);
-	const struct sd_result *r = m->body;
-	struct task *t = m->ref < SD_IN_FLIGHT ? l->given[m->ref] : NULL;
+	struct task *t = m->ref < LINE_IN_FLIGHT_MAX ? l->given[m->ref] : NULL;
+	enum result r = t == NULL ? REFUSED : work_of(l)->check(t, m, why);
 
-	if (t == NULL || r->outcome > SD_PERMANENT || !enhanced_is_valid(r->enhanced))
-		return why_set(why, MALFORMED, "local answered what was not asked");
+	if (r == AGAIN)
+		return OK; /* there is more to come */
+	if (r != OK)
+		return why_set(why, MALFORMED, "%s answered what was not asked", work_of(l)->process);
 	l->given[m->ref] = NULL;
 	l->n_given--;
 	l->n_done++;
 	slot_reclaim(&l->slot);
 	loop_cancel(&l->send->loop, &l->timer);
-	l->n_tasks--;
-	task_settle(l->send, t, (enum sd_outcome)r->outcome, r->enhanced, m->tail);
+	l->instructed = l->kind == LINE_LOCAL && (l->instructed || line_is_instructed(m));
+	work_of(l)->conclude(l->send, t, m);
 	pump(l);
 	return OK;
 }
@@ -199,6 +197,7 @@ log_ended(const struct line *l, enum result r, const struct why *why)
 
 	log_begin(&line, SEVERITY_ERROR, "local-ended");
 	log_bytes(&line, "user", bytes_first(l->row, bytes_find(l->row, '\0')));
+	log_text(&line, "program", work_of(l)->process);
 	log_number(&line, "uid", l->uid);
 	log_number(&line, "unanswered", l->n_given);
 	log_text(&line, "why", r == ABSENT ? "it ended early" : why->text);
@@ -217,7 +216,7 @@ give_up(struct line *l, const char *text, bool useless)
 	else
 		loop_cancel(&s->loop, &l->timer);
 	ask_for_parked(l);
-	forget(l);
+	line_forget(l);
 	start_waiting(s);
 }
 
@@ -227,7 +226,7 @@ ended(struct port *p, enum result r, struct why *why)
 	struct line *l = container_of(p, struct line, port);
 
 	slot_ended(&l->slot);
-	if (send_is_ending(l->send, &l->send->lspawn))
+	if (send_is_ending(l->send, spawner_of(l)))
 		return;
 	if (l->n_given > 0 || r != ABSENT)
 		log_ended(l, r, why);
@@ -241,6 +240,7 @@ start(struct line *l)
 {
 	struct send *s = l->send;
 	struct why why = WHY_NONE;
+	struct sl_spawn what = { work_of(l)->what };
 	uint8_t room[4096];
 	struct buf tail = BUF_OVER(room);
 	int pair[2];
@@ -251,10 +251,10 @@ start(struct line *l)
 	r = buf_result(&tail);
 	if (r == OK && (r = channel_pair(pair, &why)) == OK) {
 		l->number = ++last_number;
-		r = port_open(&l->port, &s->loop, channel_of(pair[0], &send_local_protocol, SD_SEND, false),
-		    &local_events, SD_IN_FLIGHT, &why);
+		r = port_open(&l->port, &s->loop, channel_of(pair[0], work_of(l)->protocol, WIRE_FIRST, false),
+		    &local_events, LINE_IN_FLIGHT_MAX, &why);
 		if (r == OK)
-			r = port_send(&s->lspawn, SL_SPAWN, l->number, NULL, buf_bytes(&tail), &pair[1], &why);
+			r = port_send(spawner_of(l), SL_SPAWN, l->number, &what, buf_bytes(&tail), &pair[1], &why);
 		(void)close(pair[1]);
 		if (r != OK)
 			port_close(&l->port);
@@ -281,35 +281,22 @@ start_waiting(struct send *s)
 			struct line *other = container_of(idle, struct line, slot);
 
 			stop(other);
-			forget(other);
+			line_forget(other);
 		}
 		if (start(l))
 			pump(l);
 		else {
 			fail_all(l, "no delivery process could be started", true);
-			forget(l);
+			line_forget(l);
 		}
 	}
 }
 
-static enum result
-give(struct line *l, struct task *t, uint32_t slot, struct why *why)
+/* A program may take its time; pipe itself ends it then. */
+static uint64_t
+stall_ms(const struct line *l)
 {
-	struct message *m = t->message;
-	struct sd_deliver body = { .content_at = m->store.content_at, .content_len = m->store.content_len };
-	uint8_t room[6144];
-	struct buf tail = BUF_OVER(room);
-
-	memcpy(body.id, m->id.text, sizeof body.id);
-	body.flags = t->make_maildir ? SD_MAKE_MAILDIR : 0;
-	task_put_reverse(t, &tail);
-	wire_put(&tail, t->address);
-	wire_put(&tail, t->maildir);
-	wire_put(&tail, m->store.trace);
-	if (buf_result(&tail) != OK)
-		return why_set(why, EXHAUSTED, "the envelope is too large to be delivered");
-	t->began_ms = l->send->loop.now;
-	return port_send(&l->port, SD_DELIVER, slot, &body, buf_bytes(&tail), &m->fd, why);
+	return STALL_MS + (l->kind == LINE_PIPE ? UINT64_C(1000) * l->send->program_limit_s : 0);
 }
 
 static void
@@ -320,13 +307,13 @@ on_timer(struct loop *loop, struct timer *t)
 
 	if (l->n_given > 0 && !l->slot.lent) {
 		slot_lend(&l->slot);
-		(void)loop_at(loop, &l->timer, loop->now + STALL_MS);
+		(void)loop_at(loop, &l->timer, loop->now + stall_ms(l));
 		start_waiting(l->send);
 		return;
 	}
 	stop(l);
 	if (l->n_given > 0)
-		log_ended(l, why_set(&why, BROKEN, "no answer for %d seconds", STALL_MS / 1000), &why);
+		log_ended(l, why_set(&why, BROKEN, "no answer for %u seconds", (unsigned)(stall_ms(l) / 1000)), &why);
 	give_up(l, "the delivery process does not answer", l->n_done == 0);
 }
 
@@ -334,7 +321,7 @@ on_timer(struct loop *loop, struct timer *t)
 static bool
 give_tasks(struct line *l)
 {
-	for (uint32_t slot = 0; slot < SD_IN_FLIGHT && l->first != NULL; slot++) {
+	for (uint32_t slot = 0; slot < work_of(l)->in_flight && l->first != NULL; slot++) {
 		struct why why = WHY_NONE;
 		struct task *t;
 		enum result r;
@@ -342,7 +329,9 @@ give_tasks(struct line *l)
 		if (l->given[slot] != NULL)
 			continue;
 		t = next_task(l);
-		r = t->message->held ? why_set(&why, REFUSED, "held by the administrator") : give(l, t, slot, &why);
+		r = t->message->held ? why_set(&why, REFUSED, "held by the administrator")
+				     : work_of(l)->give(t, &l->port, slot, &why);
+		t->began_ms = t->began_ms == 0 ? l->send->loop.now : t->began_ms;
 		if (r == OK) {
 			l->given[slot] = t;
 			l->n_given++;
@@ -378,91 +367,94 @@ pump(struct line *l)
 		(void)loop_at(&l->send->loop, &l->timer, l->send->loop.now + IDLE_MS);
 }
 
-/* The user's row as the table has it now: the one of an earlier table would not be found by lspawn any more. */
-static bool
-remember_row(struct line *l, const struct user *u)
-{
-	bool is_known = bytes_equal(l->key, u->key) && bytes_equal(l->row, u->row);
-	uint8_t *room = is_known ? NULL : malloc(u->key.len + u->row.len);
-
-	if (room == NULL)
-		return is_known;
-	memcpy(room, u->key.at, u->key.len);
-	memcpy(room + u->key.len, u->row.at, u->row.len);
-	free(l->room);
-	l->room = room;
-	l->key = bytes_of(room, u->key.len);
-	l->row = bytes_of(room + u->key.len, u->row.len);
-	l->home = bytes_of(l->row.at + (u->home.at - u->row.at), u->home.len);
-	return true;
-}
-
-static struct line *
-new_line(struct send *s, const struct user *u)
-{
-	struct line *l = calloc(1, sizeof *l);
-
-	if (l == NULL || !remember_row(l, u)) {
-		free(l);
-		return NULL;
-	}
-	l->uid = u->uid;
-	l->send = s;
-	l->timer.due = on_timer;
-	last_ref = (last_ref + 1) & 0xfffff; /* the highest bit of a ref is for next hops */
-	l->ref = (last_ref + 1) * N_CHAINS +
-	    u->uid % N_CHAINS; /* at least ASK_LINES; lines_answered finds it by its chain */
-	l->chain = chains[u->uid % N_CHAINS];
-	chains[u->uid % N_CHAINS] = l;
-	return l;
-}
-
 enum lines_answer
 lines_find(struct send *s, const struct user *u, const struct message *m, struct line **found)
 {
-	struct line *l = find(u->uid, u->home);
+	struct line *l = line_find(u->uid, u->home, LINE_LOCAL);
 
-	if (l == NULL ? (l = new_line(s, u)) == NULL : !remember_row(l, u))
+	if (l == NULL && (l = line_new(s, u->uid, LINE_LOCAL, on_timer)) == NULL)
 		return LINES_NO_MEMORY;
+	if (!line_remember(l, u->key, u->row, (size_t)(u->home.at - u->row.at), u->home.len)) {
+		line_forget(l);
+		return LINES_NO_MEMORY;
+	}
 	*found = l;
 	if (l->n_tasks < share(s))
 		return LINES_TAKEN;
 	return parking_put(&l->parked, &m->id) ? LINES_FULL : LINES_NO_MEMORY;
 }
 
-void
-lines_add(struct line *l, struct task *t)
+static void
+append(struct line *l, struct task *t)
 {
-	struct send *s = l->send;
-
 	t->next = NULL;
 	if (l->last == NULL)
 		l->first = t;
 	else
 		l->last->next = t;
 	l->last = t;
-	l->n_tasks++;
 	if (l->slot.runs)
 		pump(l);
 	else
 		slot_wait(&l->slot);
-	start_waiting(s);
+	start_waiting(l->send);
+}
+
+/* That of the same user for another kind of work. */
+static struct line *
+line_beside(struct line *home, enum line_kind kind)
+{
+	struct line *l = kind == LINE_LOCAL ? home : line_find(home->uid, home->home, kind);
+
+	if (l == NULL && (l = line_new(home->send, home->uid, kind, on_timer)) == NULL)
+		return NULL;
+	if (l == home || line_remember(l, home->key, home->row, (size_t)(home->home.at - home->row.at), home->home.len))
+		return l;
+	line_forget(l);
+	return NULL;
+}
+
+void
+lines_pass(struct send *s, struct task *t, enum line_kind kind)
+{
+	struct line *l = line_beside(t->line, kind);
+
+	if (l == NULL)
+		lines_defer(s, t, "no memory for its instructions");
+	else
+		append(l, t);
+}
+
+/* Where the home had a .qmail a moment ago, instruct is asked at once; else local looks first. */
+void
+lines_add(struct line *l, struct task *t)
+{
+	t->line = l;
+	l->n_tasks++;
+	t->look_first = t->may_instruct && !l->instructed;
+	if (t->may_instruct && !t->look_first)
+		lines_pass(l->send, t, LINE_INSTRUCT);
+	else
+		append(l, t);
+}
+
+void
+lines_uninstructed(const struct task *t)
+{
+	t->line->instructed = false;
 }
 
 void
 lines_refused(struct send *s, uint32_t ref, struct bytes text)
 {
+	struct line *l = line_of_number(ref);
 	char why[WHY_MAX + 1];
 
-	for (size_t i = 0; i < N_CHAINS; i++)
-		for (struct line *l = chains[i]; l != NULL; l = l->chain) {
-			if (!l->slot.runs || l->number != ref)
-				continue;
-			(void)snprintf(why, sizeof why, "%.*s", (int)text.len, (const char *)text.at);
-			stop(l);
-			fail_all(l, why, true);
-			forget(l);
-			start_waiting(s);
-			return;
-		}
+	if (l == NULL)
+		return;
+	(void)snprintf(why, sizeof why, "%.*s", (int)text.len, (const char *)text.at);
+	stop(l);
+	fail_all(l, why, true);
+	line_forget(l);
+	start_waiting(s);
 }

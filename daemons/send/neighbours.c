@@ -34,6 +34,7 @@ idle(struct loop *loop)
 	struct send *s = container_of(loop, struct send, loop);
 
 	messages_go_on(s);
+	forwards_go_on(s);
 	hops_go_on(s);
 	if (alarmed) {
 		alarmed = 0;
@@ -178,11 +179,13 @@ static enum result
 from_intake(struct port *p, struct wire_message *m, struct why *why)
 {
 	struct send *s = container_of(p, struct send, bounces);
-	struct message *about = message_of_report(s, m->ref);
+	struct message *about;
 	const struct pq_failed *failed = m->body;
 	int fd;
 
-	if (about == NULL)
+	if (forwards_answered(s, m))
+		return OK;
+	if ((about = message_of_report(s, m->ref)) == NULL)
 		return OK; /* we gave it up */
 	switch (m->type) {
 	case PQ_WRITER:
@@ -212,6 +215,14 @@ from_lspawn(struct port *p, struct wire_message *m, struct why *why)
 }
 
 static enum result
+from_pspawn(struct port *p, struct wire_message *m, struct why *why)
+{
+	(void)why;
+	lines_refused(container_of(p, struct send, pspawn), m->ref, m->tail);
+	return OK;
+}
+
+static enum result
 from_remote(struct port *p, struct wire_message *m, struct why *why)
 {
 	(void)p;
@@ -234,8 +245,12 @@ send_is_ending(struct send *s, const struct port *spawner)
 	struct why why = WHY_NONE;
 
 	if (!s->loop.stop && port_peer_is_gone(spawner))
-		neighbour_ended(
-		    s, why_set(&why, ABSENT, "%s is gone", spawner == &s->lspawn ? "lspawn" : "remote"), &why);
+		neighbour_ended(s,
+		    why_set(&why, ABSENT, "%s is gone",
+			spawner == &s->lspawn       ? "lspawn"
+			    : spawner == &s->pspawn ? "pspawn"
+						    : "remote"),
+		    &why);
 	return s->loop.stop;
 }
 
@@ -258,6 +273,12 @@ lspawn_ended(struct port *p, enum result r, struct why *why)
 }
 
 static void
+pspawn_ended(struct port *p, enum result r, struct why *why)
+{
+	neighbour_ended(container_of(p, struct send, pspawn), r, why);
+}
+
+static void
 remote_ended(struct port *p, enum result r, struct why *why)
 {
 	neighbour_ended(container_of(p, struct send, remote), r, why);
@@ -266,6 +287,7 @@ remote_ended(struct port *p, enum result r, struct why *why)
 static const struct port_events queue_events = { from_queue, queue_ended };
 static const struct port_events bounces_events = { from_intake, bounces_ended };
 static const struct port_events lspawn_events = { from_lspawn, lspawn_ended };
+static const struct port_events pspawn_events = { from_pspawn, pspawn_ended };
 static const struct port_events remote_events = { from_remote, remote_ended };
 
 /* Two descriptors of five: for each two messages there may be a local delivery, half a connection with three in its
@@ -287,6 +309,8 @@ take_settings(struct send *s)
 	const struct control *c = s->control;
 
 	s->lifetime_s = control_number(c, ITEM_QUEUELIFETIME);
+	s->dotqmail = control_number(c, ITEM_DOTQMAIL) != 0;
+	s->program_limit_s = (uint32_t)control_number(c, ITEM_PROGRAMTIMEOUT);
 	s->make_maildirs = control_number(c, ITEM_MAKEMAILDIR) != 0;
 	s->bounce_max = control_number(c, ITEM_BOUNCEMAXBYTES);
 	s->max_lines = (uint32_t)control_number(c, ITEM_CONCURRENCYLOCAL);
@@ -315,6 +339,7 @@ open_all(struct send *s, struct why *why)
 	struct channel queue = channel_of(SEND_QUEUE_FD, &queue_send_protocol, QS_SEND, false);
 	struct channel bounces = channel_of(SEND_BOUNCES_FD, &policy_queue_protocol, PQ_CLIENT, false);
 	struct channel lspawn = channel_of(SEND_LSPAWN_FD, &send_lspawn_protocol, SL_SEND, false);
+	struct channel pspawn = channel_of(SEND_PSPAWN_FD, &send_lspawn_protocol, SL_SEND, false);
 	struct channel remote = channel_of(SEND_REMOTE_FD, &send_remote_door_protocol, RD_SEND, false);
 	sigset_t alarm_only;
 	enum result r;
@@ -328,6 +353,7 @@ open_all(struct send *s, struct why *why)
 	    (r = port_open(&s->queue, &s->loop, queue, &queue_events, NEIGHBOUR_LINE, why)) != OK ||
 	    (r = port_open(&s->bounces, &s->loop, bounces, &bounces_events, NEIGHBOUR_LINE, why)) != OK ||
 	    (r = port_open(&s->lspawn, &s->loop, lspawn, &lspawn_events, LOCALS_MAX, why)) != OK ||
+	    (r = port_open(&s->pspawn, &s->loop, pspawn, &pspawn_events, LOCALS_MAX, why)) != OK ||
 	    (r = port_open(&s->remote, &s->loop, remote, &remote_events, s->max_remote, why)) != OK ||
 	    (r = users_follow_in(&s->users, &s->loop, why)) != OK ||
 	    (r = credentials_open(&s->loop, SEND_KEYLOAD_FD, why)) != OK ||

@@ -224,17 +224,23 @@ task_defer(struct send *s, struct task *t, const char *text)
 }
 
 void
-task_put_reverse(const struct task *t, struct buf *tail)
+task_put_sender(const struct task *t, struct buf *b)
 {
 	const struct store_message *m = &t->message->store;
+
+	if ((m->flags & STORE_VERP) == 0)
+		buf_add(b, m->reverse);
+	else
+		verp_put(b, m->reverse, t->said);
+}
+
+void
+task_put_reverse(const struct task *t, struct buf *tail)
+{
 	uint8_t room[4096];
 	struct buf reverse = BUF_OVER(room);
 
-	if ((m->flags & STORE_VERP) == 0) {
-		wire_put(tail, m->reverse);
-		return;
-	}
-	verp_put(&reverse, m->reverse, t->said);
+	task_put_sender(t, &reverse);
 	tail->failed |= reverse.failed;
 	wire_put(tail, buf_bytes(&reverse));
 }
@@ -243,6 +249,7 @@ void
 tasks_free(struct message *m)
 {
 	for (uint32_t i = 0; i < m->n_tasks; i++) {
+		instructions_free(m->tasks[i]);
 		free(m->tasks[i]->text);
 		free(m->tasks[i]->host);
 		free(m->tasks[i]);

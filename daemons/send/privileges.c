@@ -15,6 +15,7 @@ const struct privileges send_privileges = {
 		{ SEND_QUEUE_FD, "queue", FD_CHANNEL, 0, false },
 		{ SEND_BOUNCES_FD, "bounces", FD_CHANNEL, 0, false },
 		{ SEND_LSPAWN_FD, "lspawn", FD_CHANNEL, 0, false },
+		{ SEND_PSPAWN_FD, "pspawn", FD_CHANNEL, 0, false },
 		{ SEND_REMOTE_FD, "remote", FD_CHANNEL, 0, false },
 		{ SEND_KEYLOAD_FD, "keyload", FD_CHANNEL, 0, false },
 		{ SEND_TLS_FD, "tls", FD_CHANNEL, 0, false },

@@ -11,6 +11,7 @@ enum {
 	SEND_KEYLOAD_FD = 8,
 	SEND_TLS_FD = 9,
 	SEND_USERS_FD = 10,
+	SEND_PSPAWN_FD = 11,
 };
 
 extern const struct privileges send_privileges;

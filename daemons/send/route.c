@@ -7,35 +7,48 @@
 #include <stdlib.h>
 #include <string.h>
 
+static struct bytes
+put(struct buf *room, struct bytes field)
+{
+	size_t at = room->len;
+
+	buf_add(room, field);
+	return bytes_of(room->at + at, field.len);
+}
+
 /* Null: no memory; then the recipient waits for the next attempt. */
 static struct task *
 new_task(struct message *m, uint32_t recipient, struct bytes said, struct bytes address, const struct user *u)
 {
-	struct bytes maildir = u != NULL ? u->maildir : BYTES_NONE, name = u != NULL ? u->name : BYTES_NONE;
-	struct task *t = calloc(1, sizeof *t + address.len + maildir.len + name.len);
+	const struct bytes fields[] = { address, u != NULL ? u->maildir : BYTES_NONE, u != NULL ? u->name : BYTES_NONE,
+		u != NULL ? u->dash : BYTES_NONE, u != NULL ? u->extension : BYTES_NONE };
+	struct task *t;
 	struct buf room;
+	size_t size = 0;
 
+	for (size_t i = 0; i < nitems(fields); i++)
+		size += fields[i].len;
+	t = calloc(1, sizeof *t + size);
 	if (t == NULL) {
 		m->unfinished = true;
 		return NULL;
 	}
-	room = buf_over(t->room, address.len + maildir.len + name.len);
-	buf_add(&room, address);
-	buf_add(&room, maildir);
-	buf_add(&room, name);
+	room = buf_over(t->room, size);
 	t->message = m;
 	t->recipient = recipient;
 	t->said = said;
-	t->address = bytes_of(t->room, address.len);
-	t->maildir = bytes_of(t->room + address.len, maildir.len);
-	t->user = bytes_of(t->room + address.len + maildir.len, name.len);
+	t->address = put(&room, fields[0]);
+	t->maildir = put(&room, fields[1]);
+	t->user = put(&room, fields[2]);
+	t->dash = put(&room, fields[3]);
+	t->extension = put(&room, fields[4]);
 	m->tasks[m->n_tasks++] = t;
 	m->n_open++;
 	return t;
 }
 
 static void
-begin_local(struct send *s, struct message *m, uint32_t i, struct bytes forward, const struct destination *d)
+begin_local(struct send *s, struct message *m, uint32_t i, const struct store_recipient *r, const struct destination *d)
 {
 	struct line *line = NULL;
 	enum lines_answer answer = lines_find(s, &d->user, m, &line);
@@ -43,9 +56,11 @@ begin_local(struct send *s, struct message *m, uint32_t i, struct bytes forward,
 
 	m->put_off |= answer == LINES_FULL;
 	m->unfinished |= answer == LINES_NO_MEMORY;
-	if (answer != LINES_TAKEN || (t = new_task(m, i, forward, d->address, &d->user)) == NULL)
+	if (answer != LINES_TAKEN || (t = new_task(m, i, r->forward, d->address, &d->user)) == NULL)
 		return;
 	t->make_maildir = d->user.is_virtual || s->make_maildirs;
+	t->notify = r->notify;
+	t->may_instruct = s->dotqmail && !d->user.is_virtual;
 	lines_add(line, t);
 }
 
@@ -119,7 +134,7 @@ route_begin(struct send *s, struct message *m, uint32_t i, const struct store_re
 	}
 	r = users_route(s->control, forward, &d);
 	if (r == OK && d.route == ROUTE_LOCAL)
-		begin_local(s, m, i, forward, &d);
+		begin_local(s, m, i, recipient, &d);
 	else if (r == OK)
 		begin_remote(s, m, i, recipient, &d);
 	else if (r == REFUSED)

@@ -11,8 +11,10 @@
 #include "wire/policy_queue.h"
 #include "wire/port.h"
 #include "wire/queue_send.h"
+#include "wire/send_instruct.h"
 #include "wire/send_local.h"
 #include "wire/send_lspawn.h"
+#include "wire/send_pipe.h"
 
 #define IN_HAND_MAX 3000 /* messages in memory, each with a descriptor; the others wait in waiting.c or in a line */
 #define OTHER_FDS 200    /* descriptors that are not messages' */
@@ -32,6 +34,7 @@
 struct message;
 struct line;
 struct transaction;
+struct instructions;
 
 enum channel_kind { KIND_LOCAL, KIND_REMOTE };
 
@@ -41,6 +44,8 @@ struct task {
 	struct task *next;  /* in its line */
 	uint32_t recipient; /* index in the envelope */
 	bool make_maildir;  /* if it is missing */
+	bool look_first;    /* at the home, for a .qmail: the default delivery is not certain yet */
+	bool may_instruct;  /* .qmail files count for this user */
 	uint8_t kind;       /* enum channel_kind */
 	uint8_t outcome;    /* enum sd_outcome, once settled */
 	uint16_t enhanced[3];
@@ -54,6 +59,9 @@ struct task {
 	struct bytes orcpt;                  /* in the message */
 	struct bytes said;                   /* the recipient as the envelope has it; in the message */
 	struct bytes address, maildir, user; /* in `room` */
+	struct bytes dash, extension;        /* likewise */
+	struct line *line;                   /* of its user; null: none */
+	struct instructions *list;           /* of its .qmail file; null: none, or not known yet */
 	uint8_t room[];
 };
 
@@ -105,7 +113,7 @@ struct delivery_facts {
 struct send {
 	struct loop loop;
 	const struct control *control;
-	struct port queue, bounces, lspawn, remote;
+	struct port queue, bounces, lspawn, pspawn, remote;
 	struct users_follower users;
 	struct message *in_hand[IN_HAND_CHAINS];
 	uint32_t n_in_hand, n_fetched; /* the latter of the former */
@@ -119,6 +127,8 @@ struct send {
 	uint64_t lifetime_s, bounce_max;
 	uint32_t slow_ms;   /* a local delivery that takes longer makes room for another user's */
 	bool make_maildirs; /* of users of this host, if they are missing */
+	bool dotqmail;      /* their .qmail files count */
+	uint32_t program_limit_s;
 	uint32_t in_hand_max, max_lines, max_remote, max_connections;
 	struct bytes me, bounce_from, bounce_host, double_to, double_host;
 };
@@ -181,7 +191,8 @@ void task_settle(
 void task_settle_remote(struct send *s, struct task *t, enum sd_outcome outcome, const uint16_t enhanced[3],
     struct bytes text, const struct delivery_facts *facts);
 void task_defer(struct send *s, struct task *t, const char *text); /* for a reason of this host: 4.3.0 */
-/* Adds the reverse-path under which the recipient gets the message, as a field. */
+/* Adds the reverse-path under which the recipient gets the message; as a field of a message to a process. */
+void task_put_sender(const struct task *t, struct buf *b);
 void task_put_reverse(const struct task *t, struct buf *tail);
 void tasks_free(struct message *m);
 
@@ -197,7 +208,9 @@ void waiting_remove(const struct id *id);
 void waiting_open(struct send *s);
 size_t waiting_count(void);
 
-/* ---- lines.c: local deliveries, one line a user ---- */
+/* ---- lines.c: local deliveries, one line a user, and one more for each kind of work that its .qmail files need ---- */
+
+enum line_kind { LINE_LOCAL, LINE_INSTRUCT, LINE_PIPE };
 
 enum lines_answer { LINES_TAKEN, LINES_FULL, LINES_NO_MEMORY, LINES_UNKNOWN, LINES_NOWHERE };
 
@@ -205,7 +218,47 @@ enum lines_answer { LINES_TAKEN, LINES_FULL, LINES_NO_MEMORY, LINES_UNKNOWN, LIN
 enum lines_answer lines_find(struct send *s, const struct user *u, const struct message *m, struct line **found);
 void lines_add(struct line *l, struct task *t); /* to a line just found */
 void lines_refused(struct send *s, uint32_t ref, struct bytes text);
-void lines_answered(uint32_t ref); /* queue answered a QS_FETCH of a line */
+
+/* On to another kind of work for the same user. */
+void lines_pass(struct send *s, struct task *t, enum line_kind kind);
+/* Settles a task that a line has had: its user's line has room for another one. */
+void lines_settle(
+    struct send *s, struct task *t, enum sd_outcome outcome, const uint16_t enhanced[3], struct bytes text);
+void lines_defer(struct send *s, struct task *t, const char *text); /* for a reason of this host: 4.3.0 */
+struct bytes lines_home(const struct task *t);                      /* the user's */
+void lines_answered(uint32_t ref);                                  /* queue answered a QS_FETCH of a line */
+
+/* ---- instructions.c: what a .qmail file says of a recipient, carried out in order ---- */
+
+/* What the next work is: for LINE_LOCAL the Maildir or mbox, and enum sd_flag; for LINE_PIPE the command. */
+struct bytes instructions_path(const struct task *t, uint32_t *flags);
+void instructions_put_senders(const struct task *t, struct buf *tail); /* SENDER and NEWSENDER, as fields */
+bool instructions_default(const struct task *t, struct bytes *value);  /* what DEFAULT is set to; false: it is not */
+uint32_t instructions_limit_s(const struct task *t);                   /* how long its program may run */
+
+/* Takes SI_ITEMS (AGAIN: more follows) and SI_ANSWER (OK). MALFORMED: they can't be. */
+enum result instructions_take(struct task *t, const struct wire_message *m, struct why *why);
+/* After SI_ANSWER: carries out the list, from where an earlier attempt stopped. */
+void instructions_begin(struct send *s, struct task *t, const struct wire_message *m);
+
+/* The instruction came to its end; `stop`: those behind it are not carried out. */
+void instructions_went(
+    struct send *s, struct task *t, enum sd_outcome outcome, bool stop, const uint16_t enhanced[3], struct bytes text);
+/* The next of the addresses to forward to, of the instructions carried out; begin with *at 0. */
+bool instructions_next_address(const struct task *t, size_t *at, struct bytes *address);
+/* The sender of what is forwarded; it may end in VERP_MARK. */
+void instructions_put_newsender(const struct task *t, struct buf *b);
+bool instructions_keep_sender(const struct task *t); /* NEWSENDER is SENDER */
+void instructions_free(struct task *t);
+#define NOTE_STATE ":qmail " /* begins a note that is none: how far a list has come */
+
+/* ---- forwards.c: one new message for all addresses of a list ---- */
+
+void forward_begin(struct send *s, struct task *t); /* instructions_forwarded() follows, perhaps before this returns */
+void instructions_forwarded(
+    struct send *s, struct task *t, enum sd_outcome outcome, const uint16_t enhanced[3], struct bytes text);
+bool forwards_answered(struct send *s, struct wire_message *m); /* false: the answer is not about a forward */
+void forwards_go_on(struct send *s);                            /* with contents that are being copied */
 
 /* ---- hops.c, transactions.c: deliveries to other hosts ---- */
 

@@ -25,6 +25,7 @@ static const struct {
 	{ BY_QUEUE, "queue" },
 	{ BY_SEND, "send" },
 	{ BY_LSPAWN, "lspawn" },
+	{ BY_LSPAWN, "pspawn" },
 	{ BY_LOCAL, "local" },
 	{ BY_RESOLVE, "resolve" },
 	{ BY_AUTH, "auth" },

@@ -182,7 +182,8 @@ give_opened(struct start *s, size_t m, const char *slot, const char *path, int f
 static enum result
 give_users(struct start *s, size_t m, struct why *why)
 {
-	bool starts = strcmp(s->g->members[m].process, "lspawn") == 0;
+	const char *process = s->g->members[m].process;
+	bool starts = strcmp(process, "lspawn") == 0 || strcmp(process, "pspawn") == 0;
 	int fd;
 	enum result r = users_feed_join(s->in->users, starts, &fd, why);
 

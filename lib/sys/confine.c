@@ -394,7 +394,7 @@ confine(const struct process *self, enum result (*go_home)(const struct process 
 	confined = true;
 #endif
 	if (!may->no_seccomp &&
-	    (r = may->syscalls & MAY_RUN_PROGRAMS ? syscalls_filter_programs(why)
+	    (r = may->syscalls & MAY_RUN_PROGRAMS ? syscalls_filter_programs(may->syscalls, why)
 						  : syscalls_filter(may->syscalls, why)) != OK)
 		return r;
 #ifdef POSTERN_DRILL

@@ -65,3 +65,19 @@ home_go(const struct process *self, struct why *why)
 		return r;
 	return self->below != NULL ? go_below(self, why) : OK;
 }
+
+enum result
+home_look(const struct why *away, struct why *why)
+{
+	struct stat st;
+
+	if (away->text[0] != '\0')
+		return why_set(why, REFUSED, "%s", away->text);
+	if (stat(".", &st) != 0)
+		return why_errno(why, BROKEN, "looking at the home directory");
+	if (st.st_mode & S_ISVTX)
+		return why_set(why, AGAIN, "the home directory is sticky: its user is changing things");
+	if (st.st_mode & (S_IWGRP | S_IWOTH))
+		return why_set(why, REFUSED, "the home directory can be written by others");
+	return OK;
+}

@@ -62,6 +62,7 @@ enum syscall_set {
 	MAY_SEE_SPACE = 1 << 21,     /* of the filesystem of what is open */
 	MAY_RUN_PROGRAMS = 1 << 22,  /* what other people's programs need: everything but what no such program does */
 	MAY_SHUT = 1 << 23,          /* end one direction of a stream; of a socket that others share, for them too */
+	MAY_LOCK_FILES = 1 << 24,    /* locks on ranges of files */
 };
 
 struct limit {

@@ -38,6 +38,7 @@ enum check {
 	ONLY_RESOLVING,  /* setsockopt of what the resolver library sets for a question: times, sizes, fragments */
 	ONLY_SIZES,      /* getsockopt SO_RCVBUF, SO_SNDBUF */
 	ONLY_LEASE,      /* fcntl F_SETLEASE, F_GETLEASE */
+	ONLY_RANGES,     /* fcntl F_SETLK: it does not wait */
 	ONLY_SEALS,      /* fcntl F_ADD_SEALS, F_GET_SEALS */
 	ONLY_SELF_NAME,  /* prctl PR_SET_NAME, PR_SET_VMA, PR_GET_DUMPABLE */
 };
@@ -136,6 +137,7 @@ static const struct row rows[] = {
 	R(CHANGE_NAMES, unlinkat, PLAIN, "removing what is done"),
 	R(CHANGE_NAMES, mkdirat, PLAIN, "directories of its own"),
 	R(LEASE, fcntl, ONLY_LEASE, "proof that nobody else can write"),
+	R(LOCK_FILES, fcntl, ONLY_RANGES, "the lock of an mbox"),
 	R(FORK, clone, ONLY_FORK, "a session's process"),
 	R(FORK, set_robust_list, PLAIN, "libc after a fork"),
 	R(FORK, rseq, PLAIN, "libc after a fork"),
@@ -300,6 +302,7 @@ add_row(scmp_filter_ctx f, const struct row *row)
 {
 	static const int unix_only[] = { AF_UNIX };
 	static const int safe_fcntl[] = { F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL };
+	static const int ranges[] = { F_SETLK };
 	static const int lease[] = { F_SETLEASE, F_GETLEASE };
 	static const int seals[] = { F_ADD_SEALS, F_GET_SEALS };
 	static const int names[] = { PR_SET_NAME, PR_GET_DUMPABLE };
@@ -340,6 +343,8 @@ add_row(scmp_filter_ctx f, const struct row *row)
 		return seccomp_rule_add(f, SCMP_ACT_ALLOW, row->call, 1, SCMP_CMP(0, SCMP_CMP_EQ, 0));
 	case ONLY_LEASE:
 		return add_values(f, row->call, 1, lease, nitems(lease));
+	case ONLY_RANGES:
+		return add_values(f, row->call, 1, ranges, nitems(ranges));
 	case ONLY_SEALS:
 		return add_values(f, row->call, 1, seals, nitems(seals));
 	case ONLY_PLAIN_LOCKS:
@@ -398,7 +403,8 @@ syscalls_filter(uint64_t sets, struct why *why)
 static const char *const set_names[] = { "MAY_COMPUTE", "MAY_WAIT", "MAY_TALK", "MAY_PAIR", "MAY_ACCEPT",
 	"MAY_CONNECT_INET", "MAY_READ_AT", "MAY_WRITE_AT", "MAY_OPEN_BELOW", "MAY_CHANGE_NAMES", "MAY_LEASE",
 	"MAY_FORK", "MAY_EXEC", "MAY_BECOME", "MAY_THREAD", "MAY_LOCK_MEMORY", "MAY_SEAL", "MAY_DATAGRAM_INET",
-	"MAY_NARROW", "MAY_LIMIT", "MAY_SET_WAITING", "MAY_SEE_SPACE", "MAY_RUN_PROGRAMS", "MAY_SHUT" };
+	"MAY_NARROW", "MAY_LIMIT", "MAY_SET_WAITING", "MAY_SEE_SPACE", "MAY_RUN_PROGRAMS", "MAY_SHUT",
+	"MAY_LOCK_FILES" };
 
 const char *
 syscall_set_name(enum syscall_set one)
@@ -416,5 +422,5 @@ syscalls_list(
 		if (rows[i].set & sets)
 			each(rows[i].name, syscall_set_name((enum syscall_set)rows[i].set), rows[i].reason, context);
 	if (sets & MAY_RUN_PROGRAMS)
-		syscalls_list_programs(each, context);
+		syscalls_list_programs(sets, each, context);
 }

@@ -91,8 +91,14 @@ refuse_namespaces(scmp_filter_ctx f)
 	return bad;
 }
 
+static bool
+is_refused(const struct row *row, uint64_t sets)
+{
+	return row->error != 0 || (sets & MAY_BECOME) == 0;
+}
+
 enum result
-syscalls_filter_programs(struct why *why)
+syscalls_filter_programs(uint64_t sets, struct why *why)
 {
 	scmp_filter_ctx f = seccomp_init(SCMP_ACT_ALLOW);
 	int bad = f == NULL;
@@ -101,7 +107,8 @@ syscalls_filter_programs(struct why *why)
 		return why_set(why, EXHAUSTED, "no memory for the system call filter");
 	bad |= seccomp_attr_set(f, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	for (size_t i = 0; i < nitems(rows) && !bad; i++)
-		bad |= seccomp_rule_add(f, SCMP_ACT_ERRNO((unsigned)rows[i].error), rows[i].call, 0);
+		if (is_refused(&rows[i], sets))
+			bad |= seccomp_rule_add(f, SCMP_ACT_ERRNO((unsigned)rows[i].error), rows[i].call, 0);
 	bad |= refuse_namespaces(f);
 	if (!bad)
 		bad = seccomp_load(f);
@@ -114,9 +121,10 @@ syscalls_filter_programs(struct why *why)
 
 void
 syscalls_list_programs(
-    void (*each)(const char *call, const char *set, const char *reason, void *context), void *context)
+    uint64_t sets, void (*each)(const char *call, const char *set, const char *reason, void *context), void *context)
 {
 	for (size_t i = 0; i < nitems(rows); i++)
-		each(rows[i].name, syscall_set_name(MAY_RUN_PROGRAMS), rows[i].reason, context);
+		if (is_refused(&rows[i], sets))
+			each(rows[i].name, syscall_set_name(MAY_RUN_PROGRAMS), rows[i].reason, context);
 	each("not clone into namespaces", syscall_set_name(MAY_RUN_PROGRAMS), "namespaces", context);
 }

@@ -15,8 +15,10 @@
 #include "wire/policy_tls.h"
 #include "wire/queue_control.h"
 #include "wire/queue_send.h"
+#include "wire/send_instruct.h"
 #include "wire/send_local.h"
 #include "wire/send_lspawn.h"
+#include "wire/send_pipe.h"
 #include "wire/send_remote.h"
 #include "wire/send_remote_door.h"
 #include "wire/smtpd_policy.h"
@@ -36,8 +38,10 @@ WIRE_DEFINE(policy_pop3box, POLICY_POP3BOX, "policy", "pop3box")
 WIRE_DEFINE(policy_queue, POLICY_QUEUE, "client", "queue")
 WIRE_DEFINE(queue_control, QUEUE_CONTROL, "postern", "queue")
 WIRE_DEFINE(queue_send, QUEUE_SEND, "queue", "send")
+WIRE_DEFINE(send_instruct, SEND_INSTRUCT, "send", "instruct")
 WIRE_DEFINE(send_local, SEND_LOCAL, "send", "local")
-WIRE_DEFINE(send_lspawn, SEND_LSPAWN, "send", "lspawn")
+WIRE_DEFINE(send_lspawn, SEND_LSPAWN, "send", "spawner")
+WIRE_DEFINE(send_pipe, SEND_PIPE, "send", "pipe")
 WIRE_DEFINE(send_remote, SEND_REMOTE, "send", "remote")
 WIRE_DEFINE(send_remote_door, SEND_REMOTE_DOOR, "send", "remote")
 WIRE_DEFINE(smtpd_policy, SMTPD_POLICY, "smtpd", "policy")

@@ -11,6 +11,9 @@
 
 enum sd_flag {
 	SD_MAKE_MAILDIR = 1 << 0, /* the Maildir is to be made if it is missing */
+	SD_MBOX = 1 << 1,         /* the path is that of an mbox, to which the message is appended */
+	SD_LOOK_FIRST = 1 << 2,   /* not if the home has a .qmail: the answer is SD_INSTRUCTED */
+	SD_EXTENDED = 1 << 3,     /* what is looked for is .qmail-…: the address has an extension */
 };
 
 struct sd_deliver {
@@ -19,10 +22,15 @@ struct sd_deliver {
 	uint64_t content_at; /* offset in the queue file */
 	uint64_t content_len;
 };
-/* tail: reverse-path without brackets; recipient (for Delivered-To and the loop check); Maildir, relative to the home;
+/* tail: reverse-path without brackets; recipient (for Delivered-To and the loop check); Maildir or mbox, relative to the home;
  * trace text (CRLF lines) */
 
-enum sd_outcome { SD_DELIVERED, SD_TEMPORARY, SD_PERMANENT };
+enum sd_outcome {
+	SD_DELIVERED,
+	SD_TEMPORARY,
+	SD_PERMANENT,
+	SD_INSTRUCTED, /* nothing was done: the user's .qmail says what is to be done (SD_LOOK_FIRST) */
+};
 
 struct sd_result {
 	uint16_t enhanced[3]; /* RFC 3463 status */

@@ -1,7 +1,7 @@
 /* Fuzz target: a message on its way from the queue into a Maildir.
  * A finding is a crash, or an octet that changed other than the CR of a CRLF.
  * Input: the content. */
-#include "local/copy.h"
+#include "mail/copy.h"
 
 #include <stdlib.h>
 #include <string.h>

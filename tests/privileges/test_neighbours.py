@@ -209,12 +209,12 @@ def slot_edges():
                 messages = next(e['messages'] for e in PLAN['edges'] if e['protocol'] == protocol)
                 yield b, b_slot, a, protocol, messages
                 yield a, a_slot, b, protocol, messages
-    for receiver, sender in ('local', 'send'), ('pop3box', 'policy'):
+    for receiver, sender in ('local', 'send'), ('instruct', 'send'), ('pipe', 'send'), ('pop3box', 'policy'):
         protocol = sender + '_' + receiver
         yield receiver, sender, sender, protocol, next(e['messages'] for e in PLAN['edges'] if e['protocol'] == protocol)
 
 
-HERE = ('listen', 'smtpd', 'policy', 'queue', 'send', 'lspawn', 'local', 'pop3box', 'tls', 'keyload', 'auth', 'authrun')
+HERE = ('listen', 'smtpd', 'policy', 'queue', 'send', 'lspawn', 'pspawn', 'local', 'instruct', 'pipe', 'pop3box', 'tls', 'keyload', 'auth', 'authrun')
 EDGES = [e for e in slot_edges() if (e[0] in HERE and e[2] in HERE) or e[:3] == ('ucspitls', 'door', 'sslserver')]
 
 
@@ -262,6 +262,7 @@ def test_policy_taken_over_cannot_choose_what_authrun_executes(program, address)
 
 
 SL_SPAWN, SL_REFUSED = 0, 1
+SL_LOCAL = 0
 
 
 def field(octets):
@@ -272,7 +273,7 @@ def ask_lspawn(lspawn, key, row):
     ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.settimeout(5)
     tail = field(key) + field(row)
-    socket.send_fds(lspawn.ends['send'], [head(SL_SPAWN, len(tail)) + tail], [its.fileno()])
+    socket.send_fds(lspawn.ends['send'], [head(SL_SPAWN, 4 + len(tail)) + struct.pack('<I', SL_LOCAL) + tail], [its.fileno()])
     its.close()
     return ours
 
@@ -288,16 +289,31 @@ def children(process):
         return f.read().split()
 
 
+@pytest.mark.parametrize('spawner', ['lspawn', 'pspawn'])
 @pytest.mark.parametrize('key, row', [(b'@', b'virtual\x0030000\x006\0/dev\0\0\x000\0'), (b'@', b'virtual\x0060000\x006\0/tmp\0\0\x000\0'),
                                       (b'@', VIRTUAL.replace(b'/tmp', b'/dev')), (b'!root\0', b'root\x000\x000\0/root\0\0\x000\0'),
                                       (b'', b''), (b'?', b''), (b'@', b'')])
-def test_send_taken_over_cannot_choose_uid_gid_or_home(key, row):
-    lspawn = Process('lspawn', 'send')
+def test_send_taken_over_cannot_choose_uid_gid_or_home(key, row, spawner):
+    lspawn = Process(spawner, 'send')
     try:
         assert lspawn.confined(), lspawn.said()
         with ask_lspawn(lspawn, key, row) as local:
             assert refusal(lspawn) and local.recv(100) == b'', 'its end is closed'
         assert children(lspawn) == [] and lspawn.check('the end')
+    finally:
+        lspawn.close()
+
+
+def test_send_taken_over_cannot_choose_what_lspawn_executes():
+    lspawn = Process('lspawn', 'send')
+    try:
+        assert lspawn.confined(), lspawn.said()
+        ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        tail = field(b'@') + field(VIRTUAL)
+        socket.send_fds(lspawn.ends['send'], [head(SL_SPAWN, 4 + len(tail)) + struct.pack('<I', 7) + tail], [its.fileno()])
+        its.close()
+        assert refusal(lspawn) and ours.recv(100) == b'' and children(lspawn) == []
+        ours.close()
     finally:
         lspawn.close()
 

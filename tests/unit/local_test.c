@@ -4,7 +4,7 @@
 
 #include "failing.h"
 #include "home.h"
-#include "local/copy.h"
+#include "mail/copy.h"
 
 #include "local_rig.h"
 

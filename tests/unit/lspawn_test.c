@@ -3,7 +3,7 @@
 
 #include "control/users.h"
 #include "control_dir.h"
-#include "lspawn/judge.h"
+#include "net/spawn_judge.h"
 
 #include <string.h>
 

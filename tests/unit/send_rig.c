@@ -24,7 +24,7 @@
 
 struct control_dir srig_dir;
 pid_t srig_child;
-struct channel srig_queue, srig_bounces, srig_lspawn, srig_remote;
+struct channel srig_queue, srig_bounces, srig_lspawn, srig_pspawn, srig_remote;
 static struct channel keyload, tls;
 uint32_t srig_slow_ms;
 unsigned srig_fail_at;
@@ -40,7 +40,7 @@ srig_be_patient(int fd)
 }
 
 static void
-run_send(const int fds[6])
+run_send(const int fds[7])
 {
 	static struct send self;
 	struct control items;
@@ -52,9 +52,9 @@ run_send(const int fds[6])
 		(void)fprintf(stderr, "%s\n", why.text);
 		_exit(1);
 	}
-	for (int i = 0; i < 6; i++)
+	for (int i = 0; i < 7; i++)
 		(void)dup2(fds[i], 100 + i);
-	(void)dup2(items.fd, 106);
+	(void)dup2(items.fd, 107);
 	if (getenv("SEND_TEST_LOG") == NULL)
 		(void)dup2(null, 2);
 	(void)close_range(3, 99, 0);
@@ -64,7 +64,8 @@ run_send(const int fds[6])
 	(void)dup2(103, SEND_REMOTE_FD);
 	(void)dup2(104, SEND_KEYLOAD_FD);
 	(void)dup2(105, SEND_TLS_FD);
-	(void)close_range(100, 105, 0);
+	(void)dup2(106, SEND_PSPAWN_FD);
+	(void)close_range(100, 106, 0);
 	self.in_hand_max = send_in_hand_max();
 	self.slow_ms = srig_slow_ms;
 	fail_allocation(srig_fail_at);
@@ -87,7 +88,7 @@ open_end(struct channel *mine, const struct wire_protocol *protocol, enum wire_s
 void
 srig_start(void)
 {
-	int fds[6];
+	int fds[7];
 	struct rlimit files;
 
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
@@ -99,18 +100,20 @@ srig_start(void)
 	fds[3] = open_end(&srig_remote, &send_remote_door_protocol, RD_REMOTE);
 	fds[4] = open_end(&keyload, &policy_keyload_protocol, PK_KEYLOAD);
 	fds[5] = open_end(&tls, &policy_tls_protocol, PT_TLS);
+	fds[6] = open_end(&srig_pspawn, &send_lspawn_protocol, SL_LSPAWN);
 	srig_child = fork();
 	assert_true(srig_child >= 0);
 	if (srig_child == 0) {
 		channel_close(&srig_queue);
 		channel_close(&srig_bounces);
 		channel_close(&srig_lspawn);
+		channel_close(&srig_pspawn);
 		channel_close(&srig_remote);
 		channel_close(&keyload);
 		channel_close(&tls);
 		run_send(fds);
 	}
-	for (int i = 0; i < 6; i++)
+	for (int i = 0; i < 7; i++)
 		(void)close(fds[i]);
 }
 
@@ -138,6 +141,7 @@ srig_tear_down(void **state)
 	channel_close(&srig_queue);
 	channel_close(&srig_bounces);
 	channel_close(&srig_lspawn);
+	channel_close(&srig_pspawn);
 	channel_close(&srig_remote);
 	channel_close(&srig_deferring);
 	channel_close(&keyload);

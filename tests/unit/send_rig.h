@@ -17,7 +17,7 @@
 
 extern struct control_dir srig_dir;
 extern pid_t srig_child;
-extern struct channel srig_queue, srig_bounces, srig_lspawn, srig_remote;
+extern struct channel srig_queue, srig_bounces, srig_lspawn, srig_pspawn, srig_remote;
 extern uint32_t srig_slow_ms; /* as of struct send; 0: the usual */
 extern unsigned srig_fail_at; /* the n-th allocation of the process fails; 0: none */
 

@@ -217,14 +217,18 @@ parent_of(int pid)
 	return parent;
 }
 
-/* what lspawn has started: one of two programs */
+/* what lspawn or pspawn has started */
 static void
 make_users(struct subject *s)
 {
-	char text[256], exe[512];
-	bool is_box = proc_link(s->pid, "exe", exe, sizeof exe) && strstr(exe, "/pop3box") != NULL;
+	static const char *const programs[] = { "pop3box", "instruct", "pipe", "local" };
+	char text[256], exe[512] = "";
+	const char *name = proc_link(s->pid, "exe", exe, sizeof exe) ? strrchr(exe, '/') : NULL;
 
-	s->process = is_box ? "pop3box" : "local";
+	s->process = "local";
+	for (size_t i = 0; i < sizeof programs / sizeof programs[0]; i++)
+		if (name != NULL && strncmp(name + 1, programs[i], strlen(programs[i])) == 0)
+			s->process = programs[i];
 	s->may = plan_privileges(s->process);
 	s->any_user = s->slots = true;
 	s->root[0] = '\0';
@@ -232,7 +236,7 @@ make_users(struct subject *s)
 		s->uid = (unsigned)strtoul(subject_field(s, "Uid", text, sizeof text), NULL, 10);
 }
 
-/* sessions of a zygote, and what lspawn has started */
+/* sessions of a zygote, and what lspawn and pspawn have started */
 static void
 check_children(struct house *h, const struct subject *parent, const char *service)
 {
@@ -249,7 +253,7 @@ check_children(struct house *h, const struct subject *parent, const char *servic
 		s.pid = pid;
 		s.slots = false;
 		s.n_fds = s.n_deviations = 0;
-		if (strcmp(parent->process, "lspawn") == 0)
+		if (strcmp(parent->process, "lspawn") == 0 || strcmp(parent->process, "pspawn") == 0)
 			make_users(&s);
 		check(h, &s, service);
 	}

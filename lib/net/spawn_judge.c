@@ -1,7 +1,7 @@
 /* The judgement of a request.
  * Trusts the table of users, which warden made, and the bounds; the asker for nothing but which row it means.
  * Never takes a uid, a gid or a home from the asker. */
-#include "lspawn/judge.h"
+#include "net/spawn_judge.h"
 
 static bool
 is_path(struct bytes path)

@@ -1,7 +1,7 @@
-/* From a queue file into a Maildir file.
+/* From a queue file into a file of another form.
  * Trusts queue for the content's framing (CRLF lines); not the content.
- * Never changes an octet of the content but the CR before each LF. */
-#include "local/copy.h"
+ * Never changes an octet of the content but the CR before each LF, and what an mbox needs. */
+#include "mail/copy.h"
 
 #include "base/buf.h"
 #include "sys/fd.h"
@@ -19,10 +19,14 @@ struct copier {
 	bool loop;
 	uint8_t line[600]; /* of the header line in progress, as far as it fits */
 	size_t line_len;
+	/* for an mbox: what of `>*From ` this line began with, not yet written */
+	bool at_line, has_lf;
+	unsigned n_matched;
+	uint64_t n_marks;
 };
 
 /* Not on the stack: touched as far as messages need it. */
-static uint8_t in_octets[PIECE], out_octets[2 * PIECE];
+static uint8_t in_octets[PIECE], out_octets[4 * PIECE];
 
 static enum result
 flush_out(struct copier *c, struct why *why)
@@ -63,6 +67,53 @@ watch_header(struct copier *c, struct bytes in)
 	}
 }
 
+static const uint8_t from[] = "From ";
+#define FROM_LEN (sizeof from - 1)
+
+/* What was held back is written: quoted, if it was all of it. */
+static void
+release(struct copier *c)
+{
+	for (uint64_t i = 0; i < c->n_marks + (c->n_matched == FROM_LEN); i++)
+		buf_add_octet(&c->out, '>');
+	buf_add(&c->out, bytes_of(from, c->n_matched));
+	c->n_marks = c->n_matched = 0;
+	c->at_line = false;
+}
+
+static void
+put_quoted(struct copier *c, struct bytes what)
+{
+	for (size_t i = 0; i < what.len; i++) {
+		uint8_t octet = what.at[i];
+
+		if (c->at_line && c->n_matched == 0 && octet == '>' && c->n_marks < PIECE) {
+			c->n_marks++;
+			continue;
+		}
+		if (c->at_line && octet == from[c->n_matched]) {
+			if (++c->n_matched == FROM_LEN)
+				release(c);
+			continue;
+		}
+		if (c->at_line)
+			release(c);
+		buf_add_octet(&c->out, octet);
+		c->at_line = octet == '\n';
+	}
+	if (what.len > 0)
+		c->has_lf = what.at[what.len - 1] == '\n';
+}
+
+static void
+put(struct copier *c, struct bytes what)
+{
+	if (c->job->form == COPY_MBOX)
+		put_quoted(c, what);
+	else
+		buf_add(&c->out, what);
+}
+
 /* CRLF becomes LF; a CR before anything else stays */
 static void
 convert(struct copier *c, struct bytes in)
@@ -71,10 +122,10 @@ convert(struct copier *c, struct bytes in)
 		size_t n;
 
 		if (c->held_cr && in.at[0] != '\n')
-			buf_add_octet(&c->out, '\r');
+			put(c, BYTES("\r"));
 		c->held_cr = false;
 		n = bytes_find(in, '\r');
-		buf_add(&c->out, bytes_first(in, n));
+		put(c, bytes_first(in, n));
 		c->held_cr = n < in.len;
 		in = bytes_skip(in, n + 1);
 	}
@@ -83,19 +134,35 @@ convert(struct copier *c, struct bytes in)
 static void
 add_fields(struct copier *c)
 {
-	buf_add_string(&c->out, "Return-Path: <");
-	buf_add(&c->out, c->job->reverse_path);
-	buf_add_string(&c->out, ">\nDelivered-To: ");
-	buf_add(&c->out, c->job->recipient);
-	buf_add_octet(&c->out, '\n');
+	if (c->job->form == COPY_MBOX)
+		buf_add(&c->out, c->job->from_line);
+	if (c->job->form != COPY_PLAIN) {
+		buf_add_string(&c->out, "Return-Path: <");
+		buf_add(&c->out, c->job->reverse_path);
+		buf_add_string(&c->out, ">\nDelivered-To: ");
+		buf_add(&c->out, c->job->recipient);
+		buf_add_octet(&c->out, '\n');
+	}
 	convert(c, c->job->trace);
 	c->held_cr = false;
+}
+
+static void
+end_mbox(struct copier *c)
+{
+	if (c->job->form != COPY_MBOX)
+		return;
+	if (c->at_line)
+		release(c);
+	buf_add_string(&c->out, c->has_lf ? "\n" : "\n\n");
 }
 
 enum result
 copy_message(const struct copy_job *job, struct why *why)
 {
-	struct copier c = { .job = job, .out = BUF_OVER(out_octets), .in_header = true };
+	struct copier c = {
+		.job = job, .out = BUF_OVER(out_octets), .in_header = true, .at_line = true, .has_lf = true
+	};
 	uint64_t done = 0;
 	enum result r;
 	size_t n;
@@ -118,6 +185,7 @@ copy_message(const struct copy_job *job, struct why *why)
 			return r;
 	}
 	if (c.held_cr)
-		buf_add_octet(&c.out, '\r');
+		put(&c, BYTES("\r"));
+	end_mbox(&c);
 	return flush_out(&c, why);
 }

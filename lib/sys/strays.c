@@ -1,8 +1,9 @@
 /* What programs leave behind.
  * Trusts the kernel's list of who its children are: as their subreaper it is given those whose parents have ended.
  * Never ends what still belongs to a program that runs. */
-#include "authrun/authrun.h"
+#include "sys/strays.h"
 
+#include "base/bytes.h"
 #include "sys/fd.h"
 
 #include <fcntl.h>
@@ -11,19 +12,8 @@
 
 #define LIST_MAX 16384
 
-static bool
-belongs_to_a_program(const struct authrun *a, pid_t pid)
-{
-	pid_t group = getpgid(pid);
-
-	for (const struct errand *e = a->running; e != NULL; e = e->next)
-		if (e->pid == pid || e->pid == group)
-			return true;
-	return false;
-}
-
 void
-strays_end(const struct authrun *a)
+strays_end(bool (*is_known)(const void *ctx, pid_t pid, pid_t group), const void *ctx)
 {
 	char text[LIST_MAX];
 	int fd = open("/proc/thread-self/children", O_RDONLY | O_CLOEXEC);
@@ -35,6 +25,6 @@ strays_end(const struct authrun *a)
 
 	fd_close(&fd);
 	while (rest.len > 0 && bytes_split(&rest, ' ', &one))
-		if (bytes_to_number(one, INT32_MAX, &pid) && pid > 1 && !belongs_to_a_program(a, (pid_t)pid))
+		if (bytes_to_number(one, INT32_MAX, &pid) && pid > 1 && !is_known(ctx, (pid_t)pid, getpgid((pid_t)pid)))
 			(void)kill((pid_t)pid, SIGKILL);
 }
