@@ -1,4 +1,5 @@
 """SIGHUP: the installed version of warden takes over, with its sockets and sessions; what can't serve changes nothing."""
+import fcntl
 import os
 import shutil
 import signal
@@ -208,3 +209,20 @@ def test_a_warden_that_can_not_execute_the_next_is_replaced_without_a_connection
     assert refused == [] and house.pids("smtpd")["warden"] != before["warden"]
     assert not os.path.exists(house.path("run/smtpd.sockets"))
 
+
+@pytest.mark.parametrize("has_status", [True, False], ids=["signal", "replacement"])
+def test_who_has_the_pid_of_a_dead_warden_is_neither_signalled_nor_ended_while_the_next_one_starts(tmp_path, has_status):
+    """What a warden left that was killed; its pid is another process's, and the next warden holds the lock but has written nothing."""
+    bystander = subprocess.Popen(["sleep", "60"])
+    try:
+        with open(tmp_path / "smtpd.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            (tmp_path / "smtpd.pids").write_text(f"warden {bystander.pid} 0 0 1 - 0\n")
+            if has_status:
+                (tmp_path / "smtpd.status").write_text(f"warden {bystander.pid}\nversion 1\nreloads 0\ngeneration 1\nresult ok\nwhy \n")
+            r = subprocess.run([f"{BIN}/postern", "reload", "-R", str(tmp_path), "smtpd"], capture_output=True, text=True, timeout=60)
+        assert r.returncode == 111 and "does not run" in r.stdout, r
+        assert bystander.poll() is None
+    finally:
+        bystander.kill()
+        bystander.wait()

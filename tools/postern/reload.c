@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -75,25 +76,46 @@ read_status(const char *run, const char *service, struct status *s)
 	return s->warden > 1;
 }
 
-/* The warden that holds the service's lock; 0: none does. */
+/* Whether it is the process that took the lock. The file of pids is a dead warden's until the next one has started its first
+ * generation, and another process may have that pid by then. */
+static bool
+took_lock(pid_t pid, ino_t lock)
+{
+	FILE *f = fopen("/proc/locks", "re");
+	unsigned long long inode;
+	bool found = false;
+	char line[256];
+	int holder;
+
+	while (f != NULL && !found && fgets(line, sizeof line, f) != NULL)
+		found = sscanf(line, "%*s FLOCK %*s WRITE %d %*x:%*x:%llu", &holder, &inode) == 2 && holder == pid &&
+		    inode == lock;
+	if (f != NULL)
+		(void)fclose(f);
+	return found;
+}
+
+/* The warden that holds the service's lock; 0: none does, or it has not started its first generation yet. */
 static pid_t
 find_warden(const char *run, const char *service)
 {
 	char path[512], word[32];
+	struct stat lock = { 0 };
 	int pid = 0, fd;
 	bool held;
 	FILE *f;
 
 	(void)snprintf(path, sizeof path, "%s/%s.lock", run, service);
 	fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-	held = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+	held = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK && fstat(fd, &lock) == 0;
 	if (fd >= 0)
 		(void)close(fd);
 	(void)snprintf(path, sizeof path, "%s/%s.pids", run, service);
 	f = held ? fopen(path, "re") : NULL;
 	if (f == NULL)
 		return 0;
-	if (fscanf(f, "%31s %d", word, &pid) != 2 || strcmp(word, "warden") != 0 || pid < 2 || kill(pid, 0) != 0)
+	if (fscanf(f, "%31s %d", word, &pid) != 2 || strcmp(word, "warden") != 0 || pid < 2 ||
+	    !took_lock(pid, lock.st_ino))
 		pid = 0;
 	(void)fclose(f);
 	return pid;
