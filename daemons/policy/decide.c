@@ -466,6 +466,8 @@ decide_mail(const struct client *c, const struct sp_mail *mail, const struct byt
 		return bad_address(fields[1], utf8, 7);
 	}
 	envelope_begin(e, mail, fields[0], buf_bytes(&reverse), fields[2]); /* also for the log of a refusal */
+	if (e->verp && !c->is_local_program)
+		return REFUSAL(555, 5, 5, 4, "that parameter is not offered", "XVERP from elsewhere");
 	if (c->max_octets != 0 && mail->octets > c->max_octets)
 		return REFUSAL(552, 5, 3, 4, "that message would exceed the size limit of this host", "too large");
 	return REPLY(250, 2, 1, 0, "ok");

@@ -64,6 +64,19 @@ rcpt(const char *to)
 	return decide_rcpt(&client, &r, fields, &envelope);
 }
 
+/* smtpd refuses it, too, but smtpd reads what strangers say. */
+static void
+only_a_program_of_this_host_may_have_a_reverse_path_for_each_recipient(void **state)
+{
+	struct sp_mail m = { .helo = SP_EHLO, .verp = 1 };
+	struct bytes fields[3] = { BYTES("client.example"), BYTES("list-@home.example"), BYTES("") };
+
+	(void)state;
+	assert_int_equal(decide_mail(&client, &m, fields, &envelope).answer.code, 555);
+	client.is_local_program = true;
+	assert_int_equal(decide_mail(&client, &m, fields, &envelope).answer.code, 250);
+}
+
 static void
 a_helo_name_is_compared_with_the_peer_s(void **state)
 {
@@ -249,6 +262,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_refusal_says_the_words_of_its_variable_or_none, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(tables_that_cannot_be_read_are_a_temporary_trouble, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    only_a_program_of_this_host_may_have_a_reverse_path_for_each_recipient, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_helo_name_is_compared_with_the_peer_s, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(without_memory_a_recipient_is_told_to_come_again, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_trace_field_has_the_words_of_its_rfcs, set_up, tear_down),
