@@ -164,16 +164,16 @@ find_owner(struct answering *a, struct bytes dash, struct bytes extension, struc
 	return r == OK || r == ABSENT ? OK : later(a, 3, 0, r);
 }
 
-/* A home without any file for an extension gets all extensions' mail as its own. */
+/* A home without any such file gets the mail of all extensions as its own. */
 static bool
-has_extensions(void)
+has_any(void)
 {
 	DIR *d = opendir(".");
 	const struct dirent *e;
 	bool found = d == NULL;
 
 	while (!found && (e = readdir(d)) != NULL)
-		found = strncmp(e->d_name, ".qmail-", 7) == 0;
+		found = strncmp(e->d_name, ".qmail", 6) == 0;
 	if (d != NULL)
 		(void)closedir(d);
 	return found;
@@ -192,7 +192,7 @@ look(struct answering *a, const struct why *away, struct bytes dash, struct byte
 		return later(a, 7, 0, r);
 	r = open_file(&search, &a->rest, &fd, &st, why);
 	if (r == ABSENT) {
-		a->answer.result = dash.len == 0 || !has_extensions() ? SI_NO_FILE : SI_NOBODY;
+		a->answer.result = dash.len == 0 || !has_any() ? SI_NO_FILE : SI_NOBODY;
 		a->rest = BYTES_NONE;
 		return OK;
 	}

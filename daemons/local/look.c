@@ -53,5 +53,5 @@ look_for_instructions(bool for_extension)
 		seen.modified = st.st_mtim;
 		seen.changed = st.st_ctim;
 	}
-	return !seen.is_known || (for_extension ? seen.has_other : seen.has_own);
+	return !seen.is_known || seen.has_own || (for_extension && seen.has_other);
 }

@@ -8,9 +8,23 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define MEMORY_MAX (1u << 20) /* octets of a message that is kept in memory */
+
+/* Nor by its name below /proc. */
+static enum result
+make_read_only(int *fd, uint64_t len, struct why *why)
+{
+	enum result r = OK;
+
+	if (len <= MEMORY_MAX)
+		r = fd_seal(*fd, why);
+	else if (fchmod(*fd, 0400) != 0)
+		r = why_errno(why, BROKEN, "making the message read-only");
+	return r == OK ? fd_reopen_read_only(fd, why) : r;
+}
 
 static int
 new_file(uint64_t len)
@@ -34,7 +48,7 @@ content_open(int queue_file, const struct pi_run *run, struct bytes trace, int *
 	if (*fd < 0)
 		return why_errno(why, EXHAUSTED, "making a file for the message");
 	job.to_fd = *fd;
-	if ((r = copy_message(&job, why)) == OK && (r = fd_reopen_read_only(fd, why)) == OK &&
+	if ((r = copy_message(&job, why)) == OK && (r = make_read_only(fd, run->content_len, why)) == OK &&
 	    lseek(*fd, 0, SEEK_SET) != 0)
 		r = why_errno(why, BROKEN, "going to the beginning of the message");
 	if (r != OK)

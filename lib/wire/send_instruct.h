@@ -21,8 +21,8 @@ struct si_items {
 
 enum si_result {
 	SI_LIST,    /* the instructions were sent before; none: the mail is thrown away */
-	SI_NO_FILE, /* no file counts, and there is no extension, or no file for any: the default delivery */
-	SI_NOBODY,  /* no file counts for that extension, but some for others: there is no such address */
+	SI_NO_FILE, /* no file counts, and there is no extension, or no .qmail at all: the default delivery */
+	SI_NOBODY,  /* no file counts for that extension: there is no such address */
 	SI_LATER,   /* nothing may be done now */
 };
 enum si_owner { SI_SAME, SI_OWNER, SI_VERP }; /* what becomes of the sender of what is forwarded */

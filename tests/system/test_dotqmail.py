@@ -1,7 +1,6 @@
 """`.qmail` files: which one counts, what its lines do, what waits, what comes back, and what programs are told."""
+import fcntl
 import os
-import shutil
-import stat
 import time
 
 import pytest
@@ -106,3 +105,245 @@ def test_lines_are_carried_out_in_order_and_forwards_are_one_message(host):
     with open((set(host.mailbox("alice")) - before).pop(), "rb") as f:
         text = f.read()
     assert text.index(b"Delivered-To: alice@example.test") < text.index(b"Delivered-To: joe@example.test") < text.index(b"Subject: x")
+
+
+def test_a_retry_goes_on_with_the_line_that_failed(host):
+    """qmail delivers to ./one/ again at each attempt"""
+    host.put(".qmail", "./one/\n|test -e ready || { echo 'not yet'; exit 111; }\n&alice@example.test\n./two/\n")
+    before = set(host.mailbox("alice"))
+    host.submit("joe@example.test")
+    host.wait_line("result=deferred", "text=\"not yet\"")
+    assert len(host.mails("one")) == 1 and host.mails("two") == [] and set(host.mailbox("alice")) == before
+    host.put("ready", "")
+    host.postern("queue", "-R", host.path("run"), "retry", "all")
+    host.wait_mails(1, "two")
+    wait_for(lambda: len(set(host.mailbox("alice")) - before) == 1)
+    wait_for(lambda: not host.queued())
+    assert len(host.mails("one")) == 1
+
+
+def test_a_restart_goes_on_with_the_line_that_failed():
+    with Host() as h:
+        h.put(".qmail", "./one/\n|test -e ready || exit 111\n./two/\n")
+        h.submit("joe@example.test")
+        h.wait_line("result=deferred")
+        h.stop("send")
+        h.put("ready", "")
+        h.start("send")
+        wait_for(lambda: h.postern("queue", "-R", h.path("run"), "retry", "all") and h.mails("two"), 20, "the second line")
+        assert len(h.mails("one")) == 1
+
+
+def test_a_file_that_has_changed_is_begun_anew(host):
+    host.put(".qmail", "./one/\n|exit 111\n")
+    host.submit("joe@example.test")
+    host.wait_line("result=deferred")
+    host.put(".qmail", "./one/\n./two/\n")
+    host.postern("queue", "-R", host.path("run"), "retry", "all")
+    host.wait_mails(1, "two")
+    assert len(host.mails("one")) == 2
+
+
+def test_who_no_user_is_goes_to_the_alias_users_files(host):
+    host.put(".qmail-sales", "./sales/\n", user="alias")
+    host.put(".qmail-info-default", "|echo \"$DEFAULT $LOCAL $USER\" > told\n", user="alias")
+    host.submit("Sales@example.test", "info-a.b@example.test", "nobody@example.test")
+    host.wait_mails(1, "sales", "alias")
+    wait_for(lambda: host.read("told", "alias") == b"a.b info-a.b alias\n")
+    assert "5.1.1" in host.wait_line("rcpt=nobody@example.test", "result=failed")
+
+
+def test_virtual_domains_are_prefixes():
+    with Host({"virtualdomains": ["virtual.test:joe-v"], "smtpd/rcpthosts": ["virtual.test"]}) as h:
+        h.put(".qmail-v-default", "|echo \"$LOCAL $HOST $EXT $DEFAULT\" > told; exit 0\n")
+        h.submit("Ann.B@virtual.test")
+        wait_for(lambda: h.read("told") == b"joe-v-Ann.B virtual.test v-Ann.B Ann.B\n")
+
+
+def test_a_loop_through_two_users_ends_in_a_report(host):
+    host.put(".qmail-a", "&joe-b@example.test\n")
+    host.put(".qmail-b", "&joe-a@example.test\n")
+    before = set(host.mailbox("alice"))
+    host.submit("joe-a@example.test", sender="alice@example.test")
+    report = host.wait_new(sorted(before))
+    assert b"Status: 5.4.6\n" in report and b"circles" in report
+
+
+def test_a_list_has_the_owner_as_sender_and_verp_names_each_recipient(host):
+    host.put(".qmail-list", "&alice@example.test\n&bob@example.test\n", 0o700)
+    host.put(".qmail-list-owner", "./owner/\n")
+    host.put(".qmail-list-owner-default", "./bounces/\n")
+    before = set(host.mailbox("bob"))
+    host.submit("joe-list@example.test")
+    assert host.wait_new(sorted(before), "bob").startswith(b"Return-Path: <joe-list-owner-bob=example.test@example.test>\n")
+    host.submit("joe-list-owner-bob=example.test@example.test", sender="")
+    host.wait_mails(1, "bounces")
+
+
+def test_a_thousand_forwards_are_one_message(host):
+    host.put(".qmail", "".join(f"&u{i}@example.test\n" for i in range(1000)))
+    at = len(host.log("send"))
+    host.submit("joe@example.test")
+    host.wait_line("event=done", "recipients=1000", since=at)
+
+
+@pytest.mark.parametrize("text,said", [
+    (b"./Maildir/\n\0\n", "zero octet"), (b"x" * 3000 + b"\n", "more than 2000 octets"), (b"|true\n" * 20001, "more than 20000 instructions"),
+    (b"# long\n" * 200000, "more than 1048576 octets"), (b"/etc/mail/\n", "outside of the home"), (b"../other/\n", "4.2.1"), (b"\n./Maildir/\n", "4.2.1"),
+], ids=["zero", "long", "many", "large", "outside", "above", "blank"])
+def test_a_file_that_can_not_be_meant_makes_mail_wait(host, text, said):
+    host.put(".qmail", text)
+    at = len(host.log("send"))
+    host.submit("joe@example.test")
+    assert said in host.wait_line("event=delivery", "result=deferred", since=at)
+    assert host.mails() == []
+
+
+def test_a_hundred_thousand_comments_are_read(host):
+    host.put(".qmail", b"#\n" * 100000 + b"./Maildir/\n")
+    host.submit("joe@example.test")
+    host.wait_mails(1)
+
+
+def test_a_fifo_or_a_directory_is_no_file_and_nobody_waits_for_it(host):
+    os.mkfifo(os.path.join(host.home(), ".qmail-x"))
+    host.put(".qmail-default", "./default/\n")
+    host.submit("joe-x@example.test")
+    host.wait_mails(1, "default")
+
+
+def test_links_are_followed_below_the_home_only(host):
+    host.put("list", "./linked/\n")
+    os.symlink(os.path.join(host.home(), "list"), os.path.join(host.home(), ".qmail-in"))
+    os.symlink("/etc/hosts", os.path.join(host.home(), ".qmail-out"))
+    host.submit("joe-in@example.test", "joe-out@example.test")
+    host.wait_mails(1, "linked")
+    assert "result=deferred" in host.wait_line("rcpt=joe-out@example.test")
+
+
+@pytest.mark.parametrize("command,status,said", [
+    ("echo 'box full (#5.2.2)'; exit 100", "5.2.2", "box full"), ("exit 77", "5.3.0", "exit status is 77"), ("kill -9 $$", "4.3.0", "signal 9"),
+    ("no-such-program", "4.3.0", "not found"), ("echo '(#5.1.1)'; exit 111", "4.3.0", "5.1.1"), ("yes | head -c 50000000; exit 111", "4.3.0", "y"),
+    ("exec <&-; cat; exit 111", "4.3.0", ""),
+])
+def test_the_end_of_a_program_is_what_its_exit_status_says(host, command, status, said):
+    host.put(".qmail", f"|{command}\n")
+    at = len(host.log("send"))
+    host.submit("joe@example.test")
+    line = host.wait_line("event=delivery", "rcpt=joe@example.test", since=at)
+    assert f"status={status} " in line and said in line
+
+
+def test_a_program_and_all_that_it_started_end_with_their_time():
+    with Host({"send/programtimeout": "2"}) as h:
+        h.put(".qmail", "|setsid sleep 4711 & sleep 4712 & sleep 4713\n")
+        h.put(".qmail-fork", "|f() { f | f & }; f; sleep 4714\n")
+        h.submit("joe@example.test", "joe-fork@example.test")
+        assert "took too long" in h.wait_line("rcpt=joe@example.test", "result=deferred")
+        h.wait_line("rcpt=joe-fork@example.test", "result=deferred")
+
+        def left():
+            mine = [p for p in os.listdir("/proc") if p.isdigit() and os.path.exists(f"/proc/{p}/status")]
+            return [p for p in mine if f"\nUid:\t{h.joe}\t" in open(f"/proc/{p}/status").read() and "\nName:\tpipe\n" not in "\n" + open(f"/proc/{p}/status").read()]
+        wait_for(lambda: not left(), 10, "the end of what the programs started")
+
+
+def test_what_a_program_leaves_behind_ends_with_it(host):
+    host.put(".qmail", "|setsid sleep 4715 & echo $! > pid; exit 0\n")
+    host.submit("joe@example.test")
+    wait_for(lambda: not host.queued())
+    pid = int(host.read("pid"))
+    wait_for(lambda: not os.path.exists(f"/proc/{pid}"), 5, "the end of the sleeper")
+
+
+def test_a_program_has_its_user_alone_and_cannot_gain(host):
+    host.put(".qmail", "|id -u > id; id -G >> id; grep NoNewPrivs /proc/self/status >> id; ls /proc/self/fd | wc -l >> id; umask >> id; pwd >> id\n")
+    host.submit("joe@example.test")
+    wait_for(lambda: not host.queued())
+    uid, groups, gains, fds, mask, home = host.read("id").decode().splitlines()
+    assert uid == groups == str(host.joe) and gains.split()[1] == "1" and fds == "4" and mask == "0077" and home == host.home()
+
+
+def test_the_message_can_be_sought_in_but_not_written(host):
+    host.put(".qmail", "|head -c 9 >/dev/null; cat > all; echo x >&0 || echo refused > wrote; echo y > /proc/self/fd/0 || echo refused >> wrote\n")
+    host.submit("joe@example.test", content=b"Subject: big\r\n\r\n" + b"x" * 70 + b"\r\n")
+    wait_for(lambda: not host.queued())
+    assert host.read("wrote") == b"refused\nrefused\n" and host.read("all").endswith(b"x" * 70 + b"\n")
+
+
+def test_no_address_reaches_a_shell_as_code(host):
+    host.put(".qmail-default", "|echo \"$EXT\" > told; env > all\n")
+    host.submit('"joe-$(touch pwned)`touch pwned`;touch pwned"@example.test', sender='"a$(touch pwned)"@sender.test')
+    wait_for(lambda: host.read("told") == b"$(touch pwned)`touch pwned`;touch pwned\n")
+    assert not os.path.exists(os.path.join(host.home(), "pwned"))
+    host.submit('"joe-() { :;}; touch pwned"@example.test')
+    assert "shell function" in host.wait_line("result=failed", "() {")
+
+
+def test_an_mbox_that_is_locked_waits_and_one_that_is_cut_is_whole(host):
+    path = host.put("mbox", "From x Thu Jan  1 00:00:00 1970\n\nold\n\n")
+    host.put(".qmail", "./mbox\n")
+    with open(path, "r+b") as f:
+        fcntl.flock(f, fcntl.LOCK_EX)
+        host.submit("joe@example.test")
+        time.sleep(1)
+        assert host.read("mbox").endswith(b"old\n\n")
+    wait_for(lambda: not host.queued())
+    assert b"old\n\nFrom you@sender.test " in host.read("mbox") and host.read("mbox").endswith(b"\nx\n\n")
+    assert not os.path.exists(path + ".lock")
+
+
+def test_a_file_is_written_by_nobody_else(host):
+    host.put(".qmail", "./Maildir/\n", 0o602)
+    at = len(host.log("send"))
+    host.submit("joe@example.test")
+    assert "4.7.0" in host.wait_line("result=deferred", since=at)
+
+
+def test_switched_off_no_file_counts():
+    with Host({"dotqmail": "no"}) as h:
+        h.put(".qmail", "|exit 100\n")
+        h.submit("joe@example.test", "joe-ext@example.test")
+        h.wait_mails(2)
+
+
+def test_a_home_without_a_file_costs_no_process():
+    with Host() as h:
+        h.submit("joe@example.test", "joe-ext@example.test")
+        h.wait_mails(2)
+        lspawn = h.pids("send")["lspawn"]
+        names = set()
+        with open(f"/proc/{lspawn}/task/{lspawn}/children") as f:
+            for pid in f.read().split():
+                with open(f"/proc/{pid}/comm") as c:
+                    names.add(c.read().strip())
+        assert names == {"local"}
+
+
+def test_a_file_that_comes_counts_at_once(host):
+    host.submit("joe@example.test")
+    host.wait_mails(1)
+    host.put(".qmail", "./second/\n")
+    host.submit("joe@example.test")
+    host.wait_mails(1, "second")
+    os.unlink(os.path.join(host.home(), ".qmail"))
+    host.submit("joe@example.test")
+    host.wait_mails(2)
+
+
+def test_a_program_that_hangs_keeps_nobody_else_waiting(host):
+    host.put(".qmail-hang", "|sleep 20\n")
+    host.put(".qmail-other", "./other/\n")
+    for _ in range(20):
+        host.submit("joe-hang@example.test")
+    before = set(host.mailbox("alice"))
+    host.submit("alice@example.test", "joe-other@example.test")
+    host.wait_new(sorted(before), seconds=8)
+    host.wait_mails(1, "other")
+
+
+def test_the_programs_of_qmail_are_in_the_path(host):
+    host.put(".qmail", "|bouncesaying 'no more mail here'\n")
+    host.put(".qmail-x", "|echo \"$PATH\" > path\n")
+    host.submit("joe-x@example.test")
+    wait_for(lambda: b"/lib/postern/bin:" in host.read("path"))
