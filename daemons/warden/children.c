@@ -48,7 +48,7 @@ reap(struct warden *w)
 		if ((m = generation_find(&w->current, pid)) != NULL) {
 			log_end_of(m, status);
 			m->pid = 0;
-			w->replace = true;
+			warden_replace_member(w, m, WIFEXITED(status) && WEXITSTATUS(status) == PROCESS_SPENT);
 			continue;
 		}
 		for (size_t i = 0; i < WARDEN_OLD_MAX; i++)
@@ -86,6 +86,7 @@ warden_end_generation(struct warden *w, struct generation *g)
 {
 	uint64_t limit = clock_ms() + END_SECONDS * 1000;
 
+	g->ends = true;
 	generation_signal(g, SIGTERM);
 	while (generation_runs(g) && clock_ms() < limit)
 		warden_wait(w, 100);
@@ -101,6 +102,7 @@ warden_end_generation(struct warden *w, struct generation *g)
 		if (m != NULL)
 			m->pid = 0;
 	}
+	generation_release(g);
 }
 
 /* The group of each member outlives it while sessions run: signal 9 to a group that is gone does nothing. */
@@ -135,6 +137,7 @@ warden_put_aside(struct warden *w)
 	if (generation_runs(&w->old[free_slot]))
 		warden_end_generation(w, &w->old[free_slot]);
 	generation_retire(&w->current);
+	generation_release(&w->current); /* its sessions go on, and none is begun */
 	w->old[free_slot] = w->current;
 	w->current = (struct generation){ 0 };
 }

@@ -136,7 +136,8 @@ run(struct warden *w)
 		users_feed_look(&w->users);
 		if (!w->replace && !w->end && generation_is_cut_off(&w->current, &w->in)) {
 			log_simple(SEVERITY_INFO, "doors", "why", "a service that this one talks to has come anew");
-			warden_start(w);
+			if (!generation_reconnect(&w->current, &w->in))
+				warden_start(w);
 		}
 	}
 	warden_end_everything(w);

@@ -9,9 +9,13 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
-#define SOUND_MS 5000    /* a generation that lived so long was not at fault */
+#define SOUND_MS 5000 /* a generation that lived so long was not at fault */
+#define ALONE_MAX 5   /* failures of one process, none of which lived so long, before its generation is replaced */
+#define CROWD_MS 200  /* between two starts of one process, from which on there is a pause */
+#define BREATH_MS 10
 #define SHOW_MS 300      /* a new one, once it is confined, reads its configuration and begins to serve within that */
 #define FRONT_MS 50      /* what takes connections, likewise, if it is too busy to be seen waiting */
 #define CONFINE_MS 20000 /* a slow machine */
@@ -67,6 +71,46 @@ next_generation(struct warden *w, struct why *why)
 	w->started = clock_ms();
 	r = start_generation(w, &w->current, why);
 	return r == OK ? note_current(w, why) : r;
+}
+
+/* One that fails by itself soon after its start, again and again, is no accident: perhaps its neighbours are at fault. */
+static bool
+fails_too_often(struct member *m, bool spent)
+{
+	if (spent)
+		return false;
+	m->n_failures = clock_ms() - m->began_ms < SOUND_MS ? m->n_failures + 1 : 0;
+	return m->n_failures > ALONE_MAX;
+}
+
+void
+warden_replace_member(struct warden *w, struct member *m, bool spent)
+{
+	static const struct timespec breath = { 0, BREATH_MS * 1000000 };
+	struct why why = WHY_NONE;
+	struct log_line l;
+	enum result r;
+
+	if (w->end || w->replace || m->n_kept == 0 || w->current.ends || fails_too_often(m, spent)) {
+		w->replace = true;
+		return;
+	}
+	if (clock_ms() - m->began_ms < CROWD_MS)
+		(void)nanosleep(
+		    &breath, NULL); /* who can crash its sessions must not have all of this machine for it */
+	r = generation_replace_member(&w->current, &w->in, &w->source, m, &why);
+	if (r == OK)
+		r = generation_write_pids(&w->current, &w->in, &why);
+	if (r != OK) {
+		log_why("process-started", r, &why);
+		w->replace = true;
+		return;
+	}
+	log_begin(&l, SEVERITY_INFO, "process-started");
+	log_text(&l, "name", m->process);
+	log_number(&l, "child", (uint64_t)m->pid);
+	log_number(&l, "generation", w->current.number);
+	log_end(&l);
 }
 
 uint64_t

@@ -24,10 +24,15 @@ put_generation(struct buf *b, const char *what, const struct generation *g)
 	if (!generation_runs(g))
 		return;
 	buf_format(b, "%s %u\n", what, g->number);
-	for (size_t i = 0; i < g->n; i++)
-		if (g->members[i].pid > 0)
-			buf_format(b, "member %d %u %u %s\n", (int)g->members[i].pid, g->members[i].owner.uid,
-			    g->members[i].owner.gid, g->members[i].process);
+	for (size_t i = 0; i < g->n; i++) {
+		const struct member *m = &g->members[i];
+
+		if (m->pid <= 0)
+			continue;
+		buf_format(b, "member %d %u %u %s\n", (int)m->pid, m->owner.uid, m->owner.gid, m->process);
+		if (m->group > 0 && m->group != m->pid)
+			buf_format(b, "group %d\n", (int)m->group);
+	}
 }
 
 static void
@@ -174,9 +179,22 @@ load_member(struct generation *g, struct line *l)
 	*m = (struct member){ .pid = (pid_t)number(l, INT32_MAX) };
 	m->owner.uid = (uid_t)number(l, UINT32_MAX);
 	m->owner.gid = (gid_t)number(l, UINT32_MAX);
+	m->group = m->pid;
 	m->process = kept_name(l->rest);
 	l->bad |= m->process == NULL || m->pid < 2;
 	g->n++;
+}
+
+/* Of the member before, if it is another than its own. */
+static void
+load_group(struct generation *g, struct line *l)
+{
+	pid_t group = (pid_t)number(l, INT32_MAX);
+
+	if (g->n == 0 || group < 2)
+		l->bad = true;
+	else
+		g->members[g->n - 1].group = group;
 }
 
 static struct generation *
@@ -223,6 +241,8 @@ load_line(struct warden *w, struct generation **g, struct bytes text, bool *bad)
 		w->current.number = (unsigned)number(&l, UINT32_MAX);
 	} else if (is(word, "member"))
 		load_member(*g, &l);
+	else if (is(word, "group"))
+		load_group(*g, &l);
 	*bad = l.bad;
 	return !l.bad;
 }

@@ -58,6 +58,10 @@ void warden_start(struct warden *w);
  * it can run, and stays if it can't: REFUSED. */
 enum result warden_start_checked(struct warden *w, struct why *why);
 
+/* A member of the current generation has ended: the next one takes its place, if it is one that is replaced alone and has not failed too
+ * often; else the generation is to be replaced. spent: it ended because a session of it died of a signal. */
+void warden_replace_member(struct warden *w, struct member *m, bool spent);
+
 /* How long to wait before a generation that failed is followed by the next. */
 uint64_t warden_pause(struct warden *w);
 

@@ -192,7 +192,8 @@ become_member(const struct instance *in, const struct control_source *source, co
 
 	(void)snprintf(path, sizeof path, "%s/%s", in->libexec, m->process);
 	put_all(&a, in, source, m);
-	(void)setpgid(0, 0); /* so that all that it starts can be found */
+	if (m->group <= 0 || setpgid(0, m->group) != 0)
+		(void)setpgid(0, 0); /* so that all that it starts can be found */
 	(void)sigemptyset(&none);
 	if (!place_gifts(p))
 		refuse(strerrordesc_np(errno));

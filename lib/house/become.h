@@ -5,11 +5,6 @@
 
 #define GIFTS_MAX 128
 
-struct gift {
-	int source, target; /* source -1: opened in the child (its own descriptors) */
-	bool ours;          /* to be closed in the parent after the start */
-};
-
 struct parcel {
 	struct gift gifts[GIFTS_MAX];
 	size_t n;

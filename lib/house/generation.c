@@ -8,6 +8,7 @@
 #include "house/client_certificates.h"
 #include "house/programs.h"
 #include "house/users_feed.h"
+#include "sys/clock.h"
 #include "wire/channel.h"
 
 #include <errno.h>
@@ -126,6 +127,51 @@ generation_is_cut_off(const struct generation *g, const struct instance *in)
 			return true;
 	}
 	return false;
+}
+
+static struct gift *
+kept_gift(struct member *m, const char *slot_name)
+{
+	const struct fd_slot *slot = house_slot(m->process, slot_name);
+
+	for (size_t i = 0; slot != NULL && i < m->n_kept; i++)
+		if (m->kept[i].target == slot->fd)
+			return &m->kept[i];
+	return NULL;
+}
+
+static bool
+reconnect(struct member *m, const struct instance *in, const struct house_doorway *d)
+{
+	struct gift *g = kept_gift(m, d->client_slot);
+	struct why ignored = WHY_NONE;
+	int fd;
+
+	if (g == NULL || !g->ours || sockets_connect_door(in, d->socket, &fd, &ignored) != OK)
+		return false;
+	(void)close(g->source);
+	g->source = fd;
+	if (m->pid > 0)
+		(void)kill(m->pid, SIGTERM); /* the zygote; its sessions go on */
+	return true;
+}
+
+bool
+generation_reconnect(struct generation *g, const struct instance *in)
+{
+	size_t m;
+
+	for (size_t i = 0; i < house_n_doorways; i++) {
+		const struct house_doorway *d = &house_doorways[i];
+		uint64_t now = is_client(g, in, d, &m) ? door_mark(in, d->socket) : 0;
+
+		if (now == 0 || now == g->doors[i])
+			continue;
+		if (!reconnect(&g->members[m], in, d))
+			return false;
+		g->doors[i] = now;
+	}
+	return true;
 }
 
 void
@@ -249,13 +295,53 @@ fill_parcels(struct start *s, struct why *why)
 	return OK;
 }
 
+/* For its successors; a service only, since a command's helpers end with it. */
+static bool
+keep_parcel(const struct start *s, struct member *m, const struct parcel *p)
+{
+	if (s->sockets == NULL || !house_is_replaced_alone(m->process) || p->n > nitems(m->kept))
+		return false;
+	memcpy(m->kept, p->gifts, p->n * sizeof p->gifts[0]);
+	m->n_kept = p->n;
+	return true;
+}
+
 static void
 drop_parcels(struct start *s)
 {
-	for (size_t m = 0; m < s->g->n; m++)
-		for (size_t i = 0; i < s->parcels[m].n; i++)
-			if (s->parcels[m].gifts[i].ours)
-				(void)close(s->parcels[m].gifts[i].source);
+	for (size_t m = 0; m < s->g->n; m++) {
+		const struct parcel *p = &s->parcels[m];
+
+		if (keep_parcel(s, &s->g->members[m], p))
+			continue;
+		for (size_t i = 0; i < p->n; i++)
+			if (p->gifts[i].ours)
+				(void)close(p->gifts[i].source);
+	}
+}
+
+void
+generation_release(struct generation *g)
+{
+	for (size_t m = 0; m < g->n; m++) {
+		for (size_t i = 0; i < g->members[m].n_kept; i++)
+			if (g->members[m].kept[i].ours)
+				(void)close(g->members[m].kept[i].source);
+		g->members[m].n_kept = 0;
+	}
+}
+
+/* In the parent. Whoever of us comes first puts the child into its group. */
+static void
+note_started(struct member *m, pid_t pid)
+{
+	if (m->group <= 0 || setpgid(pid, m->group) != 0)
+		(void)setpgid(pid, pid);
+	m->group = getpgid(pid);
+	if (m->group <= 0)
+		m->group = pid;
+	m->pid = pid;
+	m->began_ms = clock_ms();
 }
 
 static enum result
@@ -269,8 +355,26 @@ start_member(struct start *s, size_t m, struct why *why)
 		(void)raise(SIGSTOP);
 	if (pid == 0)
 		become_member(s->in, s->source, &s->g->members[m], &s->parcels[m]);
-	s->g->members[m].pid = pid;
-	(void)setpgid(pid, pid); /* whoever of us comes first */
+	note_started(&s->g->members[m], pid);
+	return OK;
+}
+
+enum result
+generation_replace_member(struct generation *g, const struct instance *in, const struct control_source *source,
+    struct member *m, struct why *why)
+{
+	static struct parcel p;
+	pid_t pid;
+
+	if (m->n_kept == 0 || g->ends)
+		return why_set(why, REFUSED, "%s is not replaced alone", m->process);
+	p.n = m->n_kept;
+	memcpy(p.gifts, m->kept, m->n_kept * sizeof p.gifts[0]);
+	if ((pid = fork()) < 0)
+		return why_errno(why, EXHAUSTED, "starting %s", m->process);
+	if (pid == 0)
+		become_member(in, source, m, &p);
+	note_started(m, pid);
 	return OK;
 }
 

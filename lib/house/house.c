@@ -30,6 +30,11 @@ static const char *const overlapping[] = {
 #include "census.def"
 };
 
+static const char *const alone[] = {
+#define ALONE(process) #process,
+#include "census.def"
+};
+
 static const struct {
 	const char *service, *process, *slot;
 } without[] = {
@@ -104,6 +109,15 @@ house_may_overlap(const char *service)
 {
 	for (size_t i = 0; i < nitems(overlapping); i++)
 		if (strcmp(overlapping[i], service) == 0)
+			return true;
+	return false;
+}
+
+bool
+house_is_replaced_alone(const char *process)
+{
+	for (size_t i = 0; i < nitems(alone); i++)
+		if (strcmp(alone[i], process) == 0)
 			return true;
 	return false;
 }

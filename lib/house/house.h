@@ -49,6 +49,7 @@ bool house_role_is_shared(const char *role);
  * service. */
 size_t house_members(const char *service, const char *members[HOUSE_MEMBERS_MAX]);
 bool house_may_overlap(const char *service);
+bool house_is_replaced_alone(const char *process);
 
 /* Whether that process is started only where control items want it; and whether these do. */
 bool house_is_optional(const char *process);

@@ -32,7 +32,7 @@ generation_signal(const struct generation *g, int signal)
 {
 	for (size_t i = 0; i < g->n; i++)
 		if (g->members[i].pid > 0)
-			(void)kill(-g->members[i].pid, signal);
+			(void)kill(-g->members[i].group, signal);
 }
 
 const struct member *

@@ -43,8 +43,8 @@ fill(struct warden *w, struct sockaddr_in *at)
 	assert_true(sockets_adopt(listening(at), &w->sockets.listening[0]));
 	w->current = (struct generation){ .number = 7,
 		.n = 3,
-		.members = { { "listen", 4001, { .uid = 901, .gid = 902 } }, { "smtpd", 0, { .uid = 1 } },
-		    { "policy", 4002, { .uid = 903, .gid = 904 } } } };
+		.members = { { "listen", 4001, { .uid = 901, .gid = 902 }, .group = 4001 },
+		    { "smtpd", 0, { .uid = 1 } }, { "policy", 4002, { .uid = 903, .gid = 904 }, .group = 3999 } } };
 	w->old[3] = (struct generation){
 		.number = 5, .n = 1, .members = { { "gone", 4003, { .uid = 905, .gid = 906 } } }
 	};
@@ -83,6 +83,9 @@ all_that_one_version_has_the_next_one_gets(void **state)
 	assert_string_equal(after.current.members[1].process, "policy");
 	assert_int_equal(after.current.members[1].pid, 4002);
 	assert_int_equal(after.current.members[1].owner.gid, 904);
+	assert_int_equal(after.current.members[0].group, 4001);
+	assert_int_equal(after.current.members[1].group, 3999); /* sessions of the one before run in it */
+	assert_int_equal(after.current.members[1].n_kept, 0);
 	assert_int_equal(after.old[0].number, 5);
 	assert_string_equal(after.old[0].members[0].process, "gone"); /* a process that this version does not have */
 	(void)close(fd);
