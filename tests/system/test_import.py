@@ -178,9 +178,19 @@ def test_rules_of_tcpserver_and_files_in_homes_are_looked_at(old):
     _, said = run(old)
     assert said[f"{root}/etc/tcp.smtp"] == "not needed: control/rules.smtpd.txt was taken"
     joe = said[f"{root}/home/joe"]
-    assert joe.startswith("NOT TAKEN OVER: ") and "and 1 more" in joe and "are not read" in joe
-    assert said[f"{root}/home/ann"].startswith("not needed") and ".forward" in said[f"{root}/home/bob"]
+    assert joe.endswith(": read where they are") and "and 1 more" in joe
+    assert said[f"{root}/home/ann"] == ".qmail: read where they are" and ".forward is not read" in said[f"{root}/home/bob"]
+    put(root, "home/ann/.qmail", "/var/mail/ann\n")
+    assert run(old)[1][f"{root}/home/ann"] == "NOT TAKEN OVER: .qmail names /var/mail/ann, which is outside of the home"
     (old / "qmail/control/rules.smtpd.txt").unlink()
     _, said = run(old, "-f")
     assert said[f"{root}/etc/tcp.smtp"] == "to smtpd/rules"
     assert (old / "usr/etc/smtpd/rules").read_text().startswith('10.:allow,RELAYCLIENT=""')
+
+
+def test_the_files_of_the_user_alias_are_read_where_they_are(old):
+    put(old / "root", "etc/passwd", "alias:x:7790:2108::/var/qmail/alias:/bin/true\n")
+    _, said = run(old)
+    assert said["alias"] == "to aliasuser" and (old / "usr/etc/aliasuser").read_text() == "alias\n"
+    for name in ("postmaster", "sales"):
+        assert said[f"alias/.qmail-{name}"] == "read where it is: the item aliasuser names the user alias"

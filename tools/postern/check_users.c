@@ -108,8 +108,9 @@ check_one(const struct look *l, const struct place *at, const struct assigned *a
 {
 	if (a->takes_all)
 		find(l, SEVERITY_WARNING, at,
-		    "take the line out if qmail-pw2u wrote it: .qmail files are not read; the item aliasuser is for a "
-		    "user who gets the rest",
+		    "that is as with qmail: mail for an address without a .qmail file of that user is accepted and "
+		    "then "
+		    "returned",
 		    "+: gives every local part that nobody has to %.*s: no recipient would be refused", SHOW(a->user));
 	check_uid(l, at, a);
 	if (a->gid == 0)

@@ -199,7 +199,7 @@ take_users_file(struct import *im, const char *name)
 
 /* ---- the rest ---- */
 
-/* .qmail-postmaster with one address is the item postmaster. */
+/* With qmail's user alias its files are read where they are. Without, .qmail-postmaster with one address is the item postmaster. */
 static void
 take_alias(struct import *im, const char *name)
 {
@@ -208,11 +208,13 @@ take_alias(struct import *im, const char *name)
 	if (strncmp(name, ".qmail", 6) != 0)
 		return;
 	(void)snprintf(from, sizeof from, "alias/%s", name);
-	if (strcmp(name, ".qmail-postmaster") == 0 && import_single_address(im, from, address, sizeof address))
+	if (import_host_has_alias(im))
+		import_say(im, from, "read where it is: the item aliasuser names the user alias");
+	else if (strcmp(name, ".qmail-postmaster") == 0 && import_single_address(im, from, address, sizeof address))
 		import_write(im, from, "postmaster", address);
 	else
 		import_leave(im, from,
-		    ".qmail files are not read; virtualusers, virtualdomains and users/assign say who gets mail");
+		    "the host has no user alias: make one with this directory as its home, and name it in aliasuser");
 }
 
 static int
@@ -332,6 +334,8 @@ import_main(int argc, char *argv[])
 	each_file(&im, "control", take_control_file);
 	each_file(&im, "users", take_users_file);
 	each_file(&im, "alias", take_alias);
+	if (import_has(&im, "alias") && import_host_has_alias(&im))
+		import_write(&im, "alias", "aliasuser", "alias");
 	import_variables(&im);
 	import_host(&im);
 	look_at_differences(&im);

@@ -4,6 +4,7 @@
 #include "postern/import_host.h"
 
 #include "base/buf.h"
+#include "mail/dotqmail.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -55,32 +56,54 @@ take_rules(struct import *im)
 
 struct found {
 	unsigned n;
-	bool more_than_default; /* not only a .qmail that names the Maildir of everybody */
+	bool has_forward;
 	char names[300];
+	char wrong[200]; /* the first thing that is not carried out as in qmail */
 };
 
-/* A .qmail with one line, ./Maildir/. */
-static bool
-is_default(int dir, const char *name)
+struct reading {
+	struct found *found;
+	const char *name, *home;
+};
+
+static enum result
+look_at_item(void *ctx, const struct dotqmail_item *item, struct why *why)
 {
-	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW);
-	char text[64];
+	struct reading *r = ctx;
+	struct bytes home = bytes_of_string(r->home);
+	bool is_path = item->kind == DOTQMAIL_MBOX || item->kind == DOTQMAIL_MAILDIR;
+
+	if (is_path && item->text.len > 0 && item->text.at[0] == '/' && !bytes_starts(item->text, home))
+		return why_set(why, REFUSED, "%s names %.*s, which is outside of the home", r->name,
+		    (int)item->text.len, (const char *)item->text.at);
+	return OK;
+}
+
+static void
+read_qmail(struct found *f, int dir, const char *name, const char *home)
+{
+	static uint8_t text[DOTQMAIL_FILE_MAX + 1];
+	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct reading reading = { f, name, home };
+	struct why why = WHY_NONE;
 	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text);
 
 	if (fd >= 0)
 		(void)close(fd);
-	return n >= 0 && strcmp(name, ".qmail") == 0 &&
-	    bytes_equal(bytes_trim(bytes_first(bytes_of(text, (size_t)n), bytes_find(bytes_of(text, (size_t)n), '\n'))),
-		BYTES("./Maildir/")) &&
-	    bytes_find(bytes_of(text, (size_t)n), '\n') + 1 >= (size_t)n;
+	if (n >= 0 && dotqmail_parse(bytes_of(text, (size_t)n), false, look_at_item, &reading, &why) != OK &&
+	    f->wrong[0] == '\0')
+		(void)snprintf(f->wrong, sizeof f->wrong, "%.190s", why.text);
 }
 
 static void
-look(struct found *f, int dir, const char *name)
+look(struct found *f, int dir, const char *name, const char *home)
 {
 	size_t len = strlen(f->names);
 
-	f->more_than_default = f->more_than_default || !is_default(dir, name);
+	if (strcmp(name, ".forward") == 0)
+		f->has_forward = true;
+	else
+		read_qmail(f, dir, name, home);
 	if (++f->n <= NAMES_SHOWN)
 		(void)snprintf(f->names + len, sizeof f->names - len, "%s%.60s", len > 0 ? ", " : "", name);
 }
@@ -102,17 +125,21 @@ look_at_home(struct import *im, const struct passwd *pw)
 	while ((e = readdir(dir)) != NULL)
 		if (strcmp(e->d_name, ".forward") == 0 || strcmp(e->d_name, ".qmail") == 0 ||
 		    strncmp(e->d_name, ".qmail-", 7) == 0)
-			look(&f, dirfd(dir), e->d_name);
+			look(&f, dirfd(dir), e->d_name, pw->pw_dir);
 	(void)closedir(dir);
 	if (f.n > NAMES_SHOWN)
 		(void)snprintf(more, sizeof more, " and %u more", f.n - NAMES_SHOWN);
-	(void)snprintf(what, sizeof what,
-	    "%s%s: .qmail and .forward are not read; mail of %.40s goes to the Maildir that defaultdelivery names",
-	    f.names, more, pw->pw_name);
-	if (f.more_than_default)
-		import_leave(im, path, what);
-	else if (f.n > 0)
-		import_say(im, path, "not needed: .qmail names the Maildir that is the default");
+	if (f.has_forward)
+		import_leave(im, path,
+		    "its .forward is not read: put the line |dot-forward .forward into .qmail, before ./Maildir/ "
+		    "(Debian's package "
+		    "dot-forward), or its addresses");
+	if (f.wrong[0] != '\0')
+		import_leave(im, path, f.wrong);
+	else if (f.n > (unsigned)f.has_forward) {
+		(void)snprintf(what, sizeof what, "%s%s: read where they are", f.names, more);
+		import_say(im, path, what);
+	}
 }
 
 static void
@@ -136,4 +163,21 @@ import_host(struct import *im)
 {
 	take_rules(im);
 	look_at_homes(im);
+}
+
+bool
+import_host_has_alias(const struct import *im)
+{
+	char path[4200];
+	const struct passwd *pw;
+	bool found = false;
+	FILE *in;
+
+	(void)snprintf(path, sizeof path, "%s/etc/passwd", im->root);
+	if ((in = fopen(path, "re")) == NULL)
+		return false;
+	while (!found && (pw = fgetpwent(in)) != NULL)
+		found = strcmp(pw->pw_name, "alias") == 0;
+	(void)fclose(in);
+	return found;
 }
