@@ -8,6 +8,7 @@
 #include "net/users_follow.h"
 #include "sys/loop.h"
 #include "wire/auth_authrun.h"
+#include "wire/calls.h"
 #include "wire/listen_policy.h"
 #include "wire/policy_auth.h"
 #include "wire/port.h"
@@ -29,7 +30,7 @@ enum phase {
 struct exchange {
 	struct exchange *next; /* in its bucket */
 	struct auth *auth;
-	uint32_t ref;
+	uint64_t ref;
 	char conn[ID_LEN + 1];
 	uint8_t mechanism; /* enum sp_mechanism */
 	bool secure;
@@ -41,9 +42,8 @@ struct exchange {
 	bool known;        /* the name has an entry */
 	bool verdict;      /* what comes of it if the entry has no hash: the hashing is for show */
 	bool for_show;
-	bool asked;        /* authrun is asked about it */
-	uint32_t ask_turn; /* tells its late answers from those that are waited for */
-	uint64_t account;  /* the name's, for back-off */
+	struct caller caller; /* of authrun */
+	uint64_t account;     /* the name's, for back-off */
 	uint16_t name_len, password_len, emails_len, challenge_len, first_len, server_first_len;
 	uint8_t binding_len;
 	uint8_t name[PA_USER_MAX], password[SASL_NAME_MAX];
@@ -59,9 +59,8 @@ struct auth {
 	struct loop loop;
 	struct port policy, lspawn, authrun;
 	struct users_follower users;
-	bool asks; /* there is a program, or Dovecot, that knows more names */
-	unsigned n_asked;
-	uint32_t ask_turn;
+	bool asks;          /* there is a program, or Dovecot, that knows more names */
+	struct calls asked; /* of authrun */
 	struct source hashed;
 	const struct control *control;
 	bool is_pop3;
@@ -98,7 +97,6 @@ void judge_trouble(struct exchange *e, const char *why); /* 454, and no failure 
 enum result elsewhere_open(struct auth *a, struct why *why);
 bool elsewhere_knows(const struct exchange *e); /* it may */
 void elsewhere_ask(struct exchange *e);         /* judge_answered comes of it, or judge_trouble at once */
-struct exchange *exchange_find(struct auth *a, uint32_t ref);
 
 /* The SCRAM verifier of the exchange's name, or one that fits nobody. */
 enum result judge_verifier(struct exchange *e, struct scram_verifier *v);

@@ -49,18 +49,53 @@ elsewhere_knows(const struct exchange *e)
 	    (e->mechanism == SP_PLAIN || e->mechanism == SP_LOGIN || is_digest(e));
 }
 
+static void
+said(struct calls *c, struct caller *who, unsigned what, enum call_end how, struct wire_message *m)
+{
+	struct exchange *e = container_of(who, struct exchange, caller);
+	const struct ar_verdict *verdict;
+	struct bytes fields[2];
+	char reason[AR_REASON_MAX + 1];
+
+	(void)c;
+	(void)what;
+	if (how != CALL_ANSWERED || !wire_take_all(m->tail, fields, 2)) {
+		judge_trouble(e, "authrun did not answer");
+		return;
+	}
+	verdict = m->body;
+	(void)snprintf(
+	    reason, sizeof reason, "%.*s", (int)fields[1].len, fields[1].at == NULL ? "" : (const char *)fields[1].at);
+	if (fields[0].len > 0 && !is_name(fields[0]))
+		judge_trouble(e, "the name that it was given can't be one");
+	else
+		judge_answered(e, (enum ar_outcome)verdict->outcome, fields[0], reason);
+}
+
+/* Null if it was asked, else why not. */
+static const char *
+ask(struct exchange *e, const struct ar_check *check, struct bytes tail)
+{
+	struct auth *a = e->auth;
+	struct why why = WHY_NONE;
+	uint64_t ref = calls_ask(&a->asked, &e->caller, 0, said, 0);
+
+	if (ref == 0)
+		return "too many are asked about";
+	if (port_is_open(&a->authrun) && port_send(&a->authrun, AR_CHECK, ref, check, tail, NULL, &why) == OK)
+		return NULL;
+	calls_withdraw(&a->asked, ref);
+	return "no program can be asked";
+}
+
 void
 elsewhere_ask(struct exchange *e)
 {
-	struct auth *a = e->auth;
 	bool digest = is_digest(e);
-	struct ar_check check = {
-		.is_digest = digest, .secure = e->secure, .family = e->family, .turn = ++a->ask_turn
-	};
+	struct ar_check check = { .is_digest = digest, .secure = e->secure, .family = e->family };
 	uint8_t room[AR_NAME_MAX + AR_SECRET_MAX + AR_TIMESTAMP_MAX + 8];
 	struct buf tail = BUF_OVER(room);
-	struct why why = WHY_NONE;
-	bool asked;
+	const char *trouble;
 
 	if (digest && !is_hex(bytes_of(e->first, e->first_len))) {
 		judge_failed(e, "that is no digest");
@@ -71,41 +106,22 @@ elsewhere_ask(struct exchange *e)
 	wire_put(&tail, exchange_name(e));
 	wire_put(&tail, digest ? bytes_of(e->first, e->first_len) : bytes_of(e->password, e->password_len));
 	wire_put(&tail, digest ? bytes_of(e->challenge, e->challenge_len) : BYTES_NONE);
-	asked = !tail.failed && a->n_asked < ASKED_MAX && port_is_open(&a->authrun) &&
-	    port_send(&a->authrun, AR_CHECK, e->ref, &check, buf_bytes(&tail), NULL, &why) == OK;
+	trouble = tail.failed ? "no program can be asked" : ask(e, &check, buf_bytes(&tail));
 	secret_wipe(room, sizeof room);
 	secret_wipe(e->password, sizeof e->password);
-	if (!asked) {
-		judge_trouble(e, a->n_asked < ASKED_MAX ? "no program can be asked" : "too many are asked about");
-		return;
-	}
-	a->n_asked++;
-	e->asked = true;
-	e->ask_turn = check.turn;
+	if (trouble != NULL)
+		judge_trouble(e, trouble);
 }
 
 static enum result
 from_authrun(struct port *port, struct wire_message *m, struct why *why)
 {
-	struct auth *a = auth_of_loop(port->loop);
-	struct exchange *e = exchange_find(a, m->ref);
 	const struct ar_verdict *verdict = m->body;
 	struct bytes fields[2];
-	char reason[AR_REASON_MAX + 1];
 
-	if (a->n_asked == 0 || m->type != AR_VERDICT || verdict->outcome > AR_TROUBLE ||
-	    !wire_take_all(m->tail, fields, 2) || fields[1].len > AR_REASON_MAX)
+	if (m->type != AR_VERDICT || verdict->outcome > AR_TROUBLE || !wire_take_all(m->tail, fields, 2) ||
+	    fields[1].len > AR_REASON_MAX || !calls_answered(&auth_of_loop(port->loop)->asked, m->ref, m))
 		return why_set(why, MALFORMED, "authrun gave a verdict that can't be");
-	a->n_asked--;
-	if (e == NULL || !e->asked || e->ask_turn != verdict->turn)
-		return OK; /* its session has ended meanwhile */
-	e->asked = false;
-	(void)snprintf(
-	    reason, sizeof reason, "%.*s", (int)fields[1].len, fields[1].at == NULL ? "" : (const char *)fields[1].at);
-	if (fields[0].len > 0 && !is_name(fields[0]))
-		judge_trouble(e, "the name that it was given can't be one");
-	else
-		judge_answered(e, (enum ar_outcome)verdict->outcome, fields[0], reason);
 	return OK;
 }
 
@@ -129,6 +145,7 @@ elsewhere_open(struct auth *a, struct why *why)
 	socklen_t len = sizeof type;
 
 	a->authrun.channel.fd = -1;
+	a->asked = calls_of(&a->loop, ASKED_MAX);
 	if (getsockopt(AUTH_AUTHRUN_FD, SOL_SOCKET, SO_TYPE, &type, &len) != 0 || type != SOCK_SEQPACKET)
 		return OK;
 	r = port_open(&a->authrun, &a->loop, c, &events, LINE_WAITING, why);

@@ -23,17 +23,17 @@
 /* ---- exchanges ---- */
 
 static struct exchange **
-place_of(struct auth *a, uint32_t ref)
+place_of(struct auth *a, uint64_t ref)
 {
-	struct exchange **at = &a->buckets[(ref ^ ref >> 12) & (BUCKETS - 1)];
+	struct exchange **at = &a->buckets[(ref ^ ref >> 20) & (BUCKETS - 1)];
 
 	while (*at != NULL && (*at)->ref != ref)
 		at = &(*at)->next;
 	return at;
 }
 
-struct exchange *
-exchange_find(struct auth *a, uint32_t ref)
+static struct exchange *
+find_exchange(struct auth *a, uint64_t ref)
 {
 	return *place_of(a, ref);
 }
@@ -45,6 +45,7 @@ forget(struct auth *a, struct exchange *e)
 
 	*at = e->next;
 	loop_cancel(&a->loop, &e->turn);
+	calls_forget(&e->caller);
 	if (e->job != NULL)
 		e->job->asker = NULL;
 	secret_wipe(e, sizeof *e);
@@ -53,7 +54,7 @@ forget(struct auth *a, struct exchange *e)
 }
 
 static struct exchange *
-remember(struct auth *a, uint32_t ref)
+remember(struct auth *a, uint64_t ref)
 {
 	struct exchange **at = place_of(a, ref), *e;
 
@@ -73,7 +74,7 @@ remember(struct auth *a, uint32_t ref)
 /* ---- what policy is told ---- */
 
 static void
-tell(struct auth *a, uint16_t type, uint32_t ref, const void *body, struct bytes tail)
+tell(struct auth *a, uint16_t type, uint64_t ref, const void *body, struct bytes tail)
 {
 	struct why why = WHY_NONE;
 	enum result r = port_send(&a->policy, type, ref, body, tail, NULL, &why);
@@ -96,7 +97,7 @@ exchange_say(struct exchange *e, struct bytes challenge)
 }
 
 static void
-tell_result(struct auth *a, uint32_t ref, const struct pa_result *result, struct bytes user, const char *text)
+tell_result(struct auth *a, uint64_t ref, const struct pa_result *result, struct bytes user, const char *text)
 {
 	uint8_t room[PA_USER_MAX + SP_TEXT_MAX];
 	struct buf tail = BUF_OVER(room);
@@ -220,7 +221,7 @@ static enum result
 from_policy(struct port *port, struct wire_message *m, struct why *why)
 {
 	struct auth *a = auth_of_loop(port->loop);
-	struct exchange *e = exchange_find(a, m->ref);
+	struct exchange *e = find_exchange(a, m->ref);
 
 	switch (m->type) {
 	case PA_BEGIN:

@@ -23,7 +23,7 @@ struct errand {
 	struct errand *next; /* in line, among those that run, or among those that Dovecot has */
 	struct authrun *a;
 	enum errand_for whose;
-	uint32_t ref, turn;
+	uint64_t ref;
 	char conn[ID_LEN + 1]; /* FOR_AUTH; else "" */
 	uint8_t family, remote[16];
 	bool secure;

@@ -19,9 +19,9 @@
 /* ---- answers ---- */
 
 static void
-answer_auth(struct authrun *a, uint32_t ref, uint32_t turn, enum ar_outcome outcome, struct bytes who, const char *why)
+answer_auth(struct authrun *a, uint64_t ref, enum ar_outcome outcome, struct bytes who, const char *why)
 {
-	struct ar_verdict verdict = { .turn = turn, .outcome = (uint8_t)outcome };
+	struct ar_verdict verdict = { .outcome = (uint8_t)outcome };
 	uint8_t room[AR_NAME_MAX + AR_REASON_MAX + 8];
 	struct buf tail = BUF_OVER(room);
 	struct why trouble = WHY_NONE;
@@ -38,7 +38,7 @@ answer_auth(struct authrun *a, uint32_t ref, uint32_t turn, enum ar_outcome outc
 }
 
 static void
-answer_policy(struct authrun *a, uint32_t ref, enum ar_outcome outcome)
+answer_policy(struct authrun *a, uint64_t ref, enum ar_outcome outcome)
 {
 	static const uint8_t outcomes[] = { [AR_GOOD] = PR_TAKEN, [AR_BAD] = PR_NOT_TAKEN, [AR_TROUBLE] = PR_TROUBLE };
 	struct pr_answer answer = { .outcome = outcomes[outcome] };
@@ -54,7 +54,7 @@ errand_conclude(struct errand *e, enum ar_outcome outcome, struct bytes who, con
 	struct authrun *a = e->a;
 
 	if (e->whose == FOR_AUTH)
-		answer_auth(a, e->ref, e->turn, outcome, who, why);
+		answer_auth(a, e->ref, outcome, who, why);
 	else
 		answer_policy(a, e->ref, outcome);
 	loop_cancel(&a->loop, &e->limit);
@@ -122,7 +122,7 @@ line_up(struct errand *e)
 }
 
 static struct errand *
-errand_new(struct authrun *a, enum errand_for whose, uint32_t ref)
+errand_new(struct authrun *a, enum errand_for whose, uint64_t ref)
 {
 	size_t most = whose == FOR_AUTH ? ERRANDS_MAX : ERRANDS_MAX / 2; /* strangers ask about recipients */
 	struct errand *e = a->n_errands < most ? calloc(1, sizeof *e) : NULL;
@@ -211,10 +211,9 @@ from_auth(struct port *port, struct wire_message *m, struct why *why)
 		return why_set(why, MALFORMED, "AR_CHECK with fields that can't be");
 	e = errand_new(a, FOR_AUTH, m->ref);
 	if (e == NULL) {
-		answer_auth(a, m->ref, asked->turn, AR_TROUBLE, BYTES_NONE, "too many are asked about");
+		answer_auth(a, m->ref, AR_TROUBLE, BYTES_NONE, "too many are asked about");
 		return OK;
 	}
-	e->turn = asked->turn;
 	e->family = asked->family;
 	e->secure = asked->secure != 0;
 	memcpy(e->conn, asked->conn, sizeof e->conn);

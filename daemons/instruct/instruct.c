@@ -19,7 +19,7 @@ static uint8_t text_room[DOTQMAIL_FILE_MAX + 1], items_room[SI_ITEMS_TAIL];
 
 struct answering {
 	struct channel *send;
-	uint32_t ref;
+	uint64_t ref;
 	struct buf items;
 	uint32_t n_here;
 	struct si_answer answer;

@@ -136,7 +136,7 @@ static void
 answer(struct signing *s, uint16_t type, struct bytes tail)
 {
 	uint8_t packet[sizeof(struct wire_head) + SIGNATURE_MAX + WHY_MAX];
-	struct wire_head head = { type, (uint16_t)tail.len, s->ask.ref };
+	struct wire_head head = { .type = type, .len = (uint16_t)tail.len, .ref = s->ask.ref };
 
 	memcpy(packet, &head, sizeof head);
 	memcpy(packet + sizeof head, tail.at, tail.len);

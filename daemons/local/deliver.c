@@ -24,7 +24,7 @@
 #define MAILDIR_AGE_MS 5000       /* then they are opened anew: their user may have moved them */
 
 struct delivery {
-	uint32_t ref;
+	uint64_t ref;
 	struct maildir *maildir;
 	struct maildir_delivery file;
 	struct flush_job flush;

@@ -19,12 +19,6 @@
 #define LINE_WAITING 4096
 #define PATIENCE_MS 120000 /* hashes are slow, and wait for each other */
 
-static uint32_t
-ref_of(const struct policy *p, const struct session *s)
-{
-	return (uint32_t)(s - p->sessions) << 8 | s->login.turn;
-}
-
 /* ---- what is offered ---- */
 
 /* SMTPAUTH as s/qmail has it: "-", unset: none; "", !: PLAIN and LOGIN; cram, !cram: CRAM-MD5; +cram, !+cram: all of these.
@@ -101,7 +95,7 @@ void
 login_meet(struct policy *p, struct session *s)
 {
 	s->login.state = LOGIN_NONE;
-	s->login.known = false;
+	s->login.ref = 0;
 	s->login.user_len = 0;
 	s->login.timestamp[0] = '\0';
 	s->client.user = BYTES_NONE;
@@ -156,18 +150,139 @@ ask(struct policy *p, struct session *s, uint16_t type, const void *body, struct
 	struct why why = WHY_NONE;
 	enum result r = ABSENT;
 
-	if (port_is_open(&p->auth.port))
-		r = port_send(&p->auth.port, type, ref_of(p, s), body, tail, NULL, &why);
-	if (r != OK) {
-		log_why("auth", r, &why);
-		answer_trouble(p, s);
+	if (port_is_open(&p->auth.port) && s->login.ref != 0)
+		r = port_send(&p->auth.port, type, s->login.ref, body, tail, NULL, &why);
+	if (r == OK) {
+		s->login.state = LOGIN_ASKED;
 		return OK;
 	}
-	s->login.state = LOGIN_ASKED;
-	s->login.known = true;
-	s->login.since_ms = p->loop.now;
+	log_why("auth", r, &why);
+	calls_withdraw(&p->auth.asked, s->login.ref);
+	s->login.ref = 0;
+	answer_trouble(p, s);
 	return OK;
 }
+
+/* ---- what auth says ---- */
+
+/* Fields of a PA_RESULT. */
+static bool
+take_result(const struct wire_message *m, struct bytes fields[2])
+{
+	const struct pa_result *result = m->body;
+
+	return wire_take_all(m->tail, fields, 2) && fields[0].len <= PA_USER_MAX && fields[1].len <= SP_TEXT_MAX &&
+	    (result->code == 235 || (result->code >= 400 && result->code <= 599)) &&
+	    (result->code == 235) == (fields[0].len > 0);
+}
+
+static void
+conclude(struct policy *p, struct session *s, const struct wire_message *m)
+{
+	const struct pa_result *result = m->body;
+	struct bytes fields[2];
+
+	if (!take_result(m, fields))
+		return; /* from_auth has looked */
+	s->login.state = LOGIN_NONE;
+	if (result->code == 235) {
+		s->login.state = LOGIN_DONE;
+		memcpy(s->login.user, fields[0].at, fields[0].len);
+		s->login.user_len = (uint16_t)fields[0].len;
+		s->client.user = bytes_of(s->login.user, s->login.user_len);
+		s->client.relays = true;
+	} else
+		s->login.ref = 0; /* auth has forgotten it */
+	answer(p, s, result, fields[1]);
+}
+
+static void
+challenge(struct policy *p, struct session *s, const struct wire_message *m)
+{
+	struct why why = WHY_NONE;
+
+	s->login.state = LOGIN_CHALLENGED;
+	if (port_send(&s->port, SP_CHALLENGE, 0, NULL, m->tail, NULL, &why) != OK)
+		session_end(p, s);
+}
+
+/* Auth is told before the exchange is forgotten here. */
+static void
+forget(struct policy *p, struct session *s)
+{
+	struct why why = WHY_NONE;
+
+	if (s->login.ref != 0 && port_is_open(&p->auth.port) &&
+	    port_send(&p->auth.port, PA_FORGET, s->login.ref, NULL, BYTES_NONE, NULL, &why) != OK)
+		log_why("auth", BROKEN, &why);
+	calls_withdraw(&p->auth.asked, s->login.ref);
+	s->login.ref = 0;
+}
+
+static void
+said(struct calls *c, struct caller *who, unsigned what, enum call_end how, struct wire_message *m)
+{
+	struct policy *p = policy_of_loop(c->loop);
+	struct session *s = container_of(who, struct session, login.caller);
+
+	(void)what;
+	if (how == CALL_HEARD && s->login.state == LOGIN_ASKED)
+		challenge(p, s, m);
+	else if (how == CALL_ANSWERED)
+		conclude(p, s, m);
+	else if (how != CALL_HEARD) {
+		if (how == CALL_EXPIRED)
+			forget(p, s);
+		s->login.ref = 0;
+		if (s->login.state == LOGIN_ASKED)
+			answer_trouble(p, s);
+	}
+}
+
+static enum result
+from_auth(struct port *port, struct wire_message *m, struct why *why)
+{
+	struct calls *asked = &policy_of_loop(port->loop)->auth.asked;
+	struct bytes ignored[2];
+
+	if (m->type == PA_RESULT && !take_result(m, ignored))
+		return why_set(why, MALFORMED, "auth gave a result that can't be");
+	if (m->type != PA_RESULT && m->type != PA_CHALLENGE)
+		return why_set(why, MALFORMED, "unexpected message %u from auth", m->type);
+	if (m->type == PA_RESULT) /* nobody may be there: its session has ended meanwhile */
+		(void)calls_answered(asked, m->ref, m);
+	else
+		(void)calls_heard(asked, m->ref, m);
+	return OK;
+}
+
+static void
+auth_ended(struct port *port, enum result r, struct why *why)
+{
+	log_why("auth-gone", r, why);
+	calls_broken(&policy_of_loop(port->loop)->auth.asked);
+}
+
+static const struct port_events auth_events = { from_auth, auth_ended };
+
+enum result
+login_open(struct policy *p, struct why *why)
+{
+	int type = 0;
+	socklen_t len = sizeof type;
+	enum result r;
+
+	p->auth.port.channel.fd = -1;
+	p->auth.asked = calls_of(&p->loop, 2 * (size_t)p->settings.max_sessions);
+	if (getsockopt(POLICY_AUTH_FD, SOL_SOCKET, SO_TYPE, &type, &len) != 0 || type != SOCK_SEQPACKET)
+		return OK; /* a service without */
+	r = port_open(&p->auth.port, &p->loop, channel_of(POLICY_AUTH_FD, &policy_auth_protocol, PA_POLICY, false),
+	    &auth_events, LINE_WAITING, why);
+	p->auth.port.secret = true;
+	return r;
+}
+
+/* ---- the exchange ---- */
 
 enum result
 login_begin(struct policy *p, struct session *s, const struct wire_message *m, struct why *why)
@@ -192,7 +307,7 @@ login_begin(struct policy *p, struct session *s, const struct wire_message *m, s
 	wire_put(&tail, can_bind(p, s) ? bytes_of(s->tls.exporter, sizeof s->tls.exporter) : BYTES_NONE);
 	if (buf_result(&tail) != OK)
 		return why_set(why, MALFORMED, "a response that is too long");
-	s->login.turn++;
+	s->login.ref = calls_ask(&p->auth.asked, &s->login.caller, 0, said, PATIENCE_MS);
 	r = ask(p, s, PA_BEGIN, &begin, buf_bytes(&tail));
 	secret_wipe(room, tail.len);
 	return r;
@@ -202,113 +317,14 @@ enum result
 login_respond(struct policy *p, struct session *s, const struct wire_message *m, struct why *why)
 {
 	(void)why;
+	calls_renew(&p->auth.asked, s->login.ref, PATIENCE_MS);
 	return ask(p, s, PA_RESPONSE, NULL, m->tail);
-}
-
-/* ---- what auth says ---- */
-
-static enum result
-conclude(struct policy *p, struct session *s, const struct wire_message *m, struct why *why)
-{
-	const struct pa_result *result = m->body;
-	struct bytes fields[2];
-
-	if (!wire_take_all(m->tail, fields, 2) || fields[0].len > sizeof s->login.user || fields[1].len > SP_TEXT_MAX ||
-	    (result->code != 235 && (result->code < 400 || result->code > 599)) ||
-	    (result->code == 235) != (fields[0].len > 0))
-		return why_set(why, MALFORMED, "auth gave a result that can't be");
-	s->login.state = LOGIN_NONE;
-	if (result->code == 235) {
-		s->login.state = LOGIN_DONE;
-		memcpy(s->login.user, fields[0].at, fields[0].len);
-		s->login.user_len = (uint16_t)fields[0].len;
-		s->client.user = bytes_of(s->login.user, s->login.user_len);
-		s->client.relays = true;
-	}
-	answer(p, s, result, fields[1]);
-	return OK;
-}
-
-static enum result
-from_auth(struct port *port, struct wire_message *m, struct why *why)
-{
-	struct policy *p = policy_of_loop(port->loop);
-	struct session *s;
-	struct why ignored = WHY_NONE;
-
-	if (m->ref >> 8 >= p->n_used)
-		return why_set(why, MALFORMED, "auth answered what was not asked");
-	s = &p->sessions[m->ref >> 8];
-	if (!s->used || s->login.turn != (uint8_t)m->ref || s->login.state != LOGIN_ASKED)
-		return OK; /* its session has ended meanwhile */
-	if (m->type == PA_RESULT)
-		return conclude(p, s, m, why);
-	if (m->type != PA_CHALLENGE)
-		return why_set(why, MALFORMED, "auth said something");
-	s->login.state = LOGIN_CHALLENGED;
-	if (port_send(&s->port, SP_CHALLENGE, 0, NULL, m->tail, NULL, &ignored) != OK)
-		session_end(p, s);
-	return OK;
-}
-
-static void
-auth_ended(struct port *port, enum result r, struct why *why)
-{
-	struct policy *p = policy_of_loop(port->loop);
-
-	log_why("auth-gone", r, why);
-	for (uint32_t i = 0; i < p->n_used; i++)
-		if (p->sessions[i].used && p->sessions[i].login.state == LOGIN_ASKED)
-			answer_trouble(p, &p->sessions[i]);
-}
-
-static const struct port_events auth_events = { from_auth, auth_ended };
-
-enum result
-login_open(struct policy *p, struct why *why)
-{
-	int type = 0;
-	socklen_t len = sizeof type;
-	enum result r;
-
-	p->auth.port.channel.fd = -1;
-	if (getsockopt(POLICY_AUTH_FD, SOL_SOCKET, SO_TYPE, &type, &len) != 0 || type != SOCK_SEQPACKET)
-		return OK; /* a service without */
-	r = port_open(&p->auth.port, &p->loop, channel_of(POLICY_AUTH_FD, &policy_auth_protocol, PA_POLICY, false),
-	    &auth_events, LINE_WAITING, why);
-	p->auth.port.secret = true;
-	return r;
-}
-
-static void
-forget(struct policy *p, struct session *s)
-{
-	struct why why = WHY_NONE;
-
-	if (s->login.known && port_is_open(&p->auth.port) &&
-	    port_send(&p->auth.port, PA_FORGET, ref_of(p, s), NULL, BYTES_NONE, NULL, &why) != OK)
-		log_why("auth", BROKEN, &why);
-	s->login.known = false;
-}
-
-void
-login_sweep(struct policy *p)
-{
-	for (uint32_t i = 0; i < p->n_used; i++) {
-		struct session *s = &p->sessions[i];
-
-		if (!s->used || s->login.state != LOGIN_ASKED || p->loop.now < s->login.since_ms + PATIENCE_MS)
-			continue;
-		forget(p, s);
-		answer_trouble(p, s);
-	}
 }
 
 void
 login_end(struct policy *p, struct session *s)
 {
 	forget(p, s);
-	s->login.turn++;
 	s->login.state = LOGIN_NONE;
 }
 
@@ -368,7 +384,7 @@ hand_over(struct policy *p, struct session *s, const struct wire_message *m, str
 	r = tell_box(p, s, m, pair[0], why);
 	if (r == OK)
 		r = port_is_open(&p->auth.port)
-		    ? port_send(&p->auth.port, PA_BOX, ref_of(p, s), NULL, BYTES_NONE, &pair[1], why)
+		    ? port_send(&p->auth.port, PA_BOX, s->login.ref, NULL, BYTES_NONE, &pair[1], why)
 		    : why_set(why, ABSENT, "auth is gone");
 	(void)close(pair[1]);
 	return r;
@@ -383,7 +399,7 @@ login_box(struct policy *p, struct session *s, const struct wire_message *m, str
 	port_close(&s->port);
 	r = hand_over(p, s, m, why);
 	fd_close(&s->connection);
-	s->login.known = false;
+	s->login.ref = 0; /* auth has handed it on */
 	s->login.state = LOGIN_BOXED;
 	if (r != OK)
 		session_lost(p, s, "auth", r, why);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "policy/client.h"
+#include "wire/calls.h"
 #include "wire/policy_auth.h"
 #include "wire/port.h"
 
@@ -20,9 +21,8 @@ enum login_state {
 
 struct session_login {
 	enum login_state state;
-	uint8_t turn; /* tells late answers from those that are waited for */
-	bool known;   /* auth has something under this ref */
-	uint64_t since_ms;
+	struct caller caller; /* of auth */
+	uint64_t ref;         /* of the exchange; 0: auth knows of none */
 	uint16_t user_len;
 	uint8_t user[PA_USER_MAX];
 	char timestamp[LOGIN_TIMESTAMP_MAX]; /* in the greeting, for APOP; or "" */
@@ -31,6 +31,7 @@ struct session_login {
 /* The line to auth; closed if this service has none. */
 struct auth_line {
 	struct port port;
+	struct calls asked;
 };
 
 enum result login_open(struct policy *p, struct why *why);
@@ -51,5 +52,4 @@ enum result login_begin(struct policy *p, struct session *s, const struct wire_m
 enum result login_respond(struct policy *p, struct session *s, const struct wire_message *m, struct why *why);
 enum result login_box(struct policy *p, struct session *s, const struct wire_message *m, struct why *why);
 
-void login_sweep(struct policy *p); /* ends what auth has left unanswered too long */
 void login_end(struct policy *p, struct session *s);

@@ -62,8 +62,8 @@ static enum result
 answered(struct port *port, struct wire_message *m, struct why *why)
 {
 	struct policy *p = policy_of_loop(port->loop);
-	uint32_t slot = m->ref >> (TURN_BITS + QUESTION_BITS);
-	unsigned q = m->ref & (QUESTIONS_MAX - 1);
+	uint32_t slot = (uint32_t)(m->ref >> (TURN_BITS + QUESTION_BITS));
+	unsigned q = (unsigned)(m->ref & (QUESTIONS_MAX - 1));
 	struct session *s;
 
 	if (p->names.n_asked == 0 || (slot >= p->n_used && slot != TEST_SLOT))
@@ -148,7 +148,7 @@ is_open(struct policy *p)
 }
 
 static bool
-put_question(struct policy *p, uint32_t ref, uint16_t type, const void *body, struct bytes tail)
+put_question(struct policy *p, uint64_t ref, uint16_t type, const void *body, struct bytes tail)
 {
 	struct why why = WHY_NONE;
 

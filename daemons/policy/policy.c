@@ -32,7 +32,6 @@ sweep(struct loop *loop, struct timer *t)
 {
 	transactions_sweep(policy_of_loop(loop));
 	names_sweep(policy_of_loop(loop));
-	login_sweep(policy_of_loop(loop));
 	(void)loop_at(loop, t, clock_ms() + SWEEP_MS);
 }
 

@@ -274,7 +274,7 @@ take_session(struct policy *p)
 	s->n_asked = s->n_bad = 0;
 	s->program_asked = false;
 	s->login.state = LOGIN_NONE;
-	s->login.known = false;
+	s->login.ref = 0;
 	return s;
 }
 

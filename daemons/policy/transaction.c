@@ -23,7 +23,7 @@ ref_of(const struct policy *p, const struct session *s)
 
 /* The session that waits for an answer with this reference; null if none does any more. */
 static struct session *
-session_of(struct policy *p, uint32_t ref, enum stage stage)
+session_of(struct policy *p, uint64_t ref, enum stage stage)
 {
 	struct session *s;
 

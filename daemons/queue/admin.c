@@ -15,7 +15,7 @@
 #define WAITING_MAX 1024
 
 static enum result
-say_end(struct visitor *v, uint32_t ref, enum result r, uint32_t n, const struct why *reason, struct why *why)
+say_end(struct visitor *v, uint64_t ref, enum result r, uint32_t n, const struct why *reason, struct why *why)
 {
 	struct qc_end end = { (uint32_t)r, n };
 
@@ -178,7 +178,7 @@ list_step(struct visitor *v, unsigned n, struct why *why)
 }
 
 static enum result
-begin_list(struct visitor *v, uint32_t ref, uint32_t credit, struct bytes domain, struct why *why)
+begin_list(struct visitor *v, uint64_t ref, uint32_t credit, struct bytes domain, struct why *why)
 {
 	if (v->listing)
 		return why_set(why, MALFORMED, "a list during a list");

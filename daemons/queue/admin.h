@@ -21,7 +21,8 @@ struct visitor {
 	size_t domain_len;   /* 0: rows */
 	DIR *directory;      /* of the split that is being listed */
 	unsigned next;       /* split after it */
-	uint32_t credit, n_rows, ref;
+	uint32_t credit, n_rows;
+	uint64_t ref;
 };
 
 struct admin {

@@ -142,7 +142,7 @@ name_of(const struct id *id)
 }
 
 static void
-tell(struct feed *f, uint16_t type, uint32_t ref, const void *body, struct bytes tail)
+tell(struct feed *f, uint16_t type, uint64_t ref, const void *body, struct bytes tail)
 {
 	struct why why = WHY_NONE;
 	enum result r = port_send(&f->port, type, ref, body, tail, NULL, &why);
@@ -303,7 +303,7 @@ feed_prove(struct feed *f, const struct id *id, int fd, struct why *why)
 }
 
 static enum result
-answer_fetch(struct feed *f, const struct id *id, uint32_t ref, const int *fd, struct why *why)
+answer_fetch(struct feed *f, const struct id *id, uint64_t ref, const int *fd, struct why *why)
 {
 	struct qs_message answer = { .fresh = 0 };
 	struct qs_name gone = name_of(id);

@@ -18,13 +18,13 @@
 static void ended(struct port *p, enum result r, struct why *why);
 
 static struct transaction **
-bucket_of(struct client *c, uint32_t ref)
+bucket_of(struct client *c, uint64_t ref)
 {
 	return &c->buckets[(ref ^ ref >> 16) % CLIENT_BUCKETS];
 }
 
 static struct transaction *
-find(struct client *c, uint32_t ref)
+find(struct client *c, uint64_t ref)
 {
 	struct transaction *t = *bucket_of(c, ref);
 
@@ -125,7 +125,7 @@ drop(struct transaction *t)
 }
 
 static enum result
-create(struct client *c, uint32_t ref, struct transaction **made, struct why *why)
+create(struct client *c, uint64_t ref, struct transaction **made, struct why *why)
 {
 	struct door *door = c->door;
 	struct intake *in = door->intake;
@@ -155,7 +155,7 @@ create(struct client *c, uint32_t ref, struct transaction **made, struct why *wh
 
 /* A disk that must not be written to is one without room, to whoever sends. */
 static enum result
-answer_failure(struct client *c, uint32_t ref, enum result r, const struct why *reason, struct why *why)
+answer_failure(struct client *c, uint64_t ref, enum result r, const struct why *reason, struct why *why)
 {
 	struct pq_failed failed = { .result = (uint32_t)(r == REFUSED ? EXHAUSTED : r) };
 
@@ -262,7 +262,7 @@ give_writer(struct transaction *t, struct why *why)
 
 /* Ends a transaction that failed; only the end of the conversation itself goes further up. */
 static enum result
-settle(struct client *c, struct transaction *t, uint32_t ref, enum result r, const struct why *reason, struct why *why)
+settle(struct client *c, struct transaction *t, uint64_t ref, enum result r, const struct why *reason, struct why *why)
 {
 	if (t != NULL && r != OK)
 		drop(t);
@@ -282,7 +282,7 @@ on_open(struct client *c, const struct wire_message *m, struct why *why)
 	enum result r;
 
 	if (find(c, m->ref) != NULL)
-		return why_set(why, MALFORMED, "a second message with the mark %u", m->ref);
+		return why_set(why, MALFORMED, "a second message with the mark %llu", (unsigned long long)m->ref);
 	if ((r = create(c, m->ref, &t, &reason)) == OK && (r = begin(t, open, m->tail, &reason)) == OK) {
 		count_draft(t);
 		if (open->flags & PQ_COMPLETE)
@@ -364,7 +364,7 @@ intake_committed(struct transaction *t, enum result r, const struct why *reason)
 	struct client *c = t->client;
 	struct pq_committed committed = { .spare = 0 };
 	struct why why = WHY_NONE;
-	uint32_t ref = t->ref;
+	uint64_t ref = t->ref;
 	enum result sent = OK;
 
 	memcpy(committed.id, t->id.text, sizeof committed.id);

@@ -15,7 +15,7 @@ struct proof {
 	struct id id;
 	int fd;        /* of the message, read-only */
 	bool is_asked; /* `send` has asked for it; else the scan has found it */
-	uint32_t ref;  /* of the question */
+	uint64_t ref;  /* of the question */
 	enum result r; /* of store_prove */
 	struct why why;
 };

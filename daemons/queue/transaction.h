@@ -24,7 +24,7 @@ struct transaction {
 	struct transaction *next_same; /* in its client's bucket, or among the orphans */
 	struct transaction *older, *newer;
 	enum transaction_state state;
-	uint32_t ref;
+	uint64_t ref;
 	struct id id;
 	uint64_t received_us;
 	struct store_draft draft;

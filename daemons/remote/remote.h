@@ -63,7 +63,7 @@ struct recipient {
 };
 
 struct transaction {
-	uint32_t ref;
+	uint64_t ref;
 	struct rm_message message;
 	int fd;
 	struct bytes reverse, envid, trace; /* in `room` */

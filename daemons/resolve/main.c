@@ -38,7 +38,8 @@ static struct resolve self_state;
 
 /* one question of a client, until its answer is sent */
 struct errand {
-	uint32_t client, generation, ref;
+	uint32_t client, generation;
+	uint64_t ref;
 	uint16_t type;
 	struct timer late;
 	bool answered, is_remote;

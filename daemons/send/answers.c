@@ -12,7 +12,7 @@
 #define LOST_MAX 3 /* connections in a row that broke within a message, until the next hop counts as failed */
 
 static struct transaction **
-find(struct connection *c, uint32_t ref)
+find(struct connection *c, uint64_t ref)
 {
 	struct transaction **link = &c->first;
 

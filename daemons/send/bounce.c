@@ -73,13 +73,11 @@ needs_utf8(const struct message *m)
 	return needed || !header_is_ascii(m->fd, m->store.content_at, m->store.content_len);
 }
 
-/* never 0, unique among those in use, and in the message's chain; the highest bit is for forwards */
-static uint32_t
+/* never 0, never used before, and in the message's chain; the highest bit is for forwards */
+static uint64_t
 new_ref(struct send *s, const struct message *m)
 {
-	s->last_ref = (s->last_ref + 1) & 0x1fffff;
-	return (s->last_ref == 0 ? ++s->last_ref : s->last_ref) * IN_HAND_CHAINS +
-	    (uint32_t)(id_number(&m->id) % IN_HAND_CHAINS);
+	return ++s->last_ref * IN_HAND_CHAINS + id_number(&m->id) % IN_HAND_CHAINS;
 }
 
 static enum result

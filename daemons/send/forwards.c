@@ -14,15 +14,15 @@
 #include <string.h>
 #include <unistd.h>
 
-#define FORWARDS_MAX 16u    /* on their way into queue; more wait */
-#define REF_BIT 0x80000000u /* of refs of forwards: reports have lower ones */
+#define FORWARDS_MAX 16u            /* on their way into queue; more wait */
+#define REF_BIT (UINT64_C(1) << 63) /* of refs of forwards: reports have lower ones */
 #define PIECE 65536u
 #define PIECES_A_TURN 8               /* before others have their turn */
 #define TAIL_ROOM (PQ_TAIL_MAX - 700) /* until a tail is full: a recipient has MAILBOX_MAX octets, and ten around it */
 
 struct forward {
 	struct task *task; /* null: free */
-	uint32_t ref;
+	uint64_t ref;
 	int fd; /* that the content goes into; -1: not yet, or not any more */
 	uint64_t done;
 	uint32_t sum, n; /* recipients */
@@ -31,7 +31,7 @@ struct forward {
 
 static struct forward forwards[FORWARDS_MAX];
 static struct task *first_waiting, *last_waiting;
-static uint32_t last_number;
+static uint64_t last_number;
 
 /* ---- its recipients ---- */
 
@@ -213,7 +213,7 @@ open_message(struct send *s, struct forward *f, bool utf8, struct why *why)
 		open.flags |= PQ_COMPLETE;
 	if (tail.failed)
 		return why_set(why, EXHAUSTED, "the envelope of a forward does not fit");
-	f->ref = REF_BIT | (++last_number & 0xffffff) << 4 | (uint32_t)(f - forwards);
+	f->ref = REF_BIT | ++last_number << 4 | (uint64_t)(f - forwards);
 	r = port_send(&s->bounces, PQ_OPEN, f->ref, &open, buf_bytes(&tail), NULL, why);
 	return r == OK ? send_more(s, f, at, left, why) : r;
 }
@@ -357,7 +357,7 @@ forward_begin(struct send *s, struct task *t)
 }
 
 static struct forward *
-find(uint32_t ref)
+find(uint64_t ref)
 {
 	struct forward *f = &forwards[ref % FORWARDS_MAX];
 

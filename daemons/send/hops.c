@@ -12,7 +12,7 @@
 #include <string.h>
 
 #define N_CHAINS 1024
-#define HOP_REF UINT32_C(0x80000000) /* in the ref of a QS_FETCH: those of lines have it not */
+#define HOP_REF (UINT64_C(1) << 63) /* in the ref of a QS_FETCH: those of lines have it not */
 #define KEY_MAX 8192
 enum { DESTINATION_FIELD, RELAY_FIELD, CA_FIELD = 4, CIPHERS_FIELD, CERTIFICATE_FIELD }; /* of RM_PEER */
 #define FLOW_LEAST 2               /* transactions that a sender may always have in line */
@@ -30,7 +30,8 @@ enum { DESTINATION_FIELD, RELAY_FIELD, CA_FIELD = 4, CIPHERS_FIELD, CERTIFICATE_
 
 static struct next_hop *chains[N_CHAINS];
 static struct next_hop *due_first, *due_last;
-static uint32_t last_ref, n_remembered;
+static uint64_t last_ref;
+static uint32_t n_remembered;
 
 static uint64_t
 hash_of(struct bytes key)
@@ -162,13 +163,13 @@ ask_for_parked(struct next_hop *h)
 }
 
 bool
-hops_asked(uint32_t ref)
+hops_asked(uint64_t ref)
 {
 	return (ref & HOP_REF) != 0;
 }
 
 void
-hops_answered(uint32_t ref)
+hops_answered(uint64_t ref)
 {
 	for (struct next_hop *h = chains[ref % N_CHAINS]; h != NULL; h = h->chain)
 		if (h->ref == ref && h->n_asked > 0) {
@@ -402,8 +403,7 @@ make(struct send *s, struct bytes key, uint64_t hash, size_t tail_len)
 	h->send = s;
 	h->timer.due = forgotten;
 	h->limit = s->max_connections < FIRST_CONNECTIONS ? s->max_connections : FIRST_CONNECTIONS;
-	last_ref = (last_ref + 1) & 0x1fffff;
-	h->ref = HOP_REF | last_ref * N_CHAINS | (uint32_t)(hash % N_CHAINS);
+	h->ref = HOP_REF | ++last_ref * N_CHAINS | hash % N_CHAINS;
 	h->chain = chains[hash % N_CHAINS];
 	chains[hash % N_CHAINS] = h;
 	return h;

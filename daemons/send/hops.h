@@ -17,7 +17,7 @@ struct transaction {
 	struct next_hop *hop;
 	struct task *first, *last;
 	uint32_t n;
-	uint32_t ref;
+	uint64_t ref;
 	uint64_t number; /* in the order in which they came */
 	uint8_t n_tries;
 	bool was_missed; /* a session that had served ended without an answer to it */
@@ -57,7 +57,7 @@ struct next_hop {
 	uint8_t *key; /* all that makes one connection another: struct rm_peer, its tail, credentials */
 	struct flows flows;
 	uint32_t n_in_hand;    /* transactions, waiting or given */
-	uint32_t ref, n_asked; /* messages asked for again under that ref */
+	uint64_t ref, n_asked; /* messages asked for again under that ref */
 	struct connection *connections;
 	unsigned n_connections, limit, n_good; /* good: since the limit was raised */
 	bool shy;                              /* it has shown that it wants no more connections */
@@ -134,7 +134,7 @@ struct connection {
 	struct transaction *first, *last; /* given, in their order */
 	unsigned n_given;
 	struct credentials credentials;
-	uint32_t last_ref, n_served;
+	uint64_t last_ref, n_served;
 	uint64_t since_ms; /* the first of them is at work */
 	bool idles;
 	bool closing; /* it takes no more */

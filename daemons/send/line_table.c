@@ -9,7 +9,7 @@
 #define N_CHAINS 1024
 
 static struct line *chains[N_CHAINS];
-static uint32_t last_ref;
+static uint64_t last_ref;
 
 struct line *
 line_find(uint32_t uid, struct bytes home, enum line_kind kind)
@@ -72,15 +72,15 @@ line_new(struct send *s, uint32_t uid, enum line_kind kind, void (*due)(struct l
 	l->uid = uid;
 	l->send = s;
 	l->timer.due = due;
-	last_ref = (last_ref + 1) & 0xfffff;                 /* the highest bit of a ref is for next hops */
-	l->ref = (last_ref + 1) * N_CHAINS + uid % N_CHAINS; /* at least ASK_LINES; line_of_ref finds it by its chain */
+	l->ref = (++last_ref + 1) * N_CHAINS +
+	    uid % N_CHAINS; /* at least ASK_LINES; line_of_ref finds it by its chain */
 	l->chain = chains[uid % N_CHAINS];
 	chains[uid % N_CHAINS] = l;
 	return l;
 }
 
 struct line *
-line_of_ref(uint32_t ref)
+line_of_ref(uint64_t ref)
 {
 	struct line *l = chains[ref % N_CHAINS];
 
@@ -90,7 +90,7 @@ line_of_ref(uint32_t ref)
 }
 
 struct line *
-line_of_number(uint32_t number)
+line_of_number(uint64_t number)
 {
 	for (size_t i = 0; i < N_CHAINS; i++)
 		for (struct line *l = chains[i]; l != NULL; l = l->chain)

@@ -63,7 +63,7 @@ ask_for_parked(struct line *l)
 }
 
 void
-lines_answered(uint32_t ref)
+lines_answered(uint64_t ref)
 {
 	struct line *l = line_of_ref(ref);
 
@@ -445,7 +445,7 @@ lines_uninstructed(const struct task *t)
 }
 
 void
-lines_refused(struct send *s, uint32_t ref, struct bytes text)
+lines_refused(struct send *s, uint64_t ref, struct bytes text)
 {
 	struct line *l = line_of_number(ref);
 	char why[WHY_MAX + 1];

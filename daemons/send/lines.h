@@ -20,7 +20,7 @@ struct line {
 	unsigned n_given, n_done;
 	uint32_t n_tasks; /* LINE_LOCAL: of messages in hand, given or not, whatever kind of work they have come to */
 	struct parking parked; /* messages for which it was too long */
-	uint32_t ref, n_asked; /* messages asked for again under that ref */
+	uint64_t ref, n_asked; /* messages asked for again under that ref */
 	struct bytes home;     /* in `row` */
 	struct bytes key, row; /* by which lspawn finds the user; in `room` */
 	uint8_t *room;
@@ -35,8 +35,8 @@ struct line *line_new(
 void line_forget(struct line *l); /* unless it is needed */
 /* A row as the table of users has it now: the one of an earlier table would not be found by lspawn any more. */
 bool line_remember(struct line *l, struct bytes key, struct bytes row, size_t home_at, size_t home_len);
-struct line *line_of_ref(uint32_t ref);       /* that asks for messages under it; null: none */
-struct line *line_of_number(uint32_t number); /* whose process is that one; null: none */
+struct line *line_of_ref(uint64_t ref);       /* that asks for messages under it; null: none */
+struct line *line_of_number(uint64_t number); /* whose process is that one; null: none */
 
 /* ---- works.c ---- */
 

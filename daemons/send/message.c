@@ -34,7 +34,7 @@ message_find(struct send *s, const struct id *id)
 }
 
 struct message *
-message_of_report(struct send *s, uint32_t ref)
+message_of_report(struct send *s, uint64_t ref)
 {
 	for (struct message *m = s->in_hand[ref % IN_HAND_CHAINS]; m != NULL && ref != 0; m = m->next)
 		if (m->report_ref == ref)
@@ -295,7 +295,7 @@ messages_go_on(struct send *s)
 }
 
 static bool
-is_due(const struct message *m, uint32_t ref)
+is_due(const struct message *m, uint64_t ref)
 {
 	uint64_t due_s = m->store.due_at;
 
@@ -332,7 +332,7 @@ log_unreadable(const struct message *m, enum result r, const struct why *why)
 }
 
 void
-message_take(struct send *s, const struct id *id, int fd, uint32_t ref)
+message_take(struct send *s, const struct id *id, int fd, uint64_t ref)
 {
 	struct why why = WHY_NONE;
 	struct message *m = message_find(s, id);

@@ -63,7 +63,7 @@ tell_queue(struct send *s, uint16_t type, const struct id *id, void *body, struc
 }
 
 void
-send_fetch(struct send *s, const struct id *id, uint32_t ref)
+send_fetch(struct send *s, const struct id *id, uint64_t ref)
 {
 	struct qs_name name = { .spare = 0 };
 	struct why why = WHY_NONE;
@@ -104,7 +104,7 @@ take_id(const char text[ID_LEN + 1], struct id *id, struct why *why)
 
 /* an answer to QS_FETCH, or a message that used a credit */
 static void
-count_answer(struct send *s, uint32_t ref)
+count_answer(struct send *s, uint64_t ref)
 {
 	if (ref == ASK_NOT && s->credit_given > 0)
 		s->credit_given--;

@@ -11,7 +11,7 @@ struct access;
 struct securing {
 	struct port facts; /* the engine's word on the handshake under way */
 	struct port *to;   /* the session that waits for it */
-	uint32_t ref;
+	uint64_t ref;
 	int its,
 	    ours; /* its: the session's end of the plain text, until it has it. ours: the same, where lines that log in go; -1 */
 	bool keeps;     /* ours is kept */

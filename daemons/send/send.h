@@ -90,7 +90,7 @@ struct message {
 	bool report_is_utf8;             /* the report under way shows octets beyond ASCII in addresses or header */
 	bool report_failed;              /* none could be made now */
 	bool in_doubt;                   /* a peer has it from this attempt, perhaps: see schedule_in_doubt */
-	uint32_t report_ref;             /* of the report under way; 0: none; the low bits are the message's chain */
+	uint64_t report_ref;             /* of the report under way; 0: none; the low bits are the message's chain */
 	struct message *unreported;      /* next in the list of those that wait to make theirs */
 	struct message *next, *previous; /* all in hand with this hash */
 };
@@ -147,7 +147,7 @@ enum result send_run(struct send *s, const struct control *control, struct why *
 
 /* To queue. If that fails the process ends: what is not recorded still waits on disk. */
 void tell_queue(struct send *s, uint16_t type, const struct id *id, void *body, struct bytes tail);
-void send_fetch(struct send *s, const struct id *id, uint32_t ref);
+void send_fetch(struct send *s, const struct id *id, uint64_t ref);
 /* Whether this process ends, because it was told to or because spawner is gone: what its deliveries did not answer then is
  * no attempt, and is begun again by the next start. */
 bool send_is_ending(struct send *s, const struct port *spawner);
@@ -157,7 +157,7 @@ void send_credit(struct send *s); /* as much as there is room for, if that is wo
 
 /* A message that queue announced or that was asked for (ref: enum asked); fd becomes send's. Begins what is due, or
  * puts it to wait. */
-void message_take(struct send *s, const struct id *id, int fd, uint32_t ref);
+void message_take(struct send *s, const struct id *id, int fd, uint64_t ref);
 
 /* Goes on with messages whose recipients are not all begun. */
 void messages_go_on(struct send *s);
@@ -169,7 +169,7 @@ void message_settled(struct send *s, struct message *m);
 void message_reported(struct send *s, struct message *m, enum result r);
 
 struct message *message_find(struct send *s, const struct id *id);
-struct message *message_of_report(struct send *s, uint32_t ref);
+struct message *message_of_report(struct send *s, uint64_t ref);
 void message_forget(struct send *s, const struct id *id); /* held or deleted */
 void message_return(struct send *s, const struct id *id); /* give it up now */
 bool message_is_report(const struct message *m);
@@ -217,7 +217,7 @@ enum lines_answer { LINES_TAKEN, LINES_FULL, LINES_NO_MEMORY, LINES_UNKNOWN, LIN
 /* Whether this user's line takes another task of m. Full: the line will ask for the message when it has room. */
 enum lines_answer lines_find(struct send *s, const struct user *u, const struct message *m, struct line **found);
 void lines_add(struct line *l, struct task *t); /* to a line just found */
-void lines_refused(struct send *s, uint32_t ref, struct bytes text);
+void lines_refused(struct send *s, uint64_t ref, struct bytes text);
 
 /* On to another kind of work for the same user. */
 void lines_pass(struct send *s, struct task *t, enum line_kind kind);
@@ -226,7 +226,7 @@ void lines_settle(
     struct send *s, struct task *t, enum sd_outcome outcome, const uint16_t enhanced[3], struct bytes text);
 void lines_defer(struct send *s, struct task *t, const char *text); /* for a reason of this host: 4.3.0 */
 struct bytes lines_home(const struct task *t);                      /* the user's */
-void lines_answered(uint32_t ref);                                  /* queue answered a QS_FETCH of a line */
+void lines_answered(uint64_t ref);                                  /* queue answered a QS_FETCH of a line */
 
 /* ---- instructions.c: what a .qmail file says of a recipient, carried out in order ---- */
 
@@ -269,8 +269,8 @@ struct next_hop;
 enum lines_answer hop_find(
     struct send *s, const struct message *m, struct bytes domain, struct next_hop **found, struct why *why);
 void hops_go_on(struct send *s);  /* with what was added or answered in this turn */
-bool hops_asked(uint32_t ref);    /* whether that ref of a QS_FETCH is a next hop's */
-void hops_answered(uint32_t ref); /* queue answered that QS_FETCH */
+bool hops_asked(uint64_t ref);    /* whether that ref of a QS_FETCH is a next hop's */
+void hops_answered(uint64_t ref); /* queue answered that QS_FETCH */
 void hops_retry(void);            /* none is left alone any longer */
 
 /* The task joins those of its message that go there, in one transaction. */

@@ -23,6 +23,7 @@ is_open(struct questions *q)
 
 	if (q->line.fd >= 0)
 		return true;
+	calls_broken(&q->asked);
 	if (q->door_fd < 0)
 		return false;
 	r = door_open(q->door_fd, &client_resolve_protocol, false, &q->line, &why);
@@ -33,9 +34,31 @@ is_open(struct questions *q)
 	return false;
 }
 
-/* All of them, with refs from `first` on. */
+/* One after the other fills the answers of a set of questions. */
+struct set {
+	struct caller who;
+	struct answer **answers;
+};
+
+static void
+take(struct calls *c, struct caller *who, unsigned i, enum call_end how, struct wire_message *m)
+{
+	struct answer *a = container_of(who, struct set, who)->answers[i];
+	struct bytes tail;
+
+	(void)c;
+	if (how != CALL_ANSWERED)
+		return; /* it has failed, as it was put */
+	memcpy(&a->head, m->body, sizeof a->head);
+	memcpy(a->room, m->tail.at, m->tail.len);
+	tail = bytes_of(a->room, m->tail.len);
+	if (!wire_take(&tail, &a->canonical))
+		a->head.outcome = RS_FAILED;
+	a->records = tail;
+}
+
 static bool
-say_all(struct questions *q, const char *name, const enum rs_type types[], size_t n, uint32_t first)
+say_all(struct questions *q, struct set *set, const char *name, const enum rs_type types[], size_t n)
 {
 	struct why why = WHY_NONE;
 	uint8_t room[300];
@@ -44,26 +67,15 @@ say_all(struct questions *q, const char *name, const enum rs_type types[], size_
 	wire_put_string(&tail, name);
 	for (size_t i = 0; i < n; i++) {
 		struct rs_ask ask = { .type = (uint16_t)types[i] };
+		uint64_t ref = calls_ask(&q->asked, &set->who, (unsigned)i, take, 0);
 
-		if (channel_send(&q->line, RS_ASK, first + (uint32_t)i, &ask, buf_bytes(&tail), NULL, &why) != OK) {
+		if (ref == 0 || channel_send(&q->line, RS_ASK, ref, &ask, buf_bytes(&tail), NULL, &why) != OK) {
 			channel_close(&q->line);
+			calls_broken(&q->asked);
 			return false;
 		}
 	}
 	return true;
-}
-
-static void
-take(struct answer *a, const struct wire_message *m)
-{
-	struct bytes tail;
-
-	memcpy(&a->head, m->body, sizeof a->head);
-	memcpy(a->room, m->tail.at, m->tail.len);
-	tail = bytes_of(a->room, m->tail.len);
-	if (!wire_take(&tail, &a->canonical))
-		a->head.outcome = RS_FAILED;
-	a->records = tail;
 }
 
 /* The next answer; false if there will be none. */
@@ -95,24 +107,20 @@ questions_ask(struct questions *q, const char *name, const enum rs_type types[],
 {
 	static struct wire_buffer buffer;
 	uint64_t until = clock_ms() + WAIT_MS;
-	uint32_t first = q->last_ref + 1;
+	struct set set = { .answers = answers };
 	struct wire_message m;
-	size_t open = n;
 
-	q->last_ref += (uint32_t)n;
 	for (size_t i = 0; i < n; i++) {
 		answers[i]->head = (struct rs_answer){ .outcome = RS_FAILED };
 		answers[i]->canonical = answers[i]->records = BYTES_NONE;
 	}
-	if (!is_open(q) || (!say_all(q, name, types, n, first) && (!is_open(q) || !say_all(q, name, types, n, first))))
+	if (!is_open(q) || (!say_all(q, &set, name, types, n) && (!is_open(q) || !say_all(q, &set, name, types, n))))
 		return; /* the second time: resolve was replaced since the last question */
-	while (open > 0 && receive(q, until, &buffer, &m)) {
-		if (m.ref >= first && m.ref - first < n) {
-			take(answers[m.ref - first], &m);
-			open--;
-		}
+	while (calls_wait(&set.who) && receive(q, until, &buffer, &m)) {
+		(void)calls_answered(&q->asked, m.ref, &m);
 		wire_close_fds(&m);
 	}
+	calls_forget(&set.who);
 }
 
 static bool
@@ -138,4 +146,5 @@ void
 questions_end(struct questions *q)
 {
 	channel_close(&q->line);
+	calls_close(&q->asked);
 }

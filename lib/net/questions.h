@@ -1,6 +1,7 @@
 /* Questions to `resolve`, one after the other or several at a time; each session has a conversation of its own. */
 #pragma once
 
+#include "wire/calls.h"
 #include "wire/channel.h"
 #include "wire/client_resolve.h"
 
@@ -15,9 +16,11 @@ struct answer {
 struct questions {
 	int door_fd; /* connected to resolve's door; -1: there is no way to another conversation */
 	struct channel line;
-	uint32_t last_ref;
+	struct calls asked;
 };
-#define QUESTIONS_BY(door) ((struct questions){ .door_fd = (door), .line = { .fd = -1 } })
+#define QUESTIONS_MAX 64 /* at a time */
+#define QUESTIONS_BY(door) \
+	((struct questions){ .door_fd = (door), .line = { .fd = -1 }, .asked = { .max = QUESTIONS_MAX } })
 
 /* Asks for several types of one name at a time and waits for all. Each answer's outcome is RS_FAILED if resolve could not
  * be asked or did not answer in time. */

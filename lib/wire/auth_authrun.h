@@ -1,5 +1,4 @@
-/* What passes between `auth` and `authrun`: whether somebody whom auth's tables don't have has proved who he is. The ref is
- * auth's of the exchange; `turn` comes back, since a ref may be another's by then. */
+/* What passes between `auth` and `authrun`: whether somebody whom auth's tables don't have has proved who he is. */
 #pragma once
 
 #include "base/id.h"
@@ -20,7 +19,6 @@ struct ar_check {
 	uint8_t family;        /* enum lp_family */
 	uint8_t remote[16];    /* as in lp_peer */
 	uint8_t spare;
-	uint32_t turn;
 }; /* tail: name; password or digest; timestamp or "" */
 
 enum ar_outcome {
@@ -30,7 +28,6 @@ enum ar_outcome {
 };
 
 struct ar_verdict {
-	uint32_t turn;
 	uint8_t outcome; /* enum ar_outcome */
 	uint8_t spare[3];
 }; /* tail: who it is, if that is not the name as it was asked (AR_GOOD only), else ""; why, for the log */

@@ -84,7 +84,7 @@ send_row(struct channel *c, const struct wire_row *row, const struct wire_head *
 }
 
 enum result
-channel_send(struct channel *c, uint16_t type, uint32_t ref, const void *body, struct bytes tail, const int *fds,
+channel_send(struct channel *c, uint16_t type, uint64_t ref, const void *body, struct bytes tail, const int *fds,
     struct why *why)
 {
 	enum result r = channel_may_send(c, type, tail, why);
@@ -94,7 +94,7 @@ channel_send(struct channel *c, uint16_t type, uint32_t ref, const void *body, s
 	if (r != OK)
 		return r;
 	row = &c->protocol->rows[type];
-	head = (struct wire_head){ type, (uint16_t)(row->body_len + tail.len), ref };
+	head = (struct wire_head){ .type = type, .len = (uint16_t)(row->body_len + tail.len), .ref = ref };
 	return send_row(c, row, &head, body, tail, fds, why);
 }
 

@@ -20,7 +20,7 @@ enum result channel_pair(int fds[2], struct why *why);
 /* Sends one message; `body` must be of the list's body type (null for wire_nothing), `tail` at most the list's
  * maximum. The descriptors stay the caller's. OK; AGAIN (would block, or c->crowded); ABSENT (nobody at the other end); EXHAUSTED
  * (a channel that waits, crowded for longer than its patience); BROKEN. */
-enum result channel_send(struct channel *c, uint16_t type, uint32_t ref, const void *body, struct bytes tail,
+enum result channel_send(struct channel *c, uint16_t type, uint64_t ref, const void *body, struct bytes tail,
     const int *fds, struct why *why);
 
 /* Whether this side may send a message of that type with such a tail: OK or BROKEN. channel_send asks it itself. */

@@ -17,7 +17,7 @@ struct port_packet {
 	int fds[WIRE_FDS_MAX];
 	unsigned n_fds;
 	uint16_t type;
-	uint32_t ref;
+	uint64_t ref;
 	uint16_t body_len, tail_len;
 	uint8_t octets[];
 };
@@ -32,7 +32,7 @@ packet_free(struct port_packet *q)
 }
 
 static struct port_packet *
-packet_new(const struct wire_row *row, uint16_t type, uint32_t ref, const void *body, struct bytes tail, const int *fds)
+packet_new(const struct wire_row *row, uint16_t type, uint64_t ref, const void *body, struct bytes tail, const int *fds)
 {
 	struct port_packet *q = calloc(1, sizeof *q + row->body_len + tail.len);
 
@@ -204,7 +204,7 @@ port_peer_is_gone(const struct port *p)
 
 enum result
 port_send(
-    struct port *p, uint16_t type, uint32_t ref, const void *body, struct bytes tail, const int *fds, struct why *why)
+    struct port *p, uint16_t type, uint64_t ref, const void *body, struct bytes tail, const int *fds, struct why *why)
 {
 	struct port_packet *q;
 	enum result r;

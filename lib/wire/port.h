@@ -46,4 +46,4 @@ bool port_peer_is_gone(const struct port *p);
 /* Sends or lines up. The descriptors stay the caller's (they are duplicated if the message must wait). OK, or the
  * failure after which the caller should port_close: ABSENT, EXHAUSTED, BROKEN. */
 enum result port_send(
-    struct port *p, uint16_t type, uint32_t ref, const void *body, struct bytes tail, const int *fds, struct why *why);
+    struct port *p, uint16_t type, uint64_t ref, const void *body, struct bytes tail, const int *fds, struct why *why);

@@ -26,7 +26,9 @@
 struct wire_head {
 	uint16_t type;
 	uint16_t len; /* of body and tail */
-	uint32_t ref; /* the asking side's own mark; an answer carries it back. Means nothing to the other side. */
+	uint32_t spare;
+	uint64_t
+	    ref; /* the asking side's own mark (wire/calls.h); an answer carries it back. Means nothing to the other side. */
 };
 #define WIRE_BODY_MAX (WIRE_MAX - sizeof(struct wire_head))
 
@@ -72,7 +74,7 @@ struct wire_protocol {
  * (wire_close_fds), or to take by setting them to -1. */
 struct wire_message {
 	uint16_t type;
-	uint32_t ref;
+	uint64_t ref;
 	const void *body; /* of the list's body type; aligned */
 	struct bytes tail;
 	int fds[WIRE_FDS_MAX];

@@ -60,7 +60,7 @@ class Channel:
         sock.settimeout(10)
 
     def send(self, kind, ref=0, body=b'', fds=()):
-        packet = struct.pack('<HHI', kind, len(body), ref) + body
+        packet = struct.pack('<HH4xQ', kind, len(body), ref) + body
         try:
             socket.send_fds(self.sock, [packet], list(fds))
         except OSError:
@@ -77,9 +77,9 @@ class Channel:
             raise Gone
         if not packet:
             raise Gone
-        kind, length, ref = struct.unpack_from('<HHI', packet)
-        assert length == len(packet) - 8
-        return kind, ref, packet[8:], fds
+        kind, length, ref = struct.unpack_from('<HH4xQ', packet)
+        assert length == len(packet) - 16
+        return kind, ref, packet[16:], fds
 
     def close(self):
         self.sock.close()
@@ -157,7 +157,7 @@ class Queue:
     def converse(self, door):
         mine, its = pair()
         try:
-            socket.send_fds(door, [struct.pack('<HHI', 0, 0, 0)], [its.fileno()])
+            socket.send_fds(door, [struct.pack('<HH4xQ', 0, 0, 0)], [its.fileno()])
         except OSError:
             pass  # it has ended already; the conversation will show it
         its.close()

@@ -111,7 +111,7 @@ decode_made(const struct wire_protocol *p, const uint8_t choices[CHOICES], struc
 	const struct wire_row *row = &p->rows[choices[4] % p->n_rows];
 	size_t tail = choices[5] & 1 ? row->tail_max + (choices[5] >> 1) % 8u - 4u : le16_get(choices + 6) % 1024u;
 	size_t len = row->body_len + (tail > WIRE_MAX ? 0 : tail) - (choices[5] == 0xff && row->body_len > 0 ? 1 : 0);
-	struct wire_head head = { choices[4] % p->n_rows, (uint16_t)len, 7 };
+	struct wire_head head = { .type = choices[4] % p->n_rows, .len = (uint16_t)len, .ref = 7 };
 	uint8_t *packet = block(sizeof head + len);
 
 	memcpy(packet, &head, sizeof head);

@@ -145,7 +145,7 @@ class Channel:
 
     def send(self, name, body=b"", tail=b"", fds=()):
         body = body.ljust(self.of[name]["body"], b"\0")
-        packet = struct.pack("<HHI", self.of[name]["number"], len(body) + len(tail), 0) + body + tail
+        packet = struct.pack("<HH4xQ", self.of[name]["number"], len(body) + len(tail), 0) + body + tail
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             socket.send_fds(self.end, [packet], list(fds))
 
@@ -159,7 +159,7 @@ class Channel:
             os.close(fd)
         if not packet:
             return None, b""
-        return self.names[struct.unpack_from("<H", packet)[0]], packet[8:]
+        return self.names[struct.unpack_from("<H", packet)[0]], packet[16:]
 
 
 def fields(*texts):

@@ -15,7 +15,7 @@ MESSAGE_MAX = 8192
 
 
 def head(kind, length, ref=1):
-    return struct.pack('<HHI', kind, length, ref)
+    return struct.pack('<HH4xQ', kind, length, ref)
 
 
 def nonsense(messages, receiver):
@@ -25,7 +25,7 @@ def nonsense(messages, receiver):
     theirs = [m for m in messages if m['sender'] == receiver]
     yield 'nothing', b'', 0
     yield 'nothing but descriptors', b'', 4
-    for n in (1, 7, 8, 64, MESSAGE_MAX, MESSAGE_MAX + 1, 60000):
+    for n in (1, 15, 16, 64, MESSAGE_MAX, MESSAGE_MAX + 1, 60000):
         yield '%d random octets' % n, rnd.randbytes(n), 0
     for kind in (len(messages), 63, 64, 65535):
         yield 'unknown message %d' % kind, head(kind, 0), 0
@@ -281,7 +281,7 @@ def ask_lspawn(lspawn, key, row):
 def refusal(lspawn):
     packet = lspawn.ends['send'].recv(9000)
     assert struct.unpack_from('<H', packet)[0] == SL_REFUSED, packet
-    return packet[8:].decode()
+    return packet[16:].decode()
 
 
 def children(process):

@@ -15,7 +15,7 @@ PK_SIGNER, PK_TLS_CLIENT = 0, 1
 
 
 def packet(kind, body=b""):
-    return struct.pack("<HHI", kind, len(body), 0) + body
+    return struct.pack("<HH4xQ", kind, len(body), 0) + body
 
 
 class Engine:

@@ -83,7 +83,7 @@ class Remote:
 
     def session(self):
         ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        socket.send_fds(self.door, [struct.pack("<HHI12s", 0, 12, 0, b"1jtestconn01"[:11])], [its.fileno()])
+        socket.send_fds(self.door, [struct.pack("<HH4xQ12s", 0, 12, 0, b"1jtestconn01"[:11])], [its.fileno()])
         its.close()
         return Session(ours, self.engine)
 
@@ -112,7 +112,7 @@ class Session:
         channel.settimeout(30)
 
     def say(self, kind, ref, body, fds=()):
-        packet = struct.pack("<HHI", kind, len(body), ref) + body
+        packet = struct.pack("<HH4xQ", kind, len(body), ref) + body
         if fds:
             socket.send_fds(self.channel, [packet], list(fds))
         else:
@@ -149,8 +149,8 @@ class Session:
         packet, fds, _, _ = socket.recv_fds(self.channel, 9000, 4)
         if not packet:
             return None
-        kind, _, ref = struct.unpack_from("<HHI", packet)
-        return kind, ref, packet[8:], fds
+        kind, _, ref = struct.unpack_from("<HH4xQ", packet)
+        return kind, ref, packet[16:], fds
 
     def done(self):
         """The next message that is done; None if the session has ended."""
@@ -187,18 +187,18 @@ class Session:
         ours.setblocking(False)
         with ours, plain, facts, its_facts, contextlib.ExitStack() as stack:
             signer = stack.enter_context(self.engine.signer(self.certificate)) if self.certificate else stack.enter_context(socket.socketpair()[1])
-            socket.send_fds(self.engine.tls, [struct.pack("<HHI", 0, len(session) + len(tail), 0) + session + tail],
+            socket.send_fds(self.engine.tls, [struct.pack("<HH4xQ", 0, len(session) + len(tail), 0) + session + tail],
                             [fds[0], plain.fileno(), signer.fileno(), its_facts.fileno()])
             os.close(fds[0])
             its_facts.close()
             facts.settimeout(idle_ms / 1000 + 20)
             packet = facts.recv(9000)
             if packet and struct.unpack_from("<H", packet)[0] == TF_FACTS:
-                said = take_raw_fields(packet[8 + 72 :])
-                self.say(SECURED, ref, bytes([packet[8] != 0]) + bytes(7) + fields(said[0], said[1], said[8], said[9]), [ours.fileno()])
+                said = take_raw_fields(packet[16 + 72 :])
+                self.say(SECURED, ref, bytes([packet[16] != 0]) + bytes(7) + fields(said[0], said[1], said[8], said[9]), [ours.fileno()])
             else:
-                blame = (BLAME_US, BLAME_SILENCE, BLAME_PEER)[packet[8]] if packet else BLAME_DEATH
-                self.say(NOT_SECURED, ref, bytes([blame]) + bytes(7) + (packet[16:] or b"the TLS engine ended"))
+                blame = (BLAME_US, BLAME_SILENCE, BLAME_PEER)[packet[16]] if packet else BLAME_DEATH
+                self.say(NOT_SECURED, ref, bytes([blame]) + bytes(7) + (packet[24:] or b"the TLS engine ended"))
 
     def close(self):
         self.channel.close()

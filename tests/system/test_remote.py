@@ -506,7 +506,7 @@ def test_a_relay_that_closes_after_a_refusal_is_left(remote):
 
 
 def test_nonsense_from_send_ends_a_session_alone(remote):
-    for packets in ([b"x"], [struct.pack("<HHI", 1, 0, 0)], [struct.pack("<HHI", 0, 96, 0) + b"\0" * 96]):
+    for packets in ([b"x"], [struct.pack("<HH4xQ", 1, 0, 0)], [struct.pack("<HH4xQ", 0, 96, 0) + b"\0" * 96]):
         s = remote.session()
         for p in packets:
             s.channel.send(p)

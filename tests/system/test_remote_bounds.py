@@ -159,18 +159,18 @@ def test_one_client_of_resolve_has_so_many_questions_and_not_all():
             ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as door:
                 door.connect(mx.path("run/resolve.remote"))
-                socket.send_fds(door, [struct.pack("<HHI", 0, 0, 0)], [its.fileno()])
+                socket.send_fds(door, [struct.pack("<HH4xQ", 0, 0, 0)], [its.fileno()])
             its.close()
             ours.settimeout(30)
             return ours
 
         def ask(channel, ref, name):
             tail = struct.pack("<H", len(name)) + name.encode()
-            channel.send(struct.pack("<HHI", 0, 8 + len(tail), ref) + struct.pack("<H6x", 1) + tail)
+            channel.send(struct.pack("<HH4xQ", 0, 8 + len(tail), ref) + struct.pack("<H6x", 1) + tail)
 
         def answer(channel):
             packet = channel.recv(9000)
-            return struct.unpack_from("<HHI", packet)[2], packet[8 + 2]
+            return struct.unpack_from("<HH4xQ", packet)[2], packet[16 + 2]
 
         greedy, other = client(), client()
         for i in range(200):

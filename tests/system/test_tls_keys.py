@@ -338,7 +338,7 @@ class Keyload:
             ask(ours, *a)
         body = struct.pack("=12sBB2xI", b"0123456789a\0", role, by_name, 5000)
         body += certificate if keys is None else b"".join(keys)
-        self.door.sendmsg([struct.pack("=HHI", PK_SIGNER if keys is None else PK_SIGNER_OF, len(body), 0) + body],
+        self.door.sendmsg([struct.pack("=HH4xQ", PK_SIGNER if keys is None else PK_SIGNER_OF, len(body), 0) + body],
                           [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [its.fileno()]))])
         its.close()
         ours.settimeout(10)
@@ -351,14 +351,14 @@ class Keyload:
 
 def ask(signer, spki, scheme, text):
     body = struct.pack("=32sH6x", spki, scheme) + text
-    signer.send(struct.pack("=HHI", TK_ASK, len(body), 7) + body)
+    signer.send(struct.pack("=HH4xQ", TK_ASK, len(body), 7) + body)
 
 
 def answer(signer):
     packet = signer.recv(8192)
     if not packet:
         return None, b""
-    return struct.unpack("=H", packet[:2])[0], packet[8:]
+    return struct.unpack("=H", packet[:2])[0], packet[16:]
 
 
 def spki(certificates, name):
@@ -474,7 +474,7 @@ def test_one_connection_buys_one_signature(keyload, certificates):
 
 
 def test_an_engine_that_sends_garbage_gets_nothing(keyload):
-    for packet in (b"", b"x", b"\0" * 8000, struct.pack("=HHI", 1, 0, 0), struct.pack("=HHI", 0, 5000, 0)):
+    for packet in (b"", b"x", b"\0" * 8000, struct.pack("=HH4xQ", 1, 0, 0), struct.pack("=HH4xQ", 0, 5000, 0)):
         signer = keyload.signer()
         if packet:
             signer.send(packet)

@@ -27,7 +27,7 @@ static pid_t child;
 unsigned *auth_rig_hashes;
 static uint8_t network;
 uint64_t auth_rig_pace_ms;
-uint32_t auth_rig_ref;
+uint64_t auth_rig_ref;
 unsigned auth_rig_sent_away;
 char auth_rig_got[1024];
 

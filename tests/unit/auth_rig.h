@@ -9,7 +9,7 @@
 extern unsigned *auth_rig_hashes;   /* how many it has computed; counted over there */
 extern unsigned auth_rig_sent_away; /* exchanges before the last one that got 454 */
 extern uint64_t auth_rig_pace_ms;   /* failures are told at multiples of it; to be set before auth_rig_start */
-extern uint32_t auth_rig_ref;       /* of the last exchange */
+extern uint64_t auth_rig_ref;       /* of the last exchange */
 extern char auth_rig_got[1024];     /* the last challenge, or the name of who has authenticated */
 
 int auth_rig_start(void **state);

@@ -50,7 +50,7 @@ end_run(struct run *r)
 }
 
 void
-send_one(struct run *r, uint32_t ref, const char *maildir, const char *recipient)
+send_one(struct run *r, uint64_t ref, const char *maildir, const char *recipient)
 {
 	static const char content[] = "A: b\r\n\r\nbody\r\n";
 	struct sd_deliver body = { .id = "0123456789", .content_len = sizeof content - 1, .flags = next_flags };
@@ -68,7 +68,7 @@ send_one(struct run *r, uint32_t ref, const char *maildir, const char *recipient
 
 /* the outcome for the next that is answered, and its status as a number: 250, 470, … */
 unsigned
-answer_of(struct run *r, uint32_t *ref)
+answer_of(struct run *r, uint64_t *ref)
 {
 	static struct wire_buffer buffer;
 	struct wire_message m;
@@ -85,7 +85,7 @@ answer_of(struct run *r, uint32_t *ref)
 unsigned
 deliver_one(struct run *r, const char *maildir)
 {
-	uint32_t ref;
+	uint64_t ref;
 	unsigned status;
 
 	send_one(r, 7, maildir, "me@host.test");

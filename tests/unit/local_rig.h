@@ -28,8 +28,8 @@ extern char told[WHY_MAX + 1];   /* the text of the last answer */
 
 struct run begin_run(void);
 int end_run(struct run *r); /* its status */
-void send_one(struct run *r, uint32_t ref, const char *maildir, const char *recipient);
+void send_one(struct run *r, uint64_t ref, const char *maildir, const char *recipient);
 
 /* The outcome for the next that is answered: its enhanced status as a number, 200, 470, … */
-unsigned answer_of(struct run *r, uint32_t *ref);
+unsigned answer_of(struct run *r, uint64_t *ref);
 unsigned deliver_one(struct run *r, const char *maildir);

@@ -163,7 +163,7 @@ every_message_of_a_group_is_answered_and_there(void **state)
 {
 	struct run r = begin_run();
 	bool seen[100] = { false };
-	uint32_t ref;
+	uint64_t ref;
 
 	(void)state;
 	for (uint32_t i = 0; i < 100; i += 20) {
@@ -186,7 +186,7 @@ a_crowd_of_maildirs_is_served_at_once(void **state)
 {
 	struct run r = begin_run();
 	char maildir[20];
-	uint32_t ref;
+	uint64_t ref;
 
 	(void)state;
 	for (uint32_t i = 0; i < 160; i += 32) {
@@ -290,7 +290,7 @@ deliver_three(unsigned n)
 	static const char *const to[] = { "faults/there", "faults/made", "faults/there" };
 	size_t said[2] = { files_of(to[0], "new"), files_of(to[1], "new") }, delivered = 0;
 	struct run r;
-	uint32_t ref;
+	uint64_t ref;
 
 	fault.n = n;
 	r = begin_run();

@@ -87,7 +87,7 @@ without_an_mx_the_domain_s_addresses_count(void **state)
 	rig_start();
 	for (size_t i = 0; i < nitems(cases); i++) {
 		struct channel c = begin_mail(asks_sender, "a@b.example");
-		uint32_t a, aaaa;
+		uint64_t a, aaaa;
 
 		rcpt_say(&c, "joe@local.example");
 		resolve_says(resolve_asked(RS_MX, "b.example"), RS_NO_DATA, BYTES_NONE);
@@ -139,7 +139,7 @@ static void
 an_answer_that_comes_too_late_is_nobody_s(void **state)
 {
 	struct channel c;
-	uint32_t late;
+	uint64_t late;
 
 	(void)state;
 	rig_start();
@@ -161,7 +161,8 @@ static void
 nothing_is_asked_under_the_reference_of_an_open_question(void **state)
 {
 	struct channel c = { .fd = -1 };
-	uint32_t late, slot = 0;
+	uint64_t late;
+	uint32_t slot = 0;
 
 	(void)state;
 	rig_start();
@@ -206,7 +207,7 @@ static void
 a_helo_name_must_exist(void **state)
 {
 	struct channel c;
-	uint32_t a;
+	uint64_t a;
 
 	(void)state;
 	rig_start();

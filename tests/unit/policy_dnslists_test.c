@@ -56,7 +56,7 @@ answer_lists(unsigned n, enum rs_outcome outcome, struct bytes bl, struct bytes 
 {
 	static const char *const zones[] = { "bl.example.org", "odd.example.org", "wl.example.org" };
 	struct bytes answers[] = { bl, odd, wl };
-	uint32_t refs[3];
+	uint64_t refs[3];
 
 	for (size_t i = 0; i < nitems(zones); i++) {
 		char name[80];

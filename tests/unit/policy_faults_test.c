@@ -13,7 +13,7 @@ failures_of_queue_are_temporary(void **state)
 {
 	struct sp_commit commit = { .octets = 5 };
 	struct channel c;
-	uint32_t ref;
+	uint64_t ref;
 
 	(void)state;
 	rig_start();
@@ -62,7 +62,7 @@ a_late_answer_of_queue_reaches_nobody(void **state)
 {
 	struct sp_commit commit = { .octets = 5 };
 	struct channel c;
-	uint32_t first, second;
+	uint64_t first, second;
 
 	(void)state;
 	rig_start();
@@ -87,7 +87,7 @@ static void
 a_front_end_that_dies_leaves_nothing_open(void **state)
 {
 	struct channel c;
-	uint32_t ref;
+	uint64_t ref;
 
 	(void)state;
 	rig_start();
@@ -106,7 +106,7 @@ a_commit_outlives_its_front_end(void **state)
 	struct wire_message m;
 	struct why why = WHY_NONE;
 	struct channel c;
-	uint32_t ref;
+	uint64_t ref;
 
 	(void)state;
 	rig_start();

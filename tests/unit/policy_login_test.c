@@ -24,7 +24,7 @@ auth_receives(uint16_t type)
 }
 
 static void
-auth_says(uint32_t ref, uint16_t code, const char *user, const char *text)
+auth_says(uint64_t ref, uint16_t code, const char *user, const char *text)
 {
 	struct pa_result result = { .code = code };
 	uint8_t room[1000];
@@ -81,7 +81,7 @@ welcomed(struct channel *c, char text[SP_TEXT_MAX + 1])
 }
 
 static struct channel
-log_in(uint32_t *ref)
+log_in(uint64_t *ref)
 {
 	struct channel c = connect_peer(clear, LP_IPV4);
 	char text[SP_TEXT_MAX + 1];
@@ -122,7 +122,7 @@ static void
 smtp_has_no_apop_and_goes_on_after_authentication(void **state)
 {
 	struct channel c;
-	uint32_t ref;
+	uint64_t ref;
 
 	(void)state;
 	rig_start_as("submission");
@@ -152,7 +152,7 @@ an_exchange_goes_through_word_by_word(void **state)
 	struct bytes fields[4];
 	struct why why = WHY_NONE;
 	char text[SP_TEXT_MAX + 1];
-	uint32_t ref;
+	uint64_t ref;
 
 	(void)state;
 	rig_start_as("pop3");
@@ -183,8 +183,11 @@ an_exchange_goes_through_word_by_word(void **state)
 	auth_says(ref, 235, "joe", "a late answer"); /* is nobody's */
 	auth_says(m.ref, 454, "", "later");
 	expect_answer(&c, 454, "0.0.0");
+	say_auth(&c, SP_PLAIN,
+	    ""); /* auth has forgotten those that failed of itself, and is told of the one under way alone */
+	ref = auth_receives(PA_BEGIN).ref;
 	channel_close(&c);
-	assert_int_equal(auth_receives(PA_FORGET).ref, m.ref);
+	assert_int_equal(auth_receives(PA_FORGET).ref, ref);
 }
 
 static void
@@ -242,7 +245,8 @@ after_the_login_the_users_process_gets_the_session(void **state)
 	const struct pb_session *session;
 	struct bytes fields[2];
 	struct why why = WHY_NONE;
-	uint32_t ref, first_slot;
+	uint64_t ref;
+	uint32_t first_slot;
 	char octet;
 
 	(void)state;
@@ -280,7 +284,7 @@ nothing_comes_of_a_session_that_says_more_after_it_was_handed_over(void **state)
 	struct sp_box box = { 0 };
 	struct channel c;
 	struct wire_message m;
-	uint32_t ref;
+	uint64_t ref;
 
 	(void)state;
 	rig_start_as("pop3");

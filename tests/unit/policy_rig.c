@@ -320,7 +320,7 @@ take_door(void)
 	take(door, &policy_queue_protocol, &queue_end);
 }
 
-uint32_t
+uint64_t
 resolve_asked(uint16_t type, const char *name)
 {
 	struct wire_message m;
@@ -339,7 +339,7 @@ resolve_asked(uint16_t type, const char *name)
 }
 
 void
-resolve_says(uint32_t ref, enum rs_outcome outcome, struct bytes record)
+resolve_says(uint64_t ref, enum rs_outcome outcome, struct bytes record)
 {
 	struct rs_answer a = { .outcome = (uint8_t)outcome, .n = record.at != NULL };
 	uint8_t room[600];
@@ -393,8 +393,8 @@ queue_receives(uint16_t type)
 	return m;
 }
 
-uint32_t
-give_writer(uint32_t ref)
+uint64_t
+give_writer(uint64_t ref)
 {
 	struct pq_writer w = { .id = "0000000000a" };
 	struct why why = WHY_NONE;
@@ -406,7 +406,7 @@ give_writer(uint32_t ref)
 }
 
 void
-say_committed(uint32_t ref)
+say_committed(uint64_t ref)
 {
 	struct pq_committed c = { .id = "0000000000a" };
 	struct why why = WHY_NONE;
@@ -415,7 +415,7 @@ say_committed(uint32_t ref)
 }
 
 void
-say_failed(uint32_t ref, enum result r)
+say_failed(uint64_t ref, enum result r)
 {
 	struct pq_failed f = { (uint32_t)r };
 	struct why why = WHY_NONE;
@@ -435,10 +435,10 @@ expect_content(struct channel *c, uint64_t max)
 	wire_close_fds(&m);
 }
 
-uint32_t
+uint64_t
 to_writing(struct channel *c)
 {
-	uint32_t ref;
+	uint64_t ref;
 
 	rig_say(c, SP_DATA, NULL, BYTES_NONE);
 	if (queue_end.fd < 0)

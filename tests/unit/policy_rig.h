@@ -39,14 +39,14 @@ void rig_mail_utf8(struct channel *c, const char *from);
 void rcpt(struct channel *c, const char *to, unsigned code, const char *enhanced);
 void rcpt_say(struct channel *c, const char *to); /* and what is answered: */
 void rcpt_hear(struct channel *c, unsigned code, const char *enhanced);
-uint32_t resolve_asked(uint16_t type, const char *name); /* the next question; its reference */
-void resolve_says(uint32_t ref, enum rs_outcome outcome, struct bytes record);
+uint64_t resolve_asked(uint16_t type, const char *name); /* the next question; its reference */
+void resolve_says(uint64_t ref, enum rs_outcome outcome, struct bytes record);
 struct channel rig_begin(const uint8_t address[4]);
 struct channel begin_mail(const uint8_t address[4], const char *from);
 void take_door(void);
 struct wire_message queue_receives(uint16_t type);
-uint32_t give_writer(uint32_t ref);
-void say_committed(uint32_t ref);
-void say_failed(uint32_t ref, enum result r);
+uint64_t give_writer(uint64_t ref);
+void say_committed(uint64_t ref);
+void say_failed(uint64_t ref, enum result r);
 void expect_content(struct channel *c, uint64_t max);
-uint32_t to_writing(struct channel *c);
+uint64_t to_writing(struct channel *c);

@@ -109,7 +109,7 @@ static void
 several_names_are_asked_at_a_time(void **state)
 {
 	struct channel c;
-	uint32_t refs[10];
+	uint64_t refs[10];
 	uint8_t mx[10][20];
 	struct rs_answer a = { .outcome = RS_FOUND, .n = 10 };
 	uint8_t room[600];
@@ -146,7 +146,7 @@ static void
 a_session_may_end_while_it_is_checked(void **state)
 {
 	struct channel c;
-	uint32_t late;
+	uint64_t late;
 
 	(void)state;
 	rig_start();

@@ -33,7 +33,7 @@ a_message_goes_from_mail_to_commit(void **state)
 	const struct pq_open *open;
 	struct bytes fields[8];
 	struct sp_commit commit = { .octets = 123, .sum = 0xfedcba98 };
-	uint32_t ref;
+	uint64_t ref;
 
 	(void)state;
 	rig_start();
@@ -274,7 +274,7 @@ what_is_too_large_in_the_end_is_not_kept(void **state)
 {
 	struct sp_commit commit = { .octets = 1000001 };
 	struct channel c;
-	uint32_t ref;
+	uint64_t ref;
 
 	(void)state;
 	rig_start();
@@ -292,7 +292,8 @@ many_recipients_travel_in_several_messages(void **state)
 {
 	struct channel c;
 	struct wire_message m;
-	uint32_t n = 0, ref;
+	uint32_t n = 0;
+	uint64_t ref;
 	char address[300];
 
 	(void)state;

@@ -22,7 +22,8 @@ a_user_whose_deliveries_hang_leaves_room_for_others(void **state)
 	struct wire_message w;
 	struct channel joe, ann;
 	struct why why = WHY_NONE;
-	uint32_t ref, credit = 0;
+	uint64_t ref;
+	uint32_t credit = 0;
 
 	(void)state;
 	srig_start();

@@ -16,7 +16,7 @@ recipients_at_one_destination_go_together_a_hundred_at_a_time(void **state)
 	static struct srig_recipient many[250];
 	struct srig_message m;
 	struct channel first, second;
-	uint32_t refs[3];
+	uint64_t refs[3];
 
 	(void)state;
 	for (size_t i = 0; i < nitems(many); i++)

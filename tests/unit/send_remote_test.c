@@ -16,7 +16,7 @@ what_was_not_tried_goes_again_at_once_and_first(void **state)
 {
 	struct srig_message m[RM_IN_FLIGHT + 1];
 	struct channel session;
-	uint32_t refs[RM_IN_FLIGHT];
+	uint64_t refs[RM_IN_FLIGHT];
 
 	(void)state;
 	dir_put(&srig_dir, "concurrencydestination", "1\n");
@@ -101,7 +101,7 @@ a_host_that_never_was_fails_all_that_waits_for_it(void **state)
 {
 	struct srig_message m[6];
 	struct channel session, local;
-	uint32_t report;
+	uint64_t report;
 
 	(void)state;
 	for (size_t i = 0; i < nitems(m); i++)
@@ -188,7 +188,7 @@ who_is_refused_is_reported_and_the_others_are_delivered(void **state)
 		{ "c@far.example", 0 } };
 	struct srig_message m = srig_message(0, 0, "s@far.example", three, 3);
 	struct channel session;
-	uint32_t ref, report;
+	uint64_t ref, report;
 	const char *text;
 
 	(void)state;
@@ -218,7 +218,7 @@ recipients_that_were_too_many_go_in_another_transaction(void **state)
 	struct rm_result too_many = { .recipient = 1, .outcome = RM_TEMPORARY, .enhanced = { 4, 5, 3 } };
 	struct channel session;
 	struct why why = WHY_NONE;
-	uint32_t ref;
+	uint64_t ref;
 
 	(void)state;
 	srig_start();
@@ -244,7 +244,7 @@ too_many_are_asked_again_at_once_also_if_the_content_is_refused(void **state)
 	struct rm_result too_many = { .recipient = 1, .outcome = RM_TEMPORARY, .enhanced = { 4, 5, 3 } };
 	struct channel session;
 	struct why why = WHY_NONE;
-	uint32_t ref;
+	uint64_t ref;
 
 	(void)state;
 	srig_start();
@@ -271,7 +271,7 @@ a_status_of_three_digits_is_in_note_and_report(void **state)
 	struct rm_result refused = { .outcome = RM_PERMANENT, .enhanced = { 5, 7, 509 } };
 	struct channel session;
 	struct why why = WHY_NONE;
-	uint32_t ref, report;
+	uint64_t ref, report;
 
 	(void)state;
 	srig_start();
@@ -297,7 +297,7 @@ a_status_of_three_digits_comes_back_from_an_earlier_note(void **state)
 	struct store_notes notes;
 	struct channel session;
 	struct why why = WHY_NONE;
-	uint32_t report;
+	uint64_t report;
 
 	(void)state;
 	assert_int_equal(store_read(m.fd, &stored, &why), OK);
@@ -319,7 +319,7 @@ a_status_of_three_digits_comes_back_from_an_earlier_note(void **state)
 }
 
 static void
-answer_in_doubt(struct channel *session, uint32_t ref)
+answer_in_doubt(struct channel *session, uint64_t ref)
 {
 	struct rm_done body = { .outcome = RM_TEMPORARY, .enhanced = { 4, 4, 2 }, .duplicate = 1, .closing = RM_LOST };
 	uint8_t room[200];
@@ -367,7 +367,7 @@ a_report_needs_smtputf8_only_if_it_shows_such_octets(void **state)
 	struct srig_message plain = srig_message(0, STORE_SMTPUTF8 | STORE_8BITMIME, "s@far.example", one, 1);
 	struct srig_message needs = srig_message(0, STORE_SMTPUTF8 | STORE_8BITMIME, "s@far.example", odd, 1);
 	struct channel session;
-	uint32_t report;
+	uint64_t report;
 
 	(void)state;
 	srig_start();
@@ -403,7 +403,7 @@ who_asks_for_a_report_hears_from_the_last_host_that_makes_them(void **state)
 	struct why why = WHY_NONE;
 	uint8_t room[100];
 	struct buf fields = BUF_OVER(room);
-	uint32_t report;
+	uint64_t report;
 
 	(void)state;
 	srig_start();

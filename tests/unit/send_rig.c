@@ -201,7 +201,7 @@ srig_from(const char *sender)
 }
 
 static void
-say_message(const struct srig_message *m, uint32_t ref)
+say_message(const struct srig_message *m, uint64_t ref)
 {
 	struct qs_message body = { .fresh = ref == 0 };
 	struct why why = WHY_NONE;
@@ -255,7 +255,7 @@ srig_resident_kib(void)
 }
 
 void
-answer_fetch(const struct srig_message *m, uint32_t ref)
+answer_fetch(const struct srig_message *m, uint64_t ref)
 {
 	say_message(m, ref);
 }
@@ -327,7 +327,7 @@ expect_done(const struct srig_message *of)
 	(void)about(of, QS_DONE);
 }
 
-uint32_t
+uint64_t
 expect_fetch(const struct srig_message *of)
 {
 	return about(of, QS_FETCH).ref;
@@ -362,7 +362,7 @@ expect_spawn(uint32_t uid)
 	return channel_of(fd, &send_local_protocol, SD_LOCAL, true);
 }
 
-uint32_t
+uint64_t
 expect_delivery(struct channel *local, const struct srig_message *of, const char *recipient)
 {
 	struct wire_message m = srig_receive(local, SD_DELIVER);
@@ -376,7 +376,7 @@ expect_delivery(struct channel *local, const struct srig_message *of, const char
 }
 
 void
-deliver_answer(struct channel *local, uint32_t ref, enum sd_outcome outcome, const char *text)
+deliver_answer(struct channel *local, uint64_t ref, enum sd_outcome outcome, const char *text)
 {
 	struct sd_result body = { .outcome = (uint8_t)outcome, .enhanced = { 9, 2, 3 } };
 	struct why why = WHY_NONE;
@@ -387,7 +387,7 @@ deliver_answer(struct channel *local, uint32_t ref, enum sd_outcome outcome, con
 /* ---- reports ---- */
 
 const char *
-expect_report(const char *to, uint32_t flags, uint32_t *ref)
+expect_report(const char *to, uint32_t flags, uint64_t *ref)
 {
 	static char text[65536];
 	struct wire_message m = srig_receive(&srig_bounces, PQ_OPEN);
@@ -415,7 +415,7 @@ expect_report(const char *to, uint32_t flags, uint32_t *ref)
 }
 
 void
-report_committed(uint32_t ref)
+report_committed(uint64_t ref)
 {
 	struct pq_committed c = { .id = "0000000000a" };
 	struct why why = WHY_NONE;
@@ -424,7 +424,7 @@ report_committed(uint32_t ref)
 }
 
 void
-report_failed(uint32_t ref)
+report_failed(uint64_t ref)
 {
 	struct pq_failed f = { EXHAUSTED };
 	struct why why = WHY_NONE;

@@ -47,7 +47,7 @@ unsigned srig_resident_kib(void);
 #else
 #define SRIG_SHADOW_KIB 0u
 #endif
-void answer_fetch(const struct srig_message *m, uint32_t ref);
+void answer_fetch(const struct srig_message *m, uint64_t ref);
 void srig_say(uint16_t type, const struct srig_message *m); /* as queue, a message whose body is a name */
 
 void srig_be_patient(int fd);
@@ -58,28 +58,28 @@ extern struct channel srig_deferring;                               /* the sessi
 void expect_status(const struct srig_message *m, uint32_t recipient, enum store_status status, const char *note_begins);
 uint64_t expect_later(const struct srig_message *m); /* the due time */
 void expect_done(const struct srig_message *m);
-uint32_t expect_fetch(const struct srig_message *m); /* the ref */
+uint64_t expect_fetch(const struct srig_message *m); /* the ref */
 void expect_silence(struct channel *c, unsigned ms);
 
 struct channel expect_spawn(uint32_t uid); /* local's end of its channel */
-uint32_t expect_delivery(struct channel *local, const struct srig_message *m, const char *recipient);
-void deliver_answer(struct channel *local, uint32_t ref, enum sd_outcome outcome, const char *text);
+uint64_t expect_delivery(struct channel *local, const struct srig_message *m, const char *recipient);
+void deliver_answer(struct channel *local, uint64_t ref, enum sd_outcome outcome, const char *text);
 
 /* Deliveries to other hosts. A session's end, after its RM_PEER, which must be for that domain (null: any; srig_domain has it). */
 extern char srig_domain[256];
 struct channel expect_session(const char *domain);
 /* The next transaction: of m, with n recipients of whom that is the first; its ref. Null m: of any message, any recipients. */
-uint32_t expect_transaction(struct channel *session, const struct srig_message *m, unsigned n, const char *first);
+uint64_t expect_transaction(struct channel *session, const struct srig_message *m, unsigned n, const char *first);
 /* RM_DONE; the text is the peer's own if it begins with a code. */
-void remote_answer(struct channel *session, uint32_t ref, enum rm_outcome outcome, enum rm_scope scope, bool closing,
+void remote_answer(struct channel *session, uint64_t ref, enum rm_outcome outcome, enum rm_scope scope, bool closing,
     const char *text);
 void remote_result(
-    struct channel *session, uint32_t ref, uint32_t recipient, enum rm_outcome outcome, const char *text);
+    struct channel *session, uint64_t ref, uint32_t recipient, enum rm_outcome outcome, const char *text);
 void expect_delivered(struct channel *session, const struct srig_message *m); /* of srig_from */
 struct channel expect_all_read(void);          /* until send has read what was announced; to be closed at the end */
 void srig_defer(const struct srig_message *m); /* its only recipient, at far.example: 4.4.4 not now */
 
 /* A report, from PQ_OPEN to PQ_COMMIT; its text until the next call. */
-const char *expect_report(const char *to, uint32_t flags, uint32_t *ref);
-void report_committed(uint32_t ref);
-void report_failed(uint32_t ref);
+const char *expect_report(const char *to, uint32_t flags, uint64_t *ref);
+void report_committed(uint64_t ref);
+void report_failed(uint64_t ref);

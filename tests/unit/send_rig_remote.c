@@ -25,11 +25,11 @@ expect_session(const char *domain)
 	return session;
 }
 
-uint32_t
+uint64_t
 expect_transaction(struct channel *session, const struct srig_message *of, unsigned n, const char *first)
 {
 	struct wire_message m = srig_receive(session, RM_MESSAGE);
-	uint32_t ref = m.ref, left = ((const struct rm_message *)m.body)->n_recipients;
+	uint64_t ref = m.ref, left = ((const struct rm_message *)m.body)->n_recipients;
 
 	wire_close_fds(&m);
 	if (of != NULL) {
@@ -52,7 +52,7 @@ expect_transaction(struct channel *session, const struct srig_message *of, unsig
 
 void
 remote_answer(
-    struct channel *session, uint32_t ref, enum rm_outcome outcome, enum rm_scope scope, bool closing, const char *text)
+    struct channel *session, uint64_t ref, enum rm_outcome outcome, enum rm_scope scope, bool closing, const char *text)
 {
 	struct rm_done body = { .outcome = (uint8_t)outcome,
 		.enhanced = { 9, 4, 4 },
@@ -72,7 +72,7 @@ remote_answer(
 }
 
 void
-remote_result(struct channel *session, uint32_t ref, uint32_t recipient, enum rm_outcome outcome, const char *text)
+remote_result(struct channel *session, uint64_t ref, uint32_t recipient, enum rm_outcome outcome, const char *text)
 {
 	struct rm_result body = { .recipient = recipient, .outcome = (uint8_t)outcome, .enhanced = { 9, 1, 1 } };
 	struct why why = WHY_NONE;

@@ -97,7 +97,7 @@ a_user_who_stops_his_delivery_keeps_nobody_else_waiting(void **state)
 {
 	struct srig_message joes = srig_simple("joe@local.example"), anns = srig_simple("ann@local.example");
 	struct channel joe, ann;
-	uint32_t ref;
+	uint64_t ref;
 
 	(void)state;
 	srig_slow_ms = 100;

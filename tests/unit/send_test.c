@@ -34,7 +34,7 @@ recipients_are_recorded_one_by_one(void **state)
 {
 	struct srig_message m = srig_message(0, 0, "s@far.example", two, 2);
 	struct channel joe, ann;
-	uint32_t ref;
+	uint64_t ref;
 
 	(void)state;
 	srig_start();
@@ -87,7 +87,7 @@ after_the_lifetime_there_is_one_last_try(void **state)
 	struct srig_message m = srig_message(DAY + 10, 0, "s@far.example", two, 1);
 	struct channel local;
 	const char *report;
-	uint32_t ref;
+	uint64_t ref;
 
 	(void)state;
 	srig_start();
@@ -107,7 +107,7 @@ nothing_is_done_before_its_report_is_in_the_queue(void **state)
 {
 	struct srig_message m = srig_simple("none@local.example");
 	const char *report;
-	uint32_t ref;
+	uint64_t ref;
 
 	(void)state;
 	srig_start();
@@ -131,7 +131,7 @@ a_failure_is_reported_though_others_still_wait(void **state)
 {
 	struct srig_message m = srig_message(0, 0, "s@far.example", one_of_them_missing, 2);
 	struct channel local;
-	uint32_t ref;
+	uint64_t ref;
 
 	(void)state;
 	srig_start();
@@ -171,7 +171,7 @@ a_delivery_that_is_to_be_reported_is_not_repeated_for_the_report(void **state)
 	static const struct srig_recipient r = { "joe@local.example", 2 };
 	struct srig_message m = srig_message(0, 0, "s@far.example", &r, 1);
 	struct channel local;
-	uint32_t ref;
+	uint64_t ref;
 
 	(void)state;
 	srig_start();
@@ -195,7 +195,7 @@ a_delay_is_told_once_to_who_asked(void **state)
 	static const struct srig_recipient r = { "joe@local.example", 8 | 4 };
 	struct srig_message m = srig_message(5 * 3600, 0, "s@far.example", &r, 1);
 	struct channel local;
-	uint32_t ref;
+	uint64_t ref;
 
 	(void)state;
 	srig_start();
@@ -220,7 +220,7 @@ reports_that_fail_go_to_the_postmaster_and_then_nowhere(void **state)
 	static const struct srig_recipient r = { "none@local.example", 0 };
 	struct srig_message m = srig_message(0, STORE_BOUNCE, "", &r, 1);
 	struct srig_message second = srig_message(0, STORE_BOUNCE | STORE_DOUBLE_BOUNCE, "", &r, 1);
-	uint32_t ref;
+	uint64_t ref;
 
 	(void)state;
 	srig_start();
@@ -240,7 +240,7 @@ a_local_that_dies_defers_its_own_and_the_next_one_takes_over(void **state)
 {
 	struct srig_message first = srig_simple("joe@local.example"), second = srig_simple("joe@local.example");
 	struct channel local;
-	uint32_t ref;
+	uint64_t ref;
 
 	(void)state;
 	srig_start();
@@ -269,7 +269,7 @@ a_local_that_talks_nonsense_is_not_listened_to(void **state)
 	static struct wire_buffer room;
 	struct why why = WHY_NONE;
 	struct channel local;
-	uint32_t ref;
+	uint64_t ref;
 
 	(void)state;
 	srig_start();
@@ -308,7 +308,7 @@ a_process_with_nothing_to_do_makes_room_for_another_user(void **state)
 	struct wire_message end;
 	struct why why = WHY_NONE;
 	struct channel joe, ann;
-	uint32_t ref;
+	uint64_t ref;
 
 	(void)state;
 	dir_put(&srig_dir, "concurrencylocal", "1\n");
@@ -338,7 +338,7 @@ what_is_held_is_neither_begun_nor_lost(void **state)
 {
 	struct srig_message m = srig_message(0, 0, "s@far.example", one_of_them_missing, 2);
 	struct channel local;
-	uint32_t ref;
+	uint64_t ref;
 
 	(void)state;
 	srig_start();
@@ -362,7 +362,7 @@ what_is_deleted_under_way_is_forgotten(void **state)
 {
 	struct srig_message m = srig_simple("joe@local.example");
 	struct channel local;
-	uint32_t ref;
+	uint64_t ref;
 
 	(void)state;
 	srig_start();
@@ -380,7 +380,7 @@ static void
 an_administrator_may_return_a_message_untried(void **state)
 {
 	struct srig_message m = srig_simple("someone@far.example");
-	uint32_t ref;
+	uint64_t ref;
 
 	(void)state;
 	srig_start();

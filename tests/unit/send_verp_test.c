@@ -71,7 +71,7 @@ too_little_room_makes_no_shorter_address(void **state)
 }
 
 static void
-expect_reverse(struct channel *session, uint32_t *ref, const char *reverse)
+expect_reverse(struct channel *session, uint64_t *ref, const char *reverse)
 {
 	struct wire_message m = srig_receive(session, RM_MESSAGE);
 	struct bytes fields[3];
@@ -93,7 +93,7 @@ each_recipient_has_its_own_and_a_report_goes_to_the_list(void **state)
 	struct channel local, session;
 	struct wire_message delivery;
 	struct bytes fields[4];
-	uint32_t refs[2], report;
+	uint64_t refs[2], report;
 
 	(void)state;
 	srig_start();

@@ -120,7 +120,7 @@ tear_down(void **state)
 }
 
 static bool
-next_fetch(uint64_t *number, uint32_t *ref)
+next_fetch(uint64_t *number, uint64_t *ref)
 {
 	struct wire_message m;
 	struct why why = WHY_NONE;
@@ -146,7 +146,7 @@ what_waits_comes_once_and_in_its_order(void **state)
 {
 	static uint64_t due[N + 1]; /* of message number i; 0: does not wait */
 	uint64_t number, before = 0;
-	uint32_t ref;
+	uint64_t ref;
 	size_t n = 0, seen = 0;
 
 	(void)state;
@@ -192,7 +192,7 @@ what_is_not_due_is_not_asked_for_unless_wanted(void **state)
 {
 	struct id a = id_of_number(1), b = id_of_number(2);
 	uint64_t number;
-	uint32_t ref;
+	uint64_t ref;
 
 	(void)state;
 	assert_true(waiting_add(&self, &a, UINT64_MAX / 2));

@@ -20,7 +20,7 @@
 static struct bytes
 packet(uint8_t *into, uint16_t type, uint16_t said_len, size_t len)
 {
-	struct wire_head head = { type, said_len, 7 };
+	struct wire_head head = { .type = type, .len = said_len, .ref = 7 };
 
 	memset(into, 0, WIRE_MAX);
 	memcpy(into, &head, sizeof head);
