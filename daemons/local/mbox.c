@@ -20,6 +20,9 @@
 
 #define STEP_MS 100
 #define STALE_S 900 /* a FILE.lock that is older belongs to nobody any more */
+#define MARK "postern\n"
+#define MARK_LEN (sizeof MARK - 1)
+#define MARK_MODE 0400
 
 struct mbox {
 	char path[PATH_MAX], lock[PATH_MAX];
@@ -39,12 +42,16 @@ lock_range(int fd)
 	return fcntl(fd, F_SETLK, &all) == 0;
 }
 
+/* What a local that was killed left: it is known by size and mode, and no living one has it, since that would have the kernel's locks,
+ * which are ours now. Of other programs only what is old. */
 static void
 remove_stale(const struct mbox *m)
 {
 	struct stat st;
 
-	if (fstatat(m->dir_fd, m->lock, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	if (fstatat(m->dir_fd, m->lock, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return;
+	if ((st.st_size == MARK_LEN && (st.st_mode & 07777) == MARK_MODE) ||
 	    (uint64_t)st.st_mtim.tv_sec + STALE_S < clock_wall_s())
 		(void)unlinkat(m->dir_fd, m->lock, 0);
 }
@@ -53,13 +60,15 @@ remove_stale(const struct mbox *m)
 static bool
 lock_name(struct mbox *m)
 {
-	int fd = openat(m->dir_fd, m->lock, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int fd = openat(m->dir_fd, m->lock, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, MARK_MODE);
 
 	if (fd < 0 && errno == EEXIST) {
 		remove_stale(m);
 		return false;
 	}
 	m->has_lock = fd >= 0;
+	if (fd >= 0)
+		(void)!fd_write_all(fd, bytes_of(MARK, MARK_LEN)); /* on a full disk it is stale only by its age */
 	fd_close(&fd);
 	return true;
 }
@@ -76,16 +85,16 @@ unlock_name(struct mbox *m)
 static bool
 try_locks(struct mbox *m)
 {
-	if (!lock_name(m))
-		return false;
-	if (lock_range(m->fd)) {
-		if (flock(m->fd, LOCK_EX | LOCK_NB) == 0)
-			return true;
-		struct flock none = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
+	struct flock none = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
 
-		(void)fcntl(m->fd, F_SETLK, &none);
+	if (!lock_range(m->fd))
+		return false;
+	if (flock(m->fd, LOCK_EX | LOCK_NB) == 0) {
+		if (lock_name(m))
+			return true;
+		(void)flock(m->fd, LOCK_UN);
 	}
-	unlock_name(m);
+	(void)fcntl(m->fd, F_SETLK, &none);
 	return false;
 }
 

@@ -186,3 +186,99 @@ def cut_under_load(disk, seconds):
             missing = sorted(accepted - set(subjects(instance)))
             raise AssertionError(f"lost: {missing}, queued: {instance.queued()}")
     return len(accepted)
+
+
+# ---- a user's instructions ----
+
+INSTRUCTED = {  # the calls of each from the question to the last program's end
+    "send": COMMON + "pread64 socketpair write",
+    "queue": COMMON + "pwrite64 renameat2 linkat syncfs write",
+    "lspawn": "recvmsg clone execve setresuid",
+    "pspawn": "recvmsg clone execve setresuid",
+    "instruct": "recvmsg openat pread64 newfstatat sendmsg",
+    "local": "recvmsg openat write fsync syncfs renameat renameat2 sendmsg",
+    "pipe": "recvmsg write clone wait4 waitid execve sendmsg kill",
+}
+
+
+class Instructed(Instance):
+    """joe has a Maildir, a program that keeps a copy, an mbox, and a forward to alice; each message must come to all of them."""
+
+    def __init__(self):
+        super().__init__()
+        self.home = self.path("joe")
+        os.mkdir(self.home, 0o700)
+        with open(self.path("joe/.qmail"), "w") as f:
+            f.write("./Maildir/\n&alice@example.test\n|mkdir -p kept && cat > kept/$$.$(date +%N)\n./mbox\n")
+        for name in ("joe", "joe/.qmail"):
+            os.chown(self.path(name), self.uid + 1, self.uid + 1)
+        self.control("users/assign", [f"=joe:joe:{self.uid + 1}:{self.uid + 1}:{self.home}:::", "."])
+
+    def send_to_joe(self, tag):
+        try:
+            with self.connect(5) as s:
+                s.ehlo()
+                s.transaction(recipients=["joe@example.test"])
+                return s.data(b"Subject: %s\r\n\r\n%s\r\n.\r\n" % (tag.encode(), b"x" * 2000))[0] == 250
+        except (OSError, AssertionError, ValueError):
+            return False
+
+    def count(self, tag):
+        """How often it came to the four places."""
+        mark = f"Subject: {tag}\n".encode()
+        places = [self.messages(), [], [], []]
+        for at, directory in ((1, "joe/Maildir/new"), (2, "joe/kept")):
+            for name in os.listdir(self.path(directory)) if os.path.isdir(self.path(directory)) else []:
+                with open(self.path(f"{directory}/{name}"), "rb") as f:
+                    places[at].append(f.read())
+        if os.path.exists(self.path("joe/mbox")):
+            with open(self.path("joe/mbox"), "rb") as f:
+                places[3] = (b"\n" + f.read()).split(b"\nFrom you@")
+        return [sum(mark in m and m.rstrip(b"\n").endswith(b"x" * 2000) for m in messages) for messages in places]
+
+
+def instructed_pid(instance, process):
+    pids = instance.pids("send")
+    if process in pids:
+        return pids[process]
+    for parent in ("lspawn", "pspawn"):
+        with open(f"/proc/{pids[parent]}/task/{pids[parent]}/children") as f:
+            for pid in f.read().split():
+                with open(f"/proc/{pid}/comm") as c:
+                    if c.read().strip() == process:
+                        return int(pid)
+    raise ValueError(process + " does not run")
+
+
+@pytest.mark.parametrize("process", INSTRUCTED)
+def test_killed_at_every_call_each_instruction_is_carried_out(process):
+    """at least once: a crash may double, and never lose"""
+    kills, copies, tags = 0, 0, []
+    with Instructed() as instance:
+        for i, call in enumerate(INSTRUCTED[process].split()):
+            if process not in ("lspawn", "pspawn"):  # so that it runs
+                wait_for(lambda: instance.send_to_joe(f"before{i}"), 20, "an answer")
+                tags.append(f"before{i}")
+            else:
+                time.sleep(3.2)  # what it started has ended: it is to have work to do
+            killer = wait_for(lambda: Killer(instructed_pid(instance, process), call, 1, instance.dir), 20, "strace of it")
+            wait_for(lambda: instance.send_to_joe(f"under{i}"), 20, "an answer")
+            tags.append(f"under{i}")
+            time.sleep(0.3)
+            kills += killer.end()
+        all_done(instance, tags)
+        copies = sum(sum(instance.count(tag)) - 4 for tag in tags)
+    print(f"{process}: killed {kills} times, {copies} copies")
+    assert kills >= 2
+    assert copies <= 8 * kills
+
+
+def all_done(instance, tags):
+    def done():
+        instance.postern("queue", "-R", instance.path("run"), "retry", "all")
+        return not instance.queued() and all(min(instance.count(tag)) >= 1 for tag in tags)
+
+    try:
+        wait_for(done, 40, "each message in all four places")
+    except AssertionError:
+        raise AssertionError(f"lost: {[(t, instance.count(t)) for t in tags if min(instance.count(t)) < 1]}, {instance.queued()}")
