@@ -179,14 +179,14 @@ start_now(const struct server *s, struct session *c)
 		environment_take(buf_bytes(&list));
 	}
 	buf_free(&list);
-	(void)close(control);
+	leave_to_program("SSLENDFD", control);
 	c->in = c->out = plain;
 }
 
 void
 secure_begin(struct server *s, struct session *c)
 {
-	static const char *const names[] = { "SSLCTLFD", "SSLREADFD", "SSLWRITEFD" };
+	static const char *const names[] = { "SSLCTLFD", "SSLREADFD", "SSLWRITEFD", "SSLENDFD" };
 
 	for (size_t i = 0; i < nitems(names); i++)
 		environment_put(names[i], NULL);
@@ -197,4 +197,5 @@ secure_begin(struct server *s, struct session *c)
 	leave_to_program(names[0], control);
 	leave_to_program(names[1], plain);
 	leave_to_program(names[2], plain);
+	environment_put(names[3], getenv(names[0]));
 }

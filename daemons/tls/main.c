@@ -24,12 +24,13 @@ __attribute__((noreturn)) static void
 serve(const struct wire_message *m, const struct tls_engine *e, const struct wanted *w)
 {
 	struct pt_session p;
+	int fds[5] = { m->fds[0], m->fds[1], m->fds[2], m->fds[3], m->n_fds > 4 ? m->fds[4] : -1 };
 
 	(void)close(TLS_DOOR_FD);
 	arena_fresh(FRESH);
 	memcpy(&p, m->body, sizeof p);
 	p.conn[ID_LEN] = '\0';
-	session_serve(e, &p, w, m->fds);
+	session_serve(e, &p, w, fds);
 }
 
 /* Whoever waits for the handshake is told that there will be none, which is no fault of the peer. */

@@ -16,7 +16,7 @@
 
 #define SIGNER_MS 10000 /* a signature takes one */
 
-enum { NET, PLAIN, SIGNER, FACTS };
+enum { NET, PLAIN, SIGNER, FACTS, ENDED };
 
 /* ---- the signature, from somewhere else ---- */
 
@@ -187,12 +187,12 @@ begin(struct tls_session *s, const struct tls_engine *e, const struct pt_session
 
 static enum result
 shake(struct tls_session *s, const struct tls_engine *e, const struct pt_session *p, const struct wanted *w,
-    const int fds[4], struct why *why)
+    const int fds[5], struct why *why)
 {
 	static struct tls_facts facts;
 	enum result r;
 
-	if (!is_stream(fds[NET]) || !is_stream(fds[PLAIN]))
+	if (!is_stream(fds[NET]) || !is_stream(fds[PLAIN]) || (fds[ENDED] >= 0 && !is_stream(fds[ENDED])))
 		return why_set(why, MALFORMED, "a connection that is none");
 	if ((r = begin(s, e, p, w, fds[NET], why)) != OK || (r = tls_handshake(s, p->handshake_ms, why)) != OK)
 		return r;
@@ -203,7 +203,7 @@ shake(struct tls_session *s, const struct tls_engine *e, const struct pt_session
 }
 
 void
-session_serve(const struct tls_engine *e, const struct pt_session *p, const struct wanted *w, const int fds[4])
+session_serve(const struct tls_engine *e, const struct pt_session *p, const struct wanted *w, const int fds[5])
 {
 	static struct tls_session s;
 	struct why why = WHY_NONE;
@@ -219,6 +219,7 @@ session_serve(const struct tls_engine *e, const struct pt_session *p, const stru
 		_exit(0);
 	}
 	(void)close(fds[FACTS]);
+	s.ended_fd = fds[ENDED];
 	if (tls_pump(&s, fds[PLAIN], p->idle_ms, &why) != OK)
 		log_end_of("tls-end", p, &s, &why);
 	_exit(0);

@@ -98,8 +98,8 @@ session_run(const struct wire_message *m)
 	if (s.may.tls.engine.role != PT_SERVER || !read_command(&s))
 		_exit(0);
 	s.may.tls.variables = s.command == US_VARIABLES;
-	r = handshake_begin(
-	    &s.may.tls, m->tail, UCSPITLS_TLS_FD, UCSPITLS_KEYLOAD_FD, s.fds[CONNECTION], s.fds[PLAIN], &facts, &why);
+	r = handshake_begin(&s.may.tls, m->tail, UCSPITLS_TLS_FD, UCSPITLS_KEYLOAD_FD, s.fds[CONNECTION], s.fds[PLAIN],
+	    s.fds[CONTROL], &facts, &why);
 	(void)close(s.fds[CONNECTION]);
 	(void)close(s.fds[PLAIN]); /* the program sees an end if the engine has none */
 	if (r == OK)

@@ -6,6 +6,7 @@
 
 #include "base/secret.h"
 #include "sys/clock.h"
+#include "sys/fd.h"
 #include "sys/idle.h"
 
 #include <errno.h>
@@ -135,10 +136,22 @@ net_write(struct pump *p)
 
 /* ---- the ends ---- */
 
+/* Before the end can be read: who reads it can tell then whether it is one. */
+static void
+tell_how_it_ended(struct tls_session *s)
+{
+	static const uint8_t ended = TLS_ENDED;
+
+	if (s->closed_well && s->ended_fd >= 0)
+		(void)!send(s->ended_fd, &ended, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+	fd_close(&s->ended_fd);
+}
+
 static void
 pass_ends(struct pump *p)
 {
 	if (p->in.ended && p->in.len == 0 && !p->in.passed) {
+		tell_how_it_ended(p->s);
 		(void)shutdown(p->plain_fd, SHUT_WR);
 		p->in.passed = p->moved = true;
 	}
@@ -244,6 +257,7 @@ tls_pump(struct tls_session *s, int plain_fd, unsigned idle_ms, struct why *why)
 			r = wait_for_more(&p, idle_ms);
 	}
 	if (r != OK || p.end != OK) {
+		tell_how_it_ended(s);
 		(void)shutdown(plain_fd, SHUT_RDWR);
 		if (r == AGAIN)
 			(void)SSL_shutdown(s->ssl);

@@ -27,7 +27,7 @@ aim(struct tls_session *s, const char *name)
 enum result
 tls_begin(struct tls_session *s, const struct tls_engine *e, int net_fd, const char *name, struct why *why)
 {
-	*s = (struct tls_session){ .engine = e, .net_fd = net_fd, .proof = "" };
+	*s = (struct tls_session){ .engine = e, .net_fd = net_fd, .ended_fd = -1, .proof = "" };
 	if (fd_set_nonblocking(net_fd, true) != OK)
 		return why_errno(why, BROKEN, "preparing a connection for TLS");
 	s->ssl = SSL_new(e->ctx);

@@ -69,6 +69,8 @@ struct tls_alert {
 	const char *name;
 };
 
+#define TLS_ENDED 'E' /* what ended_fd is told */
+
 struct tls_session {
 	struct ssl_st *ssl;
 	const struct tls_engine *engine;
@@ -76,6 +78,7 @@ struct tls_session {
 	struct tls_alert alerts[TLS_ALERTS_MAX];
 	unsigned n_alerts;
 	bool closed_well;     /* the peer said close_notify */
+	int ended_fd;         /* a stream that is told so, and then closed; -1: none (tls_begin) */
 	uint64_t n_in, n_out; /* octets of plaintext */
 	struct tls_target target;
 	const char *proof;

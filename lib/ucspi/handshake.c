@@ -36,7 +36,7 @@ only_certificate(const struct pt_session *session, struct bytes tail)
 
 enum result
 handshake_begin(const struct pt_session *session, struct bytes tail, int tls_fd, int keyload_fd, int connection,
-    int plain, int *facts, struct why *why)
+    int plain, int ended, int *facts, struct why *why)
 {
 	struct pk_signer buy = { .role = session->engine.role == PT_CLIENT ? PK_TLS_CLIENT : PK_TLS_SERVER,
 		.wait_ms = session->handshake_ms };
@@ -47,9 +47,10 @@ handshake_begin(const struct pt_session *session, struct bytes tail, int tls_fd,
 	if ((r = channel_pair(signer, why)) == OK && (r = channel_pair(ends, why)) == OK &&
 	    (r = send_on(keyload_fd, &policy_keyload_protocol, PK_SIGNER, &buy, only_certificate(session, tail),
 		 &signer[1], why)) == OK) {
-		int gifts[4] = { connection, plain, signer[0], ends[0] };
+		int gifts[5] = { connection, plain, signer[0], ends[0], ended };
 
-		r = send_on(tls_fd, &policy_tls_protocol, PT_SESSION, session, tail, gifts, why);
+		r = send_on(tls_fd, &policy_tls_protocol, ended >= 0 ? PT_SESSION_TO_ITS_END : PT_SESSION, session,
+		    tail, gifts, why);
 	}
 	fd_close(&signer[0]);
 	fd_close(&signer[1]);

@@ -12,9 +12,9 @@ struct handshake {
 };
 
 /* Buys a signer of keyload, hands connection and the engine's end of the plaintext to tls: tls_fd and keyload_fd are the ends
- * of their doors' channels. *facts is the caller's, for handshake_hear. tail: as in PT_SESSION. */
+ * of their doors' channels. ended: a stream that is told of the end of what the peer says (PT_ENDED), the caller's; -1: none. *facts is the caller's, for handshake_hear. tail: as in PT_SESSION. */
 enum result handshake_begin(const struct pt_session *session, struct bytes tail, int tls_fd, int keyload_fd,
-    int connection, int plain, int *facts, struct why *why);
+    int connection, int plain, int ended, int *facts, struct why *why);
 
 /* Waits until it is done. REFUSED: it failed, *why says why; AGAIN, ABSENT, EXHAUSTED: no word of it. */
 enum result handshake_hear(struct handshake *h, int facts, unsigned ms, struct why *why);

@@ -21,7 +21,7 @@
 #include <stdint.h>
 
 #define WIRE_MAX 8192  /* octets of a whole message */
-#define WIRE_FDS_MAX 4 /* descriptors of a message */
+#define WIRE_FDS_MAX 5 /* descriptors of a message */
 
 struct wire_head {
 	uint16_t type;

@@ -78,6 +78,41 @@ def test_a_program_asks_for_tls_when_its_peer_does(certificates):
         assert "accept [TLSv1.3:TLS_" in served.wait_log(" accept [")
 
 
+HOW_IT_ENDED = ["python3", "-c", """
+import os, sys
+if "SSLCTLFD" in os.environ:
+    os.write(1, b"ready\\n")
+    os.write(int(os.environ["SSLCTLFD"]), b"y")
+    os.dup2(int(os.environ["SSLREADFD"]), 0)
+n = 0
+while (piece := os.read(0, 65536)):
+    n += len(piece)
+said = os.read(int(os.environ["SSLENDFD"]), 1)
+print(f"program: {n} octets,", "ended" if said == b"E" else "cut off", file=sys.stderr)
+"""]
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_program_can_tell_a_stream_that_was_cut_off_from_its_end(certificates, at_once, version):
+    options = ["-l", "mx", *USER] if at_once else ["-n", "-l", "mx", *USER]
+    with Served("sslserver", options, HOW_IT_ENDED, keys(certificates)) as served:
+        for ends, words in ((True, "program: 100000 octets, ended"), (False, "program: 100000 octets, cut off")):
+            s = dial(served)
+            if not at_once:
+                assert s.recv(100) == b"ready\n"
+            t = context(certificates, version=version).wrap_socket(s, server_hostname="mx.example.test", suppress_ragged_eofs=True)
+            t.sendall(b"x" * 100000)
+            if ends:
+                t.settimeout(10)
+                try:
+                    t.unwrap()
+                except (OSError, ssl.SSLError):
+                    pass
+            t.close()
+            served.wait_log(words)
+
+
 def test_the_environment_is_the_documented_one(certificates):
     with Served("sslserver", ["-s", "-l", "here.test", *USER], ENV, keys(certificates, SSLREMOTEINFO="old")) as served:
         with dial(served, context(certificates)) as s:

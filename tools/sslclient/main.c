@@ -70,7 +70,7 @@ shake_hands(const struct client_options *o, struct small_house *h, int connectio
 	memcpy(session.conn, id.text, sizeof session.conn);
 	put_terms(o, h, &tail);
 	r = handshake_begin(&session, buf_bytes(&tail), command_end(&h->ends, "tls"), command_end(&h->ends, "keyload"),
-	    connection, plain, &facts, &why);
+	    connection, plain, -1, &facts, &why);
 	if (r == OK)
 		r = handshake_hear(&how, facts, session.handshake_ms, &why);
 	fd_close(&facts);
