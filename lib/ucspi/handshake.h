@@ -12,7 +12,7 @@ struct handshake {
 };
 
 /* Buys a signer of keyload, hands connection and the engine's end of the plaintext to tls: tls_fd and keyload_fd are the ends
- * of their doors' channels. ended: a stream that is told of the end of what the peer says (PT_ENDED), the caller's; -1: none. *facts is the caller's, for handshake_hear. tail: as in PT_SESSION. */
+ * of their doors' channels. ended: a stream that is told of the end of what the peer says, the caller's; -1: none. *facts is the caller's, for handshake_hear. tail: as in PT_SESSION. */
 enum result handshake_begin(const struct pt_session *session, struct bytes tail, int tls_fd, int keyload_fd,
     int connection, int plain, int ended, int *facts, struct why *why);
 

@@ -41,8 +41,6 @@ struct pt_session {
  * may have (fields in the field); TLSA records (fields: usage, selector, matching type, data).
  * fds: the connection; the engine's end of the plaintext; its channel to the signer; its channel for facts */
 
-#define PT_ENDED 'E'
-
 #define PT_N_ENGINE_FIELDS 6 /* the first: with them engines are told apart */
 #define PT_N_FIELDS 7
 #define PT_N_DEMAND_FIELDS 2
@@ -51,6 +49,6 @@ struct pt_session {
 #define POLICY_TLS(M) \
 	M(PT_SESSION, struct pt_session, 7680, 4, PT_POLICY, ANY) \
 	M(PT_SESSION_TO_ITS_END, struct pt_session, 7680, 5, PT_POLICY, \
-	    ANY) /* the fifth fd: a stream that gets PT_ENDED when the peer has ended what it says (close_notify), before the end of \
+	    ANY) /* the fifth fd: a stream that gets one octet, E, when the peer has ended what it says (close_notify), before the end of \
 		  * the plaintext can be read; it is closed without, before that, if the connection was cut off */
 WIRE_PROTOCOL(policy_tls, POLICY_TLS)
