@@ -25,7 +25,7 @@ spawned(struct channel *spawner, uint32_t what, const struct wire_protocol *prot
 
 /* From local's answer that there is a .qmail to the question to instruct. */
 static struct channel
-asked(struct channel *local, const struct srig_message *m, const char *recipient, uint32_t *ref)
+asked(struct channel *local, const struct srig_message *m, const char *recipient, uint64_t *ref)
 {
 	struct channel instruct;
 	struct wire_message ask;
@@ -43,7 +43,7 @@ struct line {
 };
 
 static void
-put_items(struct channel *instruct, uint32_t ref, const struct line *lines, unsigned n)
+put_items(struct channel *instruct, uint64_t ref, const struct line *lines, unsigned n)
 {
 	struct si_items items = { n };
 	uint8_t room[4000];
@@ -60,7 +60,7 @@ put_items(struct channel *instruct, uint32_t ref, const struct line *lines, unsi
 }
 
 static enum result
-say_answer(struct channel *instruct, uint32_t ref, struct si_answer answer, const char *text)
+say_answer(struct channel *instruct, uint64_t ref, struct si_answer answer, const char *text)
 {
 	uint8_t room[600];
 	struct buf tail = BUF_OVER(room);
@@ -72,20 +72,20 @@ say_answer(struct channel *instruct, uint32_t ref, struct si_answer answer, cons
 }
 
 static void
-put_answer(struct channel *instruct, uint32_t ref, struct si_answer answer, const char *text)
+put_answer(struct channel *instruct, uint64_t ref, struct si_answer answer, const char *text)
 {
 	assert_int_equal(say_answer(instruct, ref, answer, text), OK);
 }
 
 static void
-put_list(struct channel *instruct, uint32_t ref, const struct line *lines, unsigned n)
+put_list(struct channel *instruct, uint64_t ref, const struct line *lines, unsigned n)
 {
 	put_items(instruct, ref, lines, n);
 	put_answer(instruct, ref, (struct si_answer){ .fingerprint = 0xfeed, .n_items = n }, "");
 }
 
 static void
-expect_path(struct channel *local, const char *path, uint32_t flags, uint32_t *ref)
+expect_path(struct channel *local, const char *path, uint32_t flags, uint64_t *ref)
 {
 	struct wire_message m = srig_receive(local, SD_DELIVER);
 	struct bytes fields[4];
@@ -97,7 +97,7 @@ expect_path(struct channel *local, const char *path, uint32_t flags, uint32_t *r
 	*ref = m.ref;
 }
 
-static uint32_t
+static uint64_t
 expect_program(struct channel *pipe, const char *command)
 {
 	struct wire_message m = srig_receive(pipe, PI_RUN);
@@ -112,7 +112,7 @@ expect_program(struct channel *pipe, const char *command)
 }
 
 static void
-program_ended(struct channel *pipe, uint32_t ref, enum pi_outcome outcome, uint32_t code, const char *said)
+program_ended(struct channel *pipe, uint64_t ref, enum pi_outcome outcome, uint32_t code, const char *said)
 {
 	struct pi_result r = { .outcome = (uint8_t)outcome, .code = code };
 	struct why why = WHY_NONE;
@@ -122,7 +122,7 @@ program_ended(struct channel *pipe, uint32_t ref, enum pi_outcome outcome, uint3
 
 /* A forward from PQ_OPEN to PQ_COMMIT; its recipients, each with a blank behind it. */
 static const char *
-expect_forward(const char *reverse, uint32_t flags, uint32_t *ref)
+expect_forward(const char *reverse, uint32_t flags, uint64_t *ref)
 {
 	static char recipients[8000];
 	struct wire_message m = srig_receive(&srig_bounces, PQ_OPEN);
@@ -168,7 +168,7 @@ instructions_are_carried_out_in_order_and_recorded(void **state)
 {
 	struct srig_message m = srig_simple("joe@local.example");
 	struct channel local, instruct, pipe;
-	uint32_t ref;
+	uint64_t ref;
 
 	(void)state;
 	srig_start();
@@ -217,7 +217,7 @@ a_retry_begins_where_the_record_of_this_very_list_says(void **state)
 	for (size_t i = 0; i < nitems(rows); i++) {
 		struct srig_message m = srig_simple("joe@local.example");
 		struct channel local, instruct, pipe;
-		uint32_t ref;
+		uint64_t ref;
 
 		put_note(&m, "4.2.1 earlier");
 		put_note(&m, rows[i].note);
@@ -255,7 +255,7 @@ a_stop_ends_the_list_and_what_was_to_be_forwarded_before_it_goes(void **state)
 		{ DOTQMAIL_FORWARD, "c@d.example" } };
 	struct srig_message m = srig_simple("joe@local.example");
 	struct channel local, instruct, pipe;
-	uint32_t ref;
+	uint64_t ref;
 
 	(void)state;
 	srig_start();
@@ -283,7 +283,7 @@ what_is_no_address_is_reported_and_the_others_get_the_mail(void **state)
 		{ DOTQMAIL_FORWARD, "c@d.example" } };
 	struct srig_message m = srig_simple("joe@local.example");
 	struct channel local, instruct;
-	uint32_t ref;
+	uint64_t ref;
 
 	(void)state;
 	srig_start();
@@ -318,7 +318,7 @@ an_owner_is_the_sender_of_what_is_forwarded(void **state)
 	for (size_t i = 0; i < nitems(rows); i++) {
 		struct srig_message m = srig_simple("joe@local.example");
 		struct channel local, instruct;
-		uint32_t ref;
+		uint64_t ref;
 
 		announce(&m);
 		local = expect_spawn(2001);
@@ -343,7 +343,7 @@ many_addresses_are_one_message(void **state)
 	struct line line = { DOTQMAIL_FORWARD, text };
 	struct srig_message m = srig_simple("joe@local.example");
 	struct channel local, instruct;
-	uint32_t ref;
+	uint64_t ref;
 
 	(void)state;
 	srig_start();
@@ -368,7 +368,7 @@ instruct_may_say_that_there_is_none_nobody_or_that_it_must_wait(void **state)
 	struct srig_message m = srig_simple("joe@local.example");
 	struct channel local, instruct;
 	struct wire_message ask;
-	uint32_t ref;
+	uint64_t ref;
 
 	(void)state;
 	srig_start();
@@ -411,7 +411,7 @@ nonsense_of_instruct_defers_and_ends_its_conversation(void **state)
 		struct channel local, instruct;
 		struct wire_message end;
 		struct why why = WHY_NONE;
-		uint32_t ref;
+		uint64_t ref;
 
 		srig_start();
 		announce(&m);
@@ -438,7 +438,7 @@ a_program_process_that_dies_defers_what_it_had(void **state)
 	static const struct line lines[] = { { DOTQMAIL_PROGRAM, "run it" } };
 	struct srig_message m = srig_simple("joe@local.example");
 	struct channel local, instruct, pipe;
-	uint32_t ref;
+	uint64_t ref;
 
 	(void)state;
 	srig_start();
