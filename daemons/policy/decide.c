@@ -284,7 +284,7 @@ check_mailbox(const struct asked *a)
 {
 	const struct control *control = a->c->settings->control;
 	struct destination d;
-	enum result r = users_route(control, a->address, &d);
+	enum result r = users_route_now(control, a->address, &d);
 
 	if (r == OK && is_subject_to_recipients(a))
 		r = find_recipient(a);

@@ -38,9 +38,33 @@ fill(const struct control *c, struct bytes key, struct bytes value, struct bytes
 	u->dash = row.dash;
 	u->extension = buf_bytes(&extension);
 	u->maildir = control_text(c, ITEM_DEFAULTDELIVERY);
-	u->is_virtual = false;
+	u->is_virtual = u->has_no_file = false;
 	u->refusal = row.refusal;
 	return extension.failed ? ABSENT : row.refusal != USER_SERVED ? REFUSED : OK;
+}
+
+/* As lib/mail/dotqmail has the names: the whole extension; then each prefix that is empty or ends in `-`, and `default`. */
+static bool
+has_no_file(const struct control *c, struct bytes extension)
+{
+	uint8_t room[2 * USER_LOCAL_MAX + 20];
+	struct bytes none;
+
+	if (control_number(c, ITEM_DOTQMAIL) == 0 || users_table_find(&c->users, BYTES(USERS_FILES), &none) != OK)
+		return false;
+	for (size_t i = 0, n = extension.len; i <= extension.len + 1; i++, n = extension.len + 1 - i) {
+		struct buf key = BUF_OVER(room);
+
+		if (i > 0 && n > 0 && extension.at[n - 1] != '-')
+			continue;
+		buf_add_string(&key, USERS_FILES);
+		for (size_t k = 0; k < n; k++)
+			buf_add_octet(&key, extension.at[k] == '.' ? ':' : ascii_lower(extension.at[k]));
+		buf_add_string(&key, i > 0 ? "default" : "");
+		if (key.failed || users_table_find(&c->users, buf_bytes(&key), &none) != ABSENT)
+			return false;
+	}
+	return true;
 }
 
 enum result
@@ -66,8 +90,11 @@ users_find(const struct control *c, struct bytes local, struct user *u)
 		if (n > 0 && bytes_find(wildcards, room[n]) == wildcards.len)
 			continue;
 		r = users_table_find(&c->users, bytes_of(room, n + 1), &value);
-		if (r == OK)
-			return fill(c, bytes_of(room, n + 1), value, bytes_skip(local, n), u);
+		if (r == OK) {
+			r = fill(c, bytes_of(room, n + 1), value, bytes_skip(local, n), u);
+			u->has_no_file = n == 0 && r == OK && has_no_file(c, u->extension);
+			return r;
+		}
 		if (r != ABSENT)
 			return BROKEN;
 	}
@@ -240,6 +267,12 @@ unquote(struct bytes *local, uint8_t room[USER_LOCAL_MAX])
 	return !out.failed;
 }
 
+static bool
+is_nobody(const struct destination *d)
+{
+	return d->route == ROUTE_LOCAL && d->user.has_no_file;
+}
+
 enum result
 users_route(const struct control *c, struct bytes address, struct destination *d)
 {
@@ -256,9 +289,18 @@ users_route(const struct control *c, struct bytes address, struct destination *d
 		return r;
 	r = route(c, local, domain, d);
 	other = control_text(c, ITEM_POSTMASTER);
-	if (r != ABSENT || !bytes_equal_nocase(local, BYTES("postmaster")) || other.len == 0)
+	if ((r != ABSENT && !(r == OK && is_nobody(d))) || !bytes_equal_nocase(local, BYTES("postmaster")) ||
+	    other.len == 0)
 		return r;
 	at = bytes_find_last(other, '@');
 	return route(c, bytes_first(other, at),
 	    at == other.len ? control_text(c, ITEM_ENVNOATHOST) : bytes_skip(other, at + 1), d);
+}
+
+enum result
+users_route_now(const struct control *c, struct bytes address, struct destination *d)
+{
+	enum result r = users_route(c, address, d);
+
+	return r == OK && is_nobody(d) ? ABSENT : r;
 }

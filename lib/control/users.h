@@ -13,6 +13,7 @@ struct user {
 	struct bytes
 	    extension;     /* what of the local part is not the user's own name; shows the room below or the table */
 	struct bytes dash; /* "-" if there is an extension: qmail's .qmail file is `.qmail` dash extension */
+	bool has_no_file;  /* who gets what no other user does has no .qmail file for this, as far as the table knows */
 	bool is_virtual;   /* from virtualusers: the Maildir may be made if it is not there */
 	struct bytes
 	    key; /* of the row in the table of users, by which lspawn finds it in its own; shows the room below */
@@ -42,3 +43,7 @@ struct destination {
  * domain is ours but nobody has that local part; REFUSED, BROKEN as above. "postmaster" (any case, with one of our domains or
  * none) goes to the item `postmaster` where no user has it. */
 enum result users_route(const struct control *c, struct bytes address, struct destination *d);
+
+/* The same for who answers whether there is such an address before its mail is taken: ABSENT also for what only the .qmail file of who
+ * gets the rest could be for, and there is none. send asks that user's home itself, which may have one since. */
+enum result users_route_now(const struct control *c, struct bytes address, struct destination *d);

@@ -1,6 +1,7 @@
 /* The table of users: from users/assign, users/cdb and the host's own accounts to one sealed file.
  * Trusts the host's passwd and root's control files; each row is judged by the rule that lspawn has.
- * Never makes a row for uid 0 out of an account, never looks into a home. */
+ * Never makes a row for uid 0 out of an account; looks into no home but that of who gets what no other user does, and reads names there,
+ * no file. */
 #include "control/users_build.h"
 
 #include "base/le.h"
@@ -10,6 +11,7 @@
 
 #include <assert.h>
 #include <cdb.h>
+#include <dirent.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
@@ -30,6 +32,7 @@ struct builder {
 	size_t home_len;
 	uint64_t home_uid;
 	enum user_refusal home_state;
+	bool has_rest; /* the row for what no user has is there: the first one counts */
 	bool failed;
 };
 
@@ -71,6 +74,37 @@ look_at_home(struct builder *b, uint64_t uid, struct bytes home)
 	return b->home_state;
 }
 
+/* The names of the .qmail files of who gets what no other user does, if there are any: so policy can refuse what no file is for.
+ * Without them, or if the home can't be read, nothing is known. */
+static void
+put_files(struct builder *b, struct bytes home)
+{
+	char path[1024];
+	bool found = false;
+	DIR *d = NULL;
+
+	if (home.len < sizeof path && number_of(b->source, ITEM_DOTQMAIL) != 0) {
+		memcpy(path, home.at, home.len);
+		path[home.len] = '\0';
+		d = opendir(path);
+	}
+	for (const struct dirent *e; d != NULL && (e = readdir(d)) != NULL;) {
+		char key[sizeof e->d_name + 1] = USERS_FILES;
+		int n;
+
+		if (strncmp(e->d_name, ".qmail-", 7) != 0)
+			continue;
+		found = true;
+		n = snprintf(key, sizeof key, USERS_FILES "%s", e->d_name + 7);
+		if (n > 1)
+			put(b, bytes_of(key, (size_t)n), BYTES_NONE);
+	}
+	if (found)
+		put(b, BYTES(USERS_FILES), home);
+	if (d != NULL)
+		(void)closedir(d);
+}
+
 /* A row: six fields with a zero behind each, and then whether it may be served. */
 static void
 put_row(struct builder *b, struct bytes key, struct bytes fields)
@@ -93,6 +127,11 @@ put_row(struct builder *b, struct bytes key, struct bytes fields)
 	room[value.len - 2] = (uint8_t)('0' + refusal);
 	put(b, key, buf_bytes(&value));
 	note_wildcard(b, key);
+	if (!b->has_rest && bytes_equal(key, BYTES("!"))) {
+		b->has_rest = true;
+		if (bytes_equal(row.dash, BYTES("-")) && row.extension.len == 0)
+			put_files(b, row.home);
+	}
 }
 static_assert(USER_N_REFUSALS <= 10, "a refusal is one digit");
 

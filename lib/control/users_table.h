@@ -3,7 +3,8 @@
  * nothing but what is a row of it.
  *
  * One cdb. Keys: ! and a local part in lower case, with a zero behind it if it is a whole one and none if it is a prefix;
- * USERS_VIRTUAL; USERS_WILDCARDS: the set of last octets of all prefixes; USERS_MISSING: homes that accounts lack.
+ * USERS_VIRTUAL; USERS_FILES and what is behind `.qmail-` in a file's name: who gets what no other user does has that file; USERS_FILES
+ * alone: that user's home, all whose files are named; USERS_WILDCARDS: the set of last octets of all prefixes; USERS_MISSING: homes that accounts lack.
  * Value of a row: user, uid, gid, home, dash, extension, refusal (a number); a zero behind each. */
 #pragma once
 
@@ -18,6 +19,7 @@
 #define USERS_WILDCARDS ""
 #define USERS_VIRTUAL "@"
 #define USERS_MISSING "?"
+#define USERS_FILES "~"
 
 #define USERS_ROW_MAX 2560 /* octets of a row's value */
 

@@ -63,6 +63,35 @@ mark_passwd(uint64_t mark[4])
 	mark[3] = (uint64_t)st.st_ctim.tv_sec * UINT64_C(1000000000) + (uint64_t)st.st_ctim.tv_nsec;
 }
 
+static void
+mark_files(const struct users_feed *f, uint64_t mark[2])
+{
+	struct stat st;
+
+	mark[0] = mark[1] = 0;
+	if (f->files_home[0] == '\0' || stat(f->files_home, &st) != 0)
+		return;
+	mark[0] = (uint64_t)st.st_mtim.tv_sec * UINT64_C(1000000000) + (uint64_t)st.st_mtim.tv_nsec;
+	mark[1] = (uint64_t)st.st_ctim.tv_sec * UINT64_C(1000000000) + (uint64_t)st.st_ctim.tv_nsec;
+}
+
+/* Whose names the newest table has. */
+static void
+note_files_home(struct users_feed *f)
+{
+	struct users_table table;
+	struct bytes home;
+
+	f->files_home[0] = '\0';
+	if (users_table_open(&table, f->table_fd, NULL) != OK)
+		return;
+	if (users_table_find(&table, BYTES(USERS_FILES), &home) == OK && home.len < sizeof f->files_home) {
+		memcpy(f->files_home, home.at, home.len);
+		f->files_home[home.len] = '\0';
+	}
+	users_table_close(&table);
+}
+
 /* The home of an account that had none: useradd writes passwd first. */
 static bool
 has_new_home(const struct users_feed *f)
@@ -91,8 +120,11 @@ has_new_home(const struct users_feed *f)
 static bool
 has_changed(struct users_feed *f)
 {
-	uint64_t now[4];
+	uint64_t now[4], files[2];
 
+	mark_files(f, files);
+	if (memcmp(files, f->files, sizeof files) != 0)
+		return true;
 	mark_passwd(now);
 	if (memcmp(now, f->passwd, sizeof now) != 0) {
 		f->homes_until_ms = clock_ms() + HOMES_MS;
@@ -154,6 +186,7 @@ begin(struct users_feed *f, struct why *why)
 	f->built_fd = memfd_create("users", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (f->built_fd < 0)
 		return why_errno(why, EXHAUSTED, "making a memory file");
+	mark_files(f, f->files);
 	mark_passwd(f->passwd); /* before it is read: what changes meanwhile is seen at the next look */
 	f->began_ms = clock_ms();
 	f->builder = fork();
@@ -183,6 +216,7 @@ take(struct users_feed *f)
 		f->built_fd = -1;
 		f->table_number++;
 		f->taken_ms = clock_ms();
+		note_files_home(f);
 	}
 	if (r != OK)
 		log_why("users", r, &why);

@@ -27,6 +27,8 @@ struct users_feed {
 	uint64_t began_ms, took_ms, next_ms; /* of the last making; when the next full one is due */
 	uint64_t taken_ms;                   /* when the newest table came to be */
 	uint64_t homes_until_ms;             /* until then missing homes are looked for, too */
+	char files_home[1024];               /* whose .qmail files are named in the table; "": nobody's */
+	uint64_t files[2];                   /* what tells its names from others */
 	uint64_t passwd[4];                  /* what tells a new /etc/passwd from the old one */
 };
 

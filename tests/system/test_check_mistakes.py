@@ -157,7 +157,7 @@ def fifty(house):
         ("locals:2", "unheard.test is in locals, not in rcpthosts", "add it"), ("virtualdomains:1", "virt.test", "add it"), ("virtualdomains:2", "deep.test", "add it"),
         ("virtualdomains:3", ".below.test", "add it"), ("users/assign:2", "bob has no Maildir", "make it"), ("users/assign:3", "belongs to uid 4321", "chown 5003:5003"),
         ("users/assign:4", "dan, is not there", "make it"), ("users/assign:5", "uid 89, which is below minuid", "put 89 into minuid"), ("users/assign:7", "erin has gid 0", "group of its own"),
-        ("users/assign:8", "+: gives every local part", "accepted and then returned"), ("users/assign:10", "behind the line with a dot", "does not count"),
+        ("users/assign:8", "+: gives every local part", "without any no recipient is refused"), ("users/assign:10", "behind the line with a dot", "does not count"),
         ("send/smtproutes:1", "127.0.0.1 is this host", "another host"), ("send/smtproutes:2", "plain text", "TLS is demanded"), ("send/smtproutes", "has a password in it", "chmod 600"),
         ("send/tlsdestinations:1", "noca.pem has no certificate", "convert"), ("send/tlsdestinations", "goes without TLS", "end with"), ("send/domainips:1", "192.0.2.78 is no address", "ip addr"),
         ("send/concurrencyremote:1", "expected a number", "1 to"), ("stranger", "is no service of Postern", "services are"),

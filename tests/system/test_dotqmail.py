@@ -144,13 +144,48 @@ def test_a_file_that_has_changed_is_begun_anew(host):
     assert len(host.mails("one")) == 2
 
 
-def test_who_no_user_is_goes_to_the_alias_users_files(host):
-    host.put(".qmail-sales", "./sales/\n", user="alias")
-    host.put(".qmail-info-default", "|echo \"$DEFAULT $LOCAL $USER\" > told\n", user="alias")
-    host.submit("Sales@example.test", "info-a.b@example.test", "nobody@example.test")
-    host.wait_mails(1, "sales", "alias")
-    wait_for(lambda: host.read("told", "alias") == b"a.b info-a.b alias\n")
-    assert "5.1.1" in host.wait_line("rcpt=nobody@example.test", "result=failed")
+def rcpt(host, address):
+    with host.connect() as s:
+        s.ehlo()
+        assert s.say("MAIL FROM:<you@sender.test>")[0] == 250
+        return s.say(f"RCPT TO:<{address}>")[0]
+
+
+def test_who_no_user_is_goes_to_the_alias_users_files_or_is_refused():
+    h = Host({"postmaster": "alice@example.test"})
+    h.put(".qmail-sales", "./sales/\n", user="alias")
+    h.put(".qmail-info-default", "|echo \"$DEFAULT $LOCAL $USER\" > told\n", user="alias")
+    with h:
+        h.submit("Sales@example.test", "info-a.b@example.test")
+        h.wait_mails(1, "sales", "alias")
+        wait_for(lambda: h.read("told", "alias") == b"a.b info-a.b alias\n")
+        assert [rcpt(h, a + "@example.test") for a in ("nobody", "sales-x", "info", "joe")] == [550, 550, 550, 250]
+        h.submit("Postmaster@mx.example.test")  # alias has no file for it: the item counts
+        h.wait_messages(1)
+        h.put(".qmail-no:body", "./new/\n", user="alias")
+        wait_for(lambda: rcpt(h, "No.Body@example.test") == 250, 15, "the new file")
+        h.submit("No.Body@example.test")
+        h.wait_mails(1, "new", "alias")
+        os.unlink(os.path.join(h.home("alias"), ".qmail-no:body"))
+        h.put(".qmail-postmaster", "./postmaster/\n", user="alias")
+        wait_for(lambda: rcpt(h, "no.body@example.test") == 550, 15, "the end of that file")
+        wait_for(lambda: h.submit("postmaster@mx.example.test") or h.mails("postmaster", "alias"), 15, "mail by the file")
+
+
+def test_mail_that_was_taken_before_its_file_went_is_returned():
+    h = Host()
+    h.put(".qmail-a", "./a/\n", user="alias")
+    h.put(".qmail-b", "./b/\n", user="alias")
+    with h:
+        os.chmod(h.home("alias"), 0o1700)
+        h.submit("a@example.test", "b@example.test")
+        h.wait_line("rcpt=a@example.test", "result=deferred")
+        h.wait_line("rcpt=b@example.test", "result=deferred")
+        os.unlink(os.path.join(h.home("alias"), ".qmail-a"))
+        os.chmod(h.home("alias"), 0o700)
+        h.postern("queue", "-R", h.path("run"), "retry", "all")
+        assert "5.1.1" in h.wait_line("rcpt=a@example.test", "result=failed")
+        h.wait_mails(1, "b", "alias")
 
 
 def test_virtual_domains_are_prefixes():

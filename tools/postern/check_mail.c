@@ -65,7 +65,7 @@ is_nobody(const struct control *c, const char *local)
 
 	buf_format(&address, "%s@", local);
 	buf_add(&address, domain);
-	r = users_route(c, buf_bytes(&address), &d);
+	r = users_route_now(c, buf_bytes(&address), &d);
 	return r == ABSENT || (r == OK && d.route == ROUTE_REMOTE && bytes_equal_nocase(d.domain, domain));
 }
 

@@ -108,10 +108,8 @@ check_one(const struct look *l, const struct place *at, const struct assigned *a
 {
 	if (a->takes_all)
 		find(l, SEVERITY_WARNING, at,
-		    "that is as with qmail: mail for an address without a .qmail file of that user is accepted and "
-		    "then "
-		    "returned",
-		    "+: gives every local part that nobody has to %.*s: no recipient would be refused", SHOW(a->user));
+		    "its .qmail-... files say which addresses there are; without any no recipient is refused",
+		    "+: gives every local part that nobody has to %.*s", SHOW(a->user));
 	check_uid(l, at, a);
 	if (a->gid == 0)
 		find(l, SEVERITY_WARNING, at, "give it a group of its own",

@@ -156,7 +156,7 @@ static int
 explain(const struct question *q, const struct control *c)
 {
 	struct destination d;
-	enum result r = users_route(c, bytes_of_string(q->address), &d);
+	enum result r = users_route_now(c, bytes_of_string(q->address), &d);
 
 	(void)printf("%s\n", q->address);
 	explain_row("from", "%s", q->sender[0] != '\0' ? q->sender : "<> (as a report would be)");
