@@ -150,7 +150,7 @@ keep_find_text(struct bytes name, struct buf *text)
 static void
 refresh_key_of(const char *record_name)
 {
-	char key[KEY_NAME_LEN + 1], chosen[CHOSEN_NAME_LEN + 1], path[300];
+	char key[KEY_NAME_LEN + 1], path[300];
 	uint8_t head[RECORD_HEAD];
 
 	(void)snprintf(path, sizeof path, "%s", record_name);
@@ -158,19 +158,26 @@ refresh_key_of(const char *record_name)
 		return;
 	signer_key_name(head, key);
 	(void)utimensat(AT_FDCWD, key, NULL, AT_SYMLINK_NOFOLLOW);
-	signer_chosen_name(head, chosen);
-	(void)utimensat(AT_FDCWD, chosen, NULL, AT_SYMLINK_NOFOLLOW);
+}
+
+enum kind { RECORD, CHOSEN, KEY };
+
+static enum kind
+kind_of(const char *name)
+{
+	return strncmp(name, RECORD_PREFIX, sizeof RECORD_PREFIX - 1) == 0 ? RECORD
+	    : strncmp(name, CHOSEN_PREFIX, sizeof CHOSEN_PREFIX - 1) == 0  ? CHOSEN
+									   : KEY;
 }
 
 static void
-each_name(void (*act)(const char *name, uint64_t limit), uint64_t limit, bool records)
+each_name(void (*act)(const char *name, uint64_t limit), uint64_t limit, enum kind kind)
 {
 	DIR *d = opendir(".");
 	struct dirent *e;
 
 	while (d != NULL && (e = readdir(d)) != NULL)
-		if (e->d_name[0] != '.' &&
-		    (strncmp(e->d_name, RECORD_PREFIX, sizeof RECORD_PREFIX - 1) == 0) == records)
+		if (e->d_name[0] != '.' && kind_of(e->d_name) == kind)
 			act(e->d_name, limit);
 	if (d != NULL)
 		(void)closedir(d);
@@ -197,6 +204,12 @@ remove_old(const char *name, uint64_t limit)
 void
 keep_tidy(unsigned seconds)
 {
-	each_name(refresh, 0, true);
-	each_name(remove_old, clock_wall_s() - seconds, false);
+	each_name(refresh, 0, RECORD);
+	each_name(remove_old, clock_wall_s() - seconds, KEY);
+}
+
+void
+keep_tidy_chosen(unsigned seconds)
+{
+	each_name(remove_old, clock_wall_s() - seconds, CHOSEN);
 }

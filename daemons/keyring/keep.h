@@ -19,3 +19,7 @@ enum result keep_find_text(struct bytes name, struct buf *text);
 /* Removes keys that no remembered pair has needed for so many seconds, and what a crash left half written. Call it before
  * the pairs of this run are kept, so that the keys they replace count from now. */
 void keep_tidy(unsigned seconds);
+
+/* Removes the marks of keep_chosen that are so many seconds old. Call it when all pairs of this run are kept: what may be chosen now has
+ * been marked anew. */
+void keep_tidy_chosen(unsigned seconds);

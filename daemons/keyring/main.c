@@ -27,5 +27,6 @@ main(int argc, char *argv[])
 	keep_tidy(KEEP_SECONDS);
 	if ((r = take_all(&warden, &why)) != OK)
 		return process_refuse(&self, r, &why);
+	keep_tidy_chosen(KEEP_SECONDS);
 	_exit(0); /* nothing is left to be tidied, and a sanitizer's look at leaks needs rights that are gone */
 }

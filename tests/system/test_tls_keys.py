@@ -296,6 +296,25 @@ def test_without_keyload_handshakes_fail_with_a_reason_and_recover(certificates)
         wait_for(lambda: shake(mx, c) == c.fingerprint("one"), what="a handshake")
 
 
+def test_a_certificate_that_leaves_the_directory_can_be_chosen_by_no_name_any_more(certificates, tmp_path):
+    """It may go on as a rule's: then its key must not be had by who asks for a name."""
+    c = certificates
+    for name in ("one", "two"):
+        shutil.copy(c.path(name + ".pem"), tmp_path)
+        shutil.copy(c.path(name + ".key"), tmp_path)
+    marks = {name: f"name.{spki(c, name).hex()}" for name in ("one", "two")}
+    with Instance({"variables": [f"CERTFILE={c.path('live.pem')}", f"KEYFILE={c.path('live.key')}", f"CERTDIR={tmp_path}"]}) as mx:
+        keys = mx.path("run/smtpd.keys")
+        wait_for(lambda: set(marks.values()) <= set(os.listdir(keys)), 10, "the marks")
+        os.unlink(tmp_path / "two.pem")
+        for mark in marks.values():
+            os.utime(f"{keys}/{mark}", (1, 1))
+        reload(mx)
+        wait_for(lambda: marks["two"] not in os.listdir(keys), 15, "the end of a mark")
+        assert marks["one"] in os.listdir(keys)
+        assert spki(c, "two").hex() in os.listdir(keys)  # sessions of older generations may need the key of its certificate
+
+
 # ---- the signer by itself ----
 
 PK_SIGNER, PK_SIGNER_OF, TK_ASK, TK_SIGNATURE, TK_REFUSED = 0, 1, 0, 1, 2
