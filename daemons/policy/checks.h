@@ -1,22 +1,35 @@
-/* The steps of a recipient that take time: held back in the tarpit, asked about in DNS; then decided. */
+/* The checks: each finds something out, or judges what is known (control/checks.h has the table). A new one is a file with a
+ * struct check_work, and a row in the table. */
 #pragma once
 
-#include "base/result.h"
-#include "policy/client.h"
-#include "policy/names.h"
-#include "wire/wire.h"
+#include "control/checks.h"
+#include "policy/judge.h"
 
-/* SP_BEGIN and SP_RCPT. The session is answered now or later; meanwhile it may ask for nothing. MALFORMED: fields that
- * can't be. */
-enum result checks_on_begin(struct policy *p, struct session *s, const struct wire_message *m, struct why *why);
-enum result checks_on_rcpt(struct policy *p, struct session *s, const struct wire_message *m, struct why *why);
+struct policy;
+struct session;
 
-/* An answer to a question of the session's. */
-void checks_answered(
-    struct policy *p, struct session *s, enum question q, const struct rs_answer *a, struct bytes tail);
+struct check_work {
+	/* Asks, for s->asking[CHECK_name], and calls session_found() with each answer; or finds at once. Null: nothing is to be
+	 * found out. */
+	void (*begin)(struct policy *p, struct session *s);
+	void (*settle)(
+	    const struct policy *p, struct session *s); /* right before a decision: makes the finding of what came */
+	bool (*judge)(
+	    const struct asked *a); /* what the finding comes to: true, it is settled. Pure. Null: others judge */
+	bool for_relays;            /* also of clients that may relay */
+	bool on_demand;             /* begins when a judge has found that it needs it (checks_begin_one) */
+};
+
+extern const struct check_work *const check_works[N_CHECKS];
+
+/* Begins the checks of a stage, each as soon as what it needs is known. */
+void checks_begin(struct policy *p, struct session *s, enum check_stage stage);
+void checks_begin_one(struct policy *p, struct session *s, enum check_id id);
+void checks_go_on(struct policy *p, struct session *s); /* something was found: others may begin now */
+
+/* Whether a decision at that stage has to wait. */
+bool checks_wait(const struct session *s, enum check_stage due);
+void checks_settle(const struct policy *p, struct session *s);
 
 /* The session is over: nothing of it waits any more. */
-void checks_end(struct policy *p, struct session *s);
-
-/* The program that s->trial wanted has answered. */
-void checks_program_said(struct policy *p, struct session *s, enum trial_state said);
+void checks_end(struct session *s);

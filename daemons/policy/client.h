@@ -46,6 +46,13 @@ struct sender_policy {
 	struct bytes explanation;
 };
 
+static inline void
+finding_add(enum finding *all, enum finding one)
+{
+	if (one > *all)
+		*all = one;
+}
+
 struct findings {
 	enum finding sender, helo;
 };

@@ -13,3 +13,6 @@ struct reply decide_mail(
 /* A RCPT command. On a reply of 250 the recipient is in the envelope. */
 struct reply decide_rcpt(
     const struct client *c, const struct sp_rcpt *rcpt, const struct bytes fields[2], struct envelope *e);
+
+/* A message that has come in whole, before queue keeps it: 250, or why it is refused. */
+struct reply decide_message(const struct client *c, const struct envelope *e);

@@ -3,14 +3,13 @@
  * Never refuses anybody because a list is silent, unless the rule says so; never asks one again at once that is. */
 #include "policy/dnslists.h"
 
-#include "policy/policy.h"
+#include "policy/checks.h"
+#include "policy/session.h"
 
 #include "sys/clock.h"
 #include "sys/log.h"
 
 #include <string.h>
-
-static_assert(ASK_LIST_TXT - ASK_LIST_A == DNSLISTS_MAX, "a question for each list");
 
 #define TEST_MS (60 * 60 * 1000)
 #define REST_MS (60 * 1000)
@@ -100,30 +99,22 @@ read_answer(struct policy *p, struct dnslist_state *l, const struct rs_answer *a
 
 static const uint8_t nobody[4] = { 127, 0, 0, 1 }, somebody[4] = { 127, 0, 0, 2 };
 
+/* The answer to the test entry `what`: two of each list. */
 static void
-test(struct policy *p)
+tested(struct calls *c, struct caller *who, unsigned what, enum call_end how, struct wire_message *m)
 {
-	char name[DNSLIST_NAME_MAX];
-
-	p->dnslists.tested_ms = p->loop.now;
-	for (unsigned i = 0; i < p->dnslists.n; i++) {
-		const struct dnslist *l = &p->dnslists.lists[i].list;
-
-		(void)names_ask_test(p, 2 * i, bytes_of(name, dnslist_name(l, nobody, 4, name)));
-		(void)names_ask_test(p, 2 * i + 1, bytes_of(name, dnslist_name(l, somebody, 4, name)));
-	}
-}
-
-void
-dnslists_tested(struct policy *p, unsigned n, const struct rs_answer *a, struct bytes tail)
-{
-	struct dnslist_state *l = &p->dnslists.lists[n / 2];
+	struct policy *p = policy_of_loop(c->loop);
+	struct dnslist_state *l = &p->dnslists.lists[what / 2];
+	const struct rs_answer *answer;
 	enum dnslist_says says;
+	struct bytes tail;
 
-	if (n / 2 >= p->dnslists.n)
+	(void)who;
+	if (how != CALL_ANSWERED)
 		return;
-	says = read_answer(p, l, a, tail);
-	if (n % 2 == 1) {
+	answer = names_answer(p, NULL, how, m, &tail);
+	says = read_answer(p, l, answer, tail);
+	if (what % 2 == 1) {
 		if (says == LIST_WITHOUT && l->list.n_answers == 0)
 			complain(p, l, "its test entry 127.0.0.2 is not there");
 		return;
@@ -133,6 +124,26 @@ dnslists_tested(struct policy *p, unsigned n, const struct rs_answer *a, struct 
 		l->suspended = true;
 	} else if (says == LIST_WITHOUT)
 		l->suspended = false;
+}
+
+static void
+ask_test(struct policy *p, unsigned what, struct bytes name)
+{
+	(void)names_ask(p, &p->dnslists.tester, what, RS_A, name, tested);
+}
+
+static void
+test(struct policy *p)
+{
+	char name[DNSLIST_NAME_MAX];
+
+	p->dnslists.tested_ms = p->loop.now;
+	for (unsigned i = 0; i < p->dnslists.n; i++) {
+		const struct dnslist *l = &p->dnslists.lists[i].list;
+
+		ask_test(p, 2 * i, bytes_of(name, dnslist_name(l, nobody, 4, name)));
+		ask_test(p, 2 * i + 1, bytes_of(name, dnslist_name(l, somebody, 4, name)));
+	}
 }
 
 /* ---- a session ---- */
@@ -145,24 +156,36 @@ is_lenient(const struct session *s, uint8_t letter)
 	return bytes_find(how, letter) == how.len;
 }
 
+static void answered(struct calls *c, struct caller *who, unsigned what, enum call_end how, struct wire_message *m);
+
+static bool
+ask(struct policy *p, struct session *s, unsigned i, enum rs_type type)
+{
+	char name[DNSLIST_NAME_MAX];
+	size_t len = dnslist_name(
+	    &p->dnslists.lists[i].list, s->client.peer.remote, s->client.peer.family == LP_IPV4 ? 4 : 16, name);
+
+	return names_ask(
+	    p, &s->asking[CHECK_dnslists], type == RS_TXT ? DNSLISTS_MAX + i : i, type, bytes_of(name, len), answered);
+}
+
 static void
 ask_one(struct policy *p, struct session *s, unsigned i)
 {
 	struct dnslist_state *l = &p->dnslists.lists[i];
-	char name[DNSLIST_NAME_MAX];
-	size_t len = dnslist_name(&l->list, s->client.peer.remote, s->client.peer.family == LP_IPV4 ? 4 : 16, name);
 
 	if (l->suspended)
 		return;
 	s->listings.says[i] = LIST_SILENT;
 	if (l->rests_until_ms > p->loop.now)
 		return;
-	if (!names_ask(p, s, ASK_LIST_A + i, RS_A, bytes_of(name, len)))
+	if (!ask(p, s, i, RS_A))
 		has_failed(p, l, "resolve can't be asked");
 }
 
-void
-dnslists_ask(struct policy *p, struct session *s)
+/* All lists, if the client's rule does not say otherwise. */
+static void
+begin(struct policy *p, struct session *s)
 {
 	memset(s->listings.says, LIST_NOT_ASKED, sizeof s->listings.says);
 	s->listings.text_of = DNSLISTS_MAX;
@@ -201,26 +224,25 @@ text_came(struct session *s, unsigned i, const struct rs_answer *a, struct bytes
 		memcpy(s->listings.text, text.at, text.len);
 }
 
-void
-dnslists_answered(struct policy *p, struct session *s, enum question q, const struct rs_answer *a, struct bytes tail)
+/* what: the list, or, of its TXT record, DNSLISTS_MAX more. */
+static void
+answered(struct calls *c, struct caller *who, unsigned what, enum call_end how, struct wire_message *m)
 {
-	unsigned i = (q - ASK_LIST_A) % DNSLISTS_MAX;
+	struct session *s = container_of(who, struct session, asking[CHECK_dnslists]);
+	struct policy *p = policy_of_loop(c->loop);
+	unsigned i = what % DNSLISTS_MAX;
 	struct dnslist_state *l = &p->dnslists.lists[i];
-	char name[DNSLIST_NAME_MAX];
+	struct bytes tail;
+	const struct rs_answer *a = names_answer(p, s, how, m, &tail);
 
-	if (q >= ASK_LIST_TXT) {
+	if (what >= DNSLISTS_MAX)
 		text_came(s, i, a, tail);
-		return;
+	else if ((s->listings.says[i] = (uint8_t)read_answer(p, l, a, tail)) == LIST_WITH) {
+		log_listing(s, l);
+		if (!l->allows && l->list.text.len == 0)
+			(void)ask(p, s, i, RS_TXT);
 	}
-	s->listings.says[i] = read_answer(p, l, a, tail);
-	if (s->listings.says[i] != LIST_WITH)
-		return;
-	log_listing(s, l);
-	if (!l->allows && l->list.text.len == 0)
-		(void)names_ask(p, s, ASK_LIST_TXT + i, RS_TXT,
-		    bytes_of(name,
-			dnslist_name(
-			    &l->list, s->client.peer.remote, s->client.peer.family == LP_IPV4 ? 4 : 16, name)));
+	session_found(p, s);
 }
 
 /* ---- what comes of it ---- */
@@ -270,8 +292,8 @@ here(struct session *s)
 
 /* As rblsmtpd: a list that lets in goes before all that refuse. One that is silent has said what lets the peer in, or, with
  * the letter c, what does not. */
-void
-dnslists_settle(const struct policy *p, struct session *s)
+static void
+settle(const struct policy *p, struct session *s)
 {
 	struct listed *listed = &s->client.listed;
 	bool closed = !is_lenient(s, 'c'), allowed = false;
@@ -293,3 +315,26 @@ dnslists_settle(const struct policy *p, struct session *s)
 	if (allowed || !is_lenient(s, 'i'))
 		listed->how = LISTING_NONE;
 }
+
+/* ---- the judge ---- */
+
+/* RBLSMTPD and the DNS lists. */
+static bool
+check_lists(const struct asked *a)
+{
+	const struct listed *l = &a->c->listed;
+	struct reply r = REFUSAL(451, 4, 7, 1, "your address is refused:", "in a DNS list");
+
+	if (a->c->relays || l->how == LISTING_NONE)
+		return false;
+	if (l->how == LISTING_SILENT)
+		return judge_no_dns(a, "a DNS list is silent");
+	if (l->for_good)
+		r = REFUSAL(553, 5, 7, 1, "your address is refused:", "in a DNS list");
+	if (l->how == LISTING_HERE)
+		r.reason = "RBLSMTPD";
+	r.custom = l->words;
+	return judge_settle(a, r);
+}
+
+const struct check_work dnslists_work = { .begin = begin, .settle = settle, .judge = check_lists };

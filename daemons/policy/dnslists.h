@@ -3,7 +3,7 @@
 
 #include "control/dnslist.h"
 #include "policy/client.h"
-#include "policy/names.h"
+#include "wire/calls.h"
 
 #define DNSLISTS_MAX 24 /* those that refuse, and behind them those that let in */
 #define DNSLISTS_TEXT_MAX 240
@@ -21,6 +21,7 @@ struct dnslists {
 	struct dnslist_state lists[DNSLISTS_MAX];
 	unsigned n;
 	uint64_t tested_ms; /* 0: never */
+	struct caller tester;
 };
 
 enum dnslist_says { LIST_NOT_ASKED, LIST_SILENT, LIST_WITHOUT, LIST_WITH };
@@ -33,15 +34,5 @@ struct listings {
 	uint8_t text[DNSLISTS_TEXT_MAX];
 };
 
+struct policy;
 void dnslists_open(struct policy *p);
-
-/* Asks all lists about a peer, if its rule does not say otherwise. */
-void dnslists_ask(struct policy *p, struct session *s);
-void dnslists_answered(
-    struct policy *p, struct session *s, enum question q, const struct rs_answer *a, struct bytes tail);
-
-/* The answer to a test entry, asked with the reference DNSLISTS_TEST | n. */
-void dnslists_tested(struct policy *p, unsigned n, const struct rs_answer *a, struct bytes tail);
-
-/* What comes of it, when nothing is awaited any more. */
-void dnslists_settle(const struct policy *p, struct session *s);

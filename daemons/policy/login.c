@@ -4,7 +4,7 @@
 #include "policy/login.h"
 
 #include "base/secret.h"
-#include "policy/policy.h"
+#include "policy/session.h"
 #include "policy/privileges.h"
 #include "sys/fd.h"
 #include "sys/log.h"

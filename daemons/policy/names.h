@@ -1,45 +1,34 @@
-/* Questions to resolve: the line to it, and which question an answer is to. */
+/* Questions to resolve. Each is asked for a caller, and answered by callback, at the latest after some 15 seconds. */
 #pragma once
 
-#include "base/bytes.h"
+#include "policy/client.h"
+#include "wire/calls.h"
 #include "wire/client_resolve.h"
-
-#include <stdbool.h>
+#include "wire/port.h"
 
 struct policy;
 struct session;
 
-/* What a session may ask, each once at a time. */
-enum question {
-	ASK_PEER_NAME,
-	ASK_SENDER_MX,
-	ASK_SENDER_A,
-	ASK_SENDER_AAAA,
-	ASK_HELO_A,
-	ASK_HELO_AAAA,
-	ASK_HELO_MX,
-	ASK_LIST_A,                     /* the first of 24 DNS lists */
-	ASK_LIST_TXT = ASK_LIST_A + 24, /* the same */
-	ASK_SPF = ASK_LIST_TXT + 24,    /* the first of 8 */
-	N_QUESTIONS = ASK_SPF + 8
+/* The conversation with resolve, if that service runs. */
+struct name_line {
+	struct port port;
+	struct calls asked;
+	bool wanted;        /* there is a doorway */
+	bool peers;         /* the item peernames */
+	uint64_t silent_ms; /* when the log was last told of its silence */
 };
-#define QUESTIONS_MAX 64 /* a bit each in session.awaited */
-
-#define QUESTION(q) (UINT64_C(1) << (q))
 
 void names_open(struct policy *p);
 
-/* True: session_named() will be called. */
-bool names_ask_peer(struct policy *p, struct session *s);
+/* False: nobody can be asked, and nothing is called. */
+bool names_ask(
+    struct policy *p, struct caller *who, unsigned what, enum rs_type type, struct bytes name, call_answer then);
+bool names_ask_peer(struct policy *p, struct caller *who, const struct lp_peer *peer, call_answer then);
 
-/* True: checks_answered() will be called, at the latest after some 20 seconds. False: nobody can be asked. */
-bool names_ask(struct policy *p, struct session *s, enum question q, enum rs_type type, struct bytes name);
+/* For callbacks: the answer, and its tail; one of RS_FAILED if none came. s: whom the log names; null: nobody. */
+const struct rs_answer *names_answer(
+    struct policy *p, const struct session *s, enum call_end how, const struct wire_message *m, struct bytes *tail);
 
-/* A question that is no session's: dnslists_tested() is called with n, unless resolve goes away before. */
-bool names_ask_test(struct policy *p, unsigned n, struct bytes name);
-
-/* Forgets all that the session waits for: late answers are not its any more. */
-void names_forget(struct session *s);
-
-/* Ends what resolve has left unanswered for too long. */
-void names_sweep(struct policy *p);
+enum finding names_finding(const struct rs_answer *a);
+bool names_is_null_mx(
+    const struct rs_answer *a, struct bytes tail); /* RFC 7505 3: one record, preference 0, the root */

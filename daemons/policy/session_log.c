@@ -1,7 +1,7 @@
 /* The lines that sessions leave in the log.
  * Trusts listen for who is connected. What a front end tells of its own refusals is marked as its word, and counted apart.
  * Never lets one session write refusals without end: beyond a bound they are only counted. */
-#include "policy/policy.h"
+#include "policy/session.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -168,7 +168,7 @@ session_log_accept(const struct session *s, const char *id)
 		if (s->tls.peer == TF_PEER_VERIFIED)
 			log_text(&l, "certificate", s->tls.common_name);
 	}
-	if (s->abandoned)
+	if (s->ending)
 		log_text(&l, "answer", "lost");
 	log_end(&l);
 }

@@ -3,7 +3,8 @@
  * Never keeps more than a bounded number of answers, nor any of them beyond its check. */
 #include "policy/spf.h"
 
-#include "policy/policy.h"
+#include "policy/checks.h"
+#include "policy/session.h"
 
 #include "sys/clock.h"
 #include "sys/log.h"
@@ -13,12 +14,12 @@
 
 #define KNOWN_MAX 128 /* names of a check: 10 terms of 10 hosts, and the records */
 #define OCTETS_MAX (1u << 16)
-#define SLOTS (N_QUESTIONS - ASK_SPF)
+#define AT_ONCE 8 /* questions that wait at a time */
 
 struct spf_known {
 	struct spf_known *next;
 	bool answered;
-	uint8_t slot; /* of the question, until then */
+	unsigned number; /* of the question */
 	uint16_t type;
 	enum rs_outcome outcome;
 	struct bytes records;
@@ -36,44 +37,35 @@ find(const struct session *s, enum rs_type type, struct bytes name)
 	return NULL;
 }
 
-/* A question that is free; SLOTS if none is. */
-static unsigned
-free_slot(const struct session *s)
-{
-	unsigned i = 0;
-
-	while (i < SLOTS && (s->awaited & QUESTION(ASK_SPF + i)))
-		i++;
-	return i;
-}
-
 struct errand {
 	struct policy *p;
 	struct session *s;
 };
 
+static void answered(struct calls *c, struct caller *who, unsigned what, enum call_end how, struct wire_message *m);
+
 static enum result
 ask(const struct errand *e, enum rs_type type, struct bytes name)
 {
 	struct session *s = e->s;
-	unsigned slot = free_slot(s);
 	struct spf_known *k;
 
-	if (slot == SLOTS)
+	if (s->spf.n_open == AT_ONCE)
 		return AGAIN; /* with the next answer */
 	if (s->spf.n_known == KNOWN_MAX || (k = calloc(1, sizeof *k)) == NULL)
 		return EXHAUSTED;
-	if (!names_ask(e->p, s, (enum question)(ASK_SPF + slot), type, name)) {
+	if (!names_ask(e->p, &s->asking[CHECK_spf], s->spf.n_known, type, name, answered)) {
 		free(k);
 		return BROKEN;
 	}
 	k->type = (uint16_t)type;
-	k->slot = (uint8_t)slot;
+	k->number = s->spf.n_known;
 	k->name_len = name.len;
 	memcpy(k->name, name.at, name.len);
 	k->next = s->spf.known;
 	s->spf.known = k;
 	s->spf.n_known++;
+	s->spf.n_open++;
 	return AGAIN;
 }
 
@@ -146,39 +138,50 @@ go_on(struct policy *p, struct session *s)
 	log_end(&l);
 }
 
-void
-spf_begin(struct policy *p, struct session *s)
+static void
+begin(struct policy *p, struct session *s)
 {
 	spf_end(s);
-	if (s->client.spf_level == 0 || s->client.is_local_program)
-		return;
-	s->spf.runs = true;
-	go_on(p, s);
+	if (s->client.spf_level > 0 && !s->client.is_local_program)
+		go_on(p, s);
 }
 
-void
-spf_answered(struct policy *p, struct session *s, unsigned n, const struct rs_answer *a, struct bytes tail)
+static void
+keep(struct session *s, struct spf_known *k, const struct rs_answer *a, struct bytes tail)
 {
-	struct spf_known *k = s->spf.known;
 	struct bytes canonical;
 
-	while (k != NULL && (k->answered || k->slot != n))
-		k = k->next;
-	if (!s->spf.runs || k == NULL)
-		return;
 	k->answered = true;
 	k->outcome = (enum rs_outcome)a->outcome;
-	if (a->outcome == RS_FOUND && wire_take(&tail, &canonical)) {
-		k->octets = s->spf.octets + tail.len <= OCTETS_MAX && tail.len > 0 ? malloc(tail.len) : NULL;
-		if (k->octets == NULL)
-			k->outcome = RS_FAILED;
-		else {
-			memcpy(k->octets, tail.at, tail.len);
-			k->records = bytes_of(k->octets, tail.len);
-			s->spf.octets += tail.len;
-		}
+	if (a->outcome != RS_FOUND || !wire_take(&tail, &canonical))
+		return;
+	k->octets = s->spf.octets + tail.len <= OCTETS_MAX && tail.len > 0 ? malloc(tail.len) : NULL;
+	if (k->octets == NULL) {
+		k->outcome = RS_FAILED;
+		return;
 	}
-	go_on(p, s);
+	memcpy(k->octets, tail.at, tail.len);
+	k->records = bytes_of(k->octets, tail.len);
+	s->spf.octets += tail.len;
+}
+
+static void
+answered(struct calls *c, struct caller *who, unsigned number, enum call_end how, struct wire_message *m)
+{
+	struct session *s = container_of(who, struct session, asking[CHECK_spf]);
+	struct policy *p = policy_of_loop(c->loop);
+	struct spf_known *k = s->spf.known;
+	struct bytes tail;
+	const struct rs_answer *a = names_answer(p, s, how, m, &tail);
+
+	while (k != NULL && k->number != number)
+		k = k->next;
+	if (k != NULL) {
+		s->spf.n_open--;
+		keep(s, k, a, tail);
+		go_on(p, s);
+	}
+	session_found(p, s);
 }
 
 void
@@ -192,8 +195,9 @@ spf_end(struct session *s)
 		free(k);
 	}
 	s->spf.n_known = 0;
+	s->spf.n_open = 0;
 	s->spf.octets = 0;
-	s->spf.runs = false;
+	calls_forget(&s->asking[CHECK_spf]);
 }
 
 /* ---- the trace field ---- */
@@ -229,3 +233,31 @@ spf_put_trace(struct buf *text, const struct client *c, const struct envelope *e
 	put_pair(text, "helo", e->helo);
 	buf_add_string(text, "\r\n");
 }
+
+/* ---- the judge ---- */
+
+/* SPF: what the level refuses (RFC 7372 for the codes). */
+static bool
+check_spf(const struct asked *a)
+{
+	static const uint8_t refused_from[] = { [SPF_NONE] = 6,
+		[SPF_NEUTRAL] = 5,
+		[SPF_PASS] = 7,
+		[SPF_FAIL] = 3,
+		[SPF_SOFTFAIL] = 4,
+		[SPF_TEMPERROR] = 2,
+		[SPF_PERMERROR] = 6 };
+	const struct sender_policy *spf = &a->c->spf;
+
+	if (a->c->relays || !spf->checked || a->c->spf_level < refused_from[spf->result])
+		return false;
+	if (spf->result == SPF_TEMPERROR)
+		return judge_settle(a, REFUSAL(451, 4, 7, 24, "SPF lookup failure, try again later", "SPF temperror"));
+	*a->r = REFUSAL(550, 5, 7, 23, "sorry, the sender's domain does not let you send (SPF):", "SPF");
+	if (spf->result == SPF_PERMERROR)
+		*a->r = REFUSAL(550, 5, 7, 24, "sorry, the sender's domain has no valid SPF record", "SPF permerror");
+	a->r->custom = spf->explanation;
+	return true;
+}
+
+const struct check_work spf_work = { .begin = begin, .judge = check_spf };

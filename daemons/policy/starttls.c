@@ -4,7 +4,7 @@
  * Never lets a session that must be secure send before it is. */
 #include "policy/starttls.h"
 
-#include "policy/policy.h"
+#include "policy/session.h"
 #include "policy/privileges.h"
 #include "sys/fd.h"
 #include "sys/log.h"

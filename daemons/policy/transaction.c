@@ -1,11 +1,15 @@
 /* Messages on their way into the queue.
  * Trusts queue's word that a message is kept, and nothing that comes under a reference no longer in use.
  * Never waits for queue, never says that a message was accepted before queue has said so. */
-#include "policy/policy.h"
+#include "policy/transaction.h"
+
+#include "policy/privileges.h"
+#include "policy/session.h"
 #include "policy/trace.h"
 
 #include "sys/clock.h"
 #include "sys/log.h"
+#include "wire/door.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -15,23 +19,7 @@
 #define LOOK_MS 5000     /* what is known of queue's room is no older, where sessions come */
 #define QUEUE_LINE 4096  /* messages that may wait for queue */
 
-static uint32_t
-ref_of(const struct policy *p, const struct session *s)
-{
-	return (uint32_t)s->turn << SLOT_BITS | (uint32_t)(s - p->sessions);
-}
-
-/* The session that waits for an answer with this reference; null if none does any more. */
-static struct session *
-session_of(struct policy *p, uint64_t ref, enum stage stage)
-{
-	struct session *s;
-
-	if ((ref & SLOT_MASK) >= p->n_used)
-		return NULL;
-	s = &p->sessions[ref & SLOT_MASK];
-	return s->used && s->stage == stage && !s->lost && ref_of(p, s) == ref ? s : NULL;
-}
+static const struct port_events queue_events;
 
 static enum result
 open_queue(struct policy *p, struct why *why)
@@ -52,39 +40,28 @@ open_queue(struct policy *p, struct why *why)
 	return r;
 }
 
-static void fail(struct policy *p, struct session *s, enum result r, struct bytes text);
-
-/* The conversation is over, and with it what was on its way in it; the session `but` is its caller's to tell. */
+/* The conversation is over, and with it what was on its way in it. */
 static void
-lose_queue(struct policy *p, const struct session *but)
+lose_queue(struct policy *p)
 {
 	port_close(&p->queue.port);
 	p->queue.room = UINT64_MAX;
-	for (uint32_t i = 0; i < p->n_used; i++) {
-		struct session *s = &p->sessions[i];
-
-		if (!s->used || s->lost || s == but)
-			continue;
-		if (s->stage == STAGE_WRITING)
-			s->lost = true;
-		else if (s->stage == STAGE_OPENING || s->stage == STAGE_COMMITTING)
-			fail(p, s, BROKEN, BYTES("queue is gone"));
-	}
+	calls_broken(&p->queue.asked);
 }
 
 /* What can't be sent must not leave half a transaction behind: queue forgets all that came over a closed channel. */
 static enum result
-send_to_queue(
-    struct policy *p, const struct session *s, uint16_t type, const void *body, struct bytes tail, struct why *why)
+send_to_queue(struct policy *p, struct session *s, uint16_t type, const void *body, struct bytes tail, struct why *why)
 {
 	enum result r = open_queue(p, why);
 
-	if (r != OK)
-		return r;
-	r = port_send(&p->queue.port, type, ref_of(p, s), body, tail, NULL, why);
-	if (r != OK) {
-		log_why("queue-gone", r, why);
-		lose_queue(p, s);
+	if (r == OK) {
+		r = port_send(&p->queue.port, type, s->transaction_ref, body, tail, NULL, why);
+		if (r != OK) {
+			log_why("queue-gone", r, why);
+			calls_withdraw(&p->queue.asked, s->transaction_ref); /* the caller tells this one */
+			lose_queue(p);
+		}
 	}
 	return r == EXHAUSTED ? BROKEN : r; /* it is not room for mail that is short */
 }
@@ -100,7 +77,7 @@ transactions_look(struct policy *p)
 	p->queue.looked_ms = p->loop.now;
 	if (port_send(&p->queue.port, PQ_LOOK, 0, NULL, BYTES_NONE, NULL, &why) != OK) {
 		log_why("queue-gone", BROKEN, &why);
-		lose_queue(p, NULL);
+		lose_queue(p);
 	}
 }
 
@@ -203,6 +180,23 @@ log_trouble(const struct session *s, const char *event, enum result r, struct by
 	log_end(&l);
 }
 
+/* ---- ends ---- */
+
+static void
+after_commit(struct policy *p, struct session *s, const struct reply *r, const char *id)
+{
+	if (id != NULL) {
+		s->n_accepted++;
+		session_log_accept(s, id);
+	}
+	s->stage = STAGE_IDLE;
+	envelope_end(&s->envelope);
+	if (s->ending)
+		session_end(p, s); /* now nothing is waited for */
+	else
+		session_answer(p, s, r);
+}
+
 /* The transaction came to nothing; the session is told. */
 static void
 fail(struct policy *p, struct session *s, enum result r, struct bytes text)
@@ -211,43 +205,21 @@ fail(struct policy *p, struct session *s, enum result r, struct bytes text)
 
 	log_trouble(s, s->stage == STAGE_COMMITTING ? "commit-failed" : "open-failed", r, text);
 	if (s->stage == STAGE_COMMITTING)
-		session_after_commit(p, s, &reply, NULL);
+		after_commit(p, s, &reply, NULL);
 	else {
 		s->stage = STAGE_ENVELOPE; /* the client may say DATA again (RFC 5321 3.3), or RSET */
 		session_answer(p, s, &reply);
 	}
 }
 
-void
-transaction_open(struct policy *p, struct session *s)
+/* Queue knows nothing of it any more. While content comes the session is not told: it hears it when it commits. */
+static void
+lose(struct policy *p, struct session *s, enum result r, struct bytes text)
 {
-	struct why why = WHY_NONE;
-	enum result r;
-
-	s->turn = (uint16_t)((s->turn + 1) & (UINT32_MAX >> SLOT_BITS));
-	s->lost = false;
-	s->stage = STAGE_OPENING;
-	s->waits_since_ms = p->loop.now;
-	r = send_envelope(p, s, &why);
-	if (r != OK)
-		fail(p, s, r, bytes_of_string(why.text));
-}
-
-void
-transaction_commit(struct policy *p, struct session *s, const struct sp_commit *said)
-{
-	struct pq_commit commit = { .octets = said->octets, .sum = said->sum };
-	struct why why = WHY_NONE;
-	enum result r = BROKEN;
-
-	s->stage = STAGE_COMMITTING;
-	s->waits_since_ms = p->loop.now;
-	if (s->lost)
-		(void)why_set(&why, r, "queue was replaced while the message came in");
+	if (s->stage == STAGE_OPENING || s->stage == STAGE_COMMITTING)
+		fail(p, s, r, text);
 	else
-		r = send_to_queue(p, s, PQ_COMMIT, &commit, BYTES_NONE, &why);
-	if (r != OK)
-		fail(p, s, r, bytes_of_string(why.text));
+		s->lost = true;
 }
 
 void
@@ -255,8 +227,9 @@ transaction_abort(struct policy *p, struct session *s)
 {
 	struct why why = WHY_NONE;
 
-	if ((s->stage == STAGE_OPENING || s->stage == STAGE_WRITING) && !s->lost && port_is_open(&p->queue.port))
+	if (calls_wait(&s->transaction) && !s->lost && port_is_open(&p->queue.port))
 		(void)!send_to_queue(p, s, PQ_ABORT, NULL, BYTES_NONE, &why); /* on a failure queue forgets it, too */
+	calls_withdraw(&p->queue.asked, s->transaction_ref);
 	s->stage = STAGE_IDLE;
 	envelope_end(&s->envelope);
 }
@@ -264,67 +237,80 @@ transaction_abort(struct policy *p, struct session *s)
 /* ---- what queue says ---- */
 
 static void
-on_writer(struct policy *p, struct wire_message *m)
+give_writer(struct policy *p, struct session *s, struct wire_message *m)
 {
 	const struct pq_writer *writer = m->body;
-	struct session *s = session_of(p, m->ref, STAGE_OPENING);
-	struct sp_content content;
+	struct sp_content content = { .max_octets = s->client.max_octets, .keep_free = writer->keep_free };
 	struct why why = WHY_NONE;
 
-	if (s == NULL)
-		return; /* reset meanwhile; the descriptor is closed with the message */
-	content.max_octets = s->client.max_octets;
-	content.keep_free = writer->keep_free;
 	s->stage = STAGE_WRITING;
 	if (port_send(&s->port, SP_CONTENT, 0, &content, BYTES_NONE, m->fds, &why) != OK)
 		session_end(p, s);
 }
 
-static enum result
-on_committed(struct policy *p, const struct wire_message *m, struct why *why)
+static void
+committed(struct policy *p, struct session *s, const struct wire_message *m)
 {
-	const struct pq_committed *committed = m->body;
-	struct session *s = session_of(p, m->ref, STAGE_COMMITTING);
 	struct reply reply = REPLY(250, 2, 0, 0, "ok, id");
 	struct id id;
 
-	if (!id_from_bytes(bytes_of(committed->id, ID_LEN), &id))
-		return why_set(why, MALFORMED, "a message without an id from queue");
+	if (s->stage != STAGE_COMMITTING || !id_from_bytes(bytes_of(m->body, ID_LEN), &id)) {
+		lose(p, s, BROKEN, BYTES("queue kept what nobody committed"));
+		return;
+	}
 	reply.custom = bytes_of(id.text, ID_LEN);
-	if (s != NULL)
-		session_after_commit(p, s, &reply, id.text);
-	return OK;
+	after_commit(p, s, &reply, id.text);
 }
 
 static void
-on_failed(struct policy *p, const struct wire_message *m)
+took_too_long(struct policy *p, struct session *s)
 {
-	const struct pq_failed *failed = m->body;
-	struct session *s = session_of(p, m->ref, STAGE_OPENING);
+	struct why why = WHY_NONE;
 
-	if (s == NULL)
-		s = session_of(p, m->ref, STAGE_COMMITTING);
-	if (s == NULL && (s = session_of(p, m->ref, STAGE_WRITING)) != NULL) {
-		s->lost = true; /* told when it commits */
-		return;
+	if (s->stage == STAGE_OPENING) {
+		(void)!send_to_queue(p, s, PQ_ABORT, NULL, BYTES_NONE, &why);
+		calls_withdraw(&p->queue.asked, s->transaction_ref);
 	}
-	if (s != NULL)
-		fail(p, s, failed->result == EXHAUSTED ? EXHAUSTED : BROKEN, m->tail);
+	fail(p, s, AGAIN, BYTES("queue did not answer in time"));
+}
+
+static void
+said(struct calls *c, struct caller *who, unsigned what, enum call_end how, struct wire_message *m)
+{
+	struct session *s = container_of(who, struct session, transaction);
+	struct policy *p = policy_of_loop(c->loop);
+
+	(void)what;
+	if (how == CALL_HEARD) {
+		if (s->stage == STAGE_OPENING)
+			give_writer(p, s, m);
+	} else if (how == CALL_EXPIRED)
+		took_too_long(p, s);
+	else if (how == CALL_BROKEN)
+		lose(p, s, BROKEN, BYTES("queue is gone"));
+	else if (m->type == PQ_COMMITTED)
+		committed(p, s, m);
+	else
+		lose(p, s, ((const struct pq_failed *)m->body)->result == EXHAUSTED ? EXHAUSTED : BROKEN, m->tail);
 }
 
 static enum result
 from_queue(struct port *port, struct wire_message *m, struct why *why)
 {
 	struct policy *p = policy_of_loop(port->loop);
+	struct id id;
 
 	switch (m->type) {
-	case PQ_WRITER:
-		on_writer(p, m);
+	case PQ_WRITER: /* if nobody is there any more, the descriptor is closed with the message */
+		(void)calls_heard(&p->queue.asked, m->ref, m);
 		return OK;
 	case PQ_COMMITTED:
-		return on_committed(p, m, why);
+		if (!id_from_bytes(bytes_of(m->body, ID_LEN), &id))
+			return why_set(why, MALFORMED, "a message without an id from queue");
+		(void)calls_answered(&p->queue.asked, m->ref, m);
+		return OK;
 	case PQ_FAILED:
-		on_failed(p, m);
+		(void)calls_answered(&p->queue.asked, m->ref, m);
 		return OK;
 	case PQ_ROOM:
 		p->queue.room = ((const struct pq_room *)m->body)->octets;
@@ -338,26 +324,56 @@ static void
 queue_ended(struct port *port, enum result r, struct why *why)
 {
 	log_why("queue-gone", r, why);
-	lose_queue(policy_of_loop(port->loop), NULL);
+	lose_queue(policy_of_loop(port->loop));
 }
 
-const struct port_events queue_events = { from_queue, queue_ended };
+static const struct port_events queue_events = { from_queue, queue_ended };
+
+/* ---- opening and committing ---- */
 
 void
-transactions_sweep(struct policy *p)
+transaction_open(struct policy *p, struct session *s)
 {
-	for (uint32_t i = 0; i < p->n_used; i++) {
-		struct session *s = &p->sessions[i];
-		uint64_t patience = s->stage == STAGE_COMMITTING ? COMMIT_MS : OPEN_MS;
+	struct why why = WHY_NONE;
+	enum result r = BROKEN;
 
-		if (!s->used || (s->stage != STAGE_OPENING && s->stage != STAGE_COMMITTING) ||
-		    p->loop.now - s->waits_since_ms < patience)
-			continue;
-		if (s->stage == STAGE_OPENING) {
-			struct why why = WHY_NONE;
+	s->lost = false;
+	s->stage = STAGE_OPENING;
+	s->transaction_ref = calls_ask(&p->queue.asked, &s->transaction, 0, said, OPEN_MS);
+	if (s->transaction_ref == 0)
+		(void)why_set(&why, r, "too many transactions");
+	else
+		r = send_envelope(p, s, &why);
+	if (r == OK)
+		return;
+	calls_withdraw(&p->queue.asked, s->transaction_ref);
+	fail(p, s, r, bytes_of_string(why.text));
+}
 
-			(void)!send_to_queue(p, s, PQ_ABORT, NULL, BYTES_NONE, &why);
-		}
-		fail(p, s, AGAIN, BYTES("queue did not answer in time"));
-	}
+void
+transaction_commit(struct policy *p, struct session *s, const struct sp_commit *said_octets)
+{
+	struct pq_commit commit = { .octets = said_octets->octets, .sum = said_octets->sum };
+	struct why why = WHY_NONE;
+	enum result r = BROKEN;
+
+	s->stage = STAGE_COMMITTING;
+	calls_renew(&p->queue.asked, s->transaction_ref, COMMIT_MS);
+	if (s->lost)
+		(void)why_set(&why, r, "queue was replaced while the message came in");
+	else
+		r = send_to_queue(p, s, PQ_COMMIT, &commit, BYTES_NONE, &why);
+	if (r == OK)
+		return;
+	calls_withdraw(&p->queue.asked, s->transaction_ref);
+	fail(p, s, r, bytes_of_string(why.text));
+}
+
+void
+transactions_begin(struct policy *p)
+{
+	p->queue = (struct queue_line){ .port = { .channel = { .fd = -1 } },
+		.asked = calls_of(&p->loop, 4 * (size_t)p->settings.max_sessions),
+		.doorway = POLICY_QUEUE_FD,
+		.room = UINT64_MAX };
 }

@@ -1,7 +1,7 @@
 /* The first word to a session: its limits and its greeting, or that it is not wanted.
  * Trusts what was found out about the client.
  * Never tells a front end more than it needs. */
-#include "policy/policy.h"
+#include "policy/welcome.h"
 
 #define CROWDED_IDLE_SECONDS 60
 #define CROWDED_SESSION_SECONDS 1800

@@ -1,9 +1,15 @@
-/* Sessions: who may ask for what, and when.
+/* The roof of policy: who may ask for what, and when; how sessions begin, go on and end.
  * Trusts listen for who is connected; nothing that a front end says beyond its form, which is checked here: a request out of
  * turn or out of bounds ends that session and no other.
  * Never allocates a session's memory while running, never answers twice. */
+#include "policy/requests.h"
+
 #include "policy/checks.h"
-#include "policy/policy.h"
+#include "policy/message.h"
+#include "policy/rcpt.h"
+#include "policy/session.h"
+#include "policy/transaction.h"
+#include "policy/welcome.h"
 
 #include "base/id.h"
 #include "sys/clock.h"
@@ -18,87 +24,22 @@
 #define NO_SESSION UINT32_MAX
 #define SESSION_LINE 4 /* answers that may wait: one is outstanding at a time */
 
-/* ---- answers ---- */
-
-void
-session_answer(struct policy *p, struct session *s, const struct reply *r)
-{
-	struct why why = WHY_NONE;
-	char room[SP_TEXT_MAX];
-
-	if (!port_is_open(&s->port))
-		return;
-	if (port_send(&s->port, SP_ANSWER, 0, &r->answer, reply_text(r, room), NULL, &why) != OK)
-		session_end(p, s);
-}
-
-void
-session_decide(struct policy *p, struct session *s, const struct reply *r, struct bytes recipient)
-{
-	if (r->reason != NULL)
-		session_log_refusal(s, r, recipient);
-	session_answer(p, s, r);
-}
-
-void
-session_after_commit(struct policy *p, struct session *s, const struct reply *r, const char *id)
-{
-	if (id != NULL) {
-		s->n_accepted++;
-		session_log_accept(s, id);
-	}
-	s->stage = STAGE_IDLE;
-	envelope_end(&s->envelope);
-	if (s->abandoned)
-		session_end(p, s);
-	else
-		session_answer(p, s, r);
-}
-
 /* ---- requests ---- */
-
-static bool
-may_send_another(struct policy *p, const struct session *s)
-{
-	return s->client.user.len == 0 ||
-	    usage_take(&p->usage, s->client.user, 1, 0, p->settings.user_messages, 0, p->loop.now);
-}
 
 static enum result
 on_data(struct policy *p, struct session *s, const struct wire_message *m, struct why *why)
 {
-	const struct client *c = &s->client;
-	struct reply r = REFUSAL(503, 5, 7, 1, "sorry, too many of your recipients were refused", "tarpit: notorious");
-
 	(void)m;
 	(void)why;
-	if (c->tarpit_seconds == TARPIT_NOTORIOUS && !c->relays && c->tarpit_count > 0 && s->n_bad >= c->tarpit_count) {
-		r.answer.close = 1;
-		session_decide(p, s, &r, BYTES_NONE);
-	} else if (!may_send_another(p, s)) {
-		r = REFUSAL(
-		    450, 4, 7, 1, "sorry, you have sent too much within the hour", "too many of the user's messages");
-		session_decide(p, s, &r, BYTES_NONE);
-	} else
-		transaction_open(p, s);
+	message_begin(p, s);
 	return OK;
 }
 
 static enum result
 on_commit(struct policy *p, struct session *s, const struct wire_message *m, struct why *why)
 {
-	const struct sp_commit *commit = m->body;
-	struct reply r = REFUSAL(552, 5, 3, 4, "that message exceeds the size limit of this host", "too large");
-
 	(void)why;
-	s->envelope.octets = commit->octets;
-	if (s->client.max_octets == 0 || commit->octets <= s->client.max_octets)
-		transaction_commit(p, s, commit);
-	else {
-		session_log_refusal(s, &r, BYTES_NONE);
-		transaction_abort(p, s);
-		session_answer(p, s, &r);
-	}
+	message_whole(p, s, m->body);
 	return OK;
 }
 
@@ -137,8 +78,8 @@ static const struct {
 	enum result (*handle)(struct policy *p, struct session *s, const struct wire_message *m, struct why *why);
 } turns[] = {
 	[SP_EARLY] = { WHILE(IDLE), on_early },
-	[SP_BEGIN] = { WHILE(IDLE), checks_on_begin },
-	[SP_RCPT] = { WHILE(ENVELOPE), checks_on_rcpt },
+	[SP_BEGIN] = { WHILE(IDLE), rcpt_on_begin },
+	[SP_RCPT] = { WHILE(ENVELOPE), rcpt_on_another },
 	[SP_DATA] = { WHILE(ENVELOPE), on_data },
 	[SP_COMMIT] = { WHILE(WRITING), on_commit },
 	[SP_TLS_START] = { WHILE(IDLE), on_tls_start },
@@ -154,31 +95,14 @@ from_session(struct port *port, struct wire_message *m, struct why *why)
 	struct session *s = container_of(port, struct session, port);
 	enum result r;
 
-	if (m->type == SP_TELL && !s->naming && s->login.state != LOGIN_BOXED)
+	if (m->type == SP_TELL && s->stage != STAGE_ARRIVED && s->login.state != LOGIN_BOXED)
 		return session_told(s, m, why);
-	if (s->naming || m->type >= nitems(turns) || turns[m->type].handle == NULL ||
-	    !(turns[m->type].when & 1u << s->stage) || !login_allows(policy_of_loop(port->loop), s, m->type))
+	if (m->type >= nitems(turns) || turns[m->type].handle == NULL || !(turns[m->type].when & 1u << s->stage) ||
+	    !login_allows(policy_of_loop(port->loop), s, m->type))
 		return why_set(why, MALFORMED, "%s out of turn", smtpd_policy_protocol.rows[m->type].name);
 	if (s->tls.state != TLS_PLAIN && (r = starttls_settle(s, why)) != OK)
 		return r;
 	return turns[m->type].handle(policy_of_loop(port->loop), s, m, why);
-}
-
-/* Its channel is closed; not ABSENT: for a reason that is logged. */
-void
-session_lost(struct policy *p, struct session *s, const char *from, enum result r, const struct why *why)
-{
-	struct log_line l;
-
-	if (r != ABSENT) {
-		log_begin(&l, SEVERITY_ERROR, "session-broken");
-		session_log(&l, s);
-		log_text(&l, "from", from);
-		log_text(&l, "result", result_meaning(r)->name);
-		log_text(&l, "why", why->text);
-		log_end(&l);
-	}
-	session_end(p, s);
 }
 
 static void
@@ -206,7 +130,7 @@ tell_listen(struct policy *p, uint32_t slot)
 
 /* All that ended in one turn of the loop are told together, so that listen is woken once. */
 void
-sessions_tell_ended(struct policy *p)
+requests_tell_ended(struct policy *p)
 {
 	for (uint32_t i = 0; i < p->n_ended; i++)
 		tell_listen(p, p->ended[i]);
@@ -217,25 +141,13 @@ static void
 note_ended(struct policy *p, uint32_t slot)
 {
 	if (p->n_ended == POLICY_ENDED_MAX)
-		sessions_tell_ended(p);
+		requests_tell_ended(p);
 	p->ended[p->n_ended++] = slot;
 }
 
-void
-session_end(struct policy *p, struct session *s)
+static void
+free_session(struct policy *p, struct session *s)
 {
-	if (!s->used)
-		return;
-	port_close(&s->port);
-	fd_close(&s->connection); /* the peer sees the end when the front end and policy have closed it */
-	starttls_end(s);
-	checks_end(p, s);
-	login_end(p, s);
-	if (s->stage == STAGE_COMMITTING) { /* queue may keep it; whether it did is to be logged */
-		s->abandoned = true;
-		return;
-	}
-	transaction_abort(p, s);
 	session_log_end(s, p->loop.now, p->n_sessions);
 	s->used = false;
 	s->next_free = p->free_session;
@@ -244,6 +156,19 @@ session_end(struct policy *p, struct session *s)
 	note_ended(p, s->client.peer.slot);
 	if (p->retired && p->n_sessions == 0)
 		p->loop.stop = true;
+}
+
+static void
+conclude_end(struct policy *p, struct session *s)
+{
+	starttls_end(s);
+	checks_end(s);
+	loop_cancel(&p->loop, &s->tarpit);
+	login_end(p, s);
+	if (s->stage == STAGE_COMMITTING)
+		return; /* queue may keep it; whether it did is to be logged */
+	transaction_abort(p, s);
+	free_session(p, s);
 }
 
 static struct session *
@@ -262,17 +187,15 @@ take_session(struct policy *p)
 	s->used = true;
 	s->port = (struct port){ .channel = { .fd = -1 } };
 	s->connection = -1;
-	s->abandoned = s->lost = false;
-	s->stage = STAGE_IDLE;
+	s->ending = s->lost = false;
+	s->stage = STAGE_ARRIVED;
 	s->envelope.helo = s->envelope.reverse = s->envelope.envid = BYTES_NONE; /* another's */
 	s->n_accepted = 0;
 	s->refusals = (struct refusals){ .n = 0 };
 	s->helo_len = 0;
 	s->began_ms = p->loop.now;
-	s->naming = false;
-	names_forget(s);
+	s->pending = 0;
 	s->n_asked = s->n_bad = 0;
-	s->program_asked = false;
 	s->login.state = LOGIN_NONE;
 	s->login.ref = 0;
 	return s;
@@ -295,23 +218,56 @@ greet(struct policy *p, struct session *s, enum result met)
 		log_why("session", r, &why);
 	if (r != OK)
 		session_end(p, s);
-	else if (met == OK)
-		dnslists_ask(p, s);
+	else if (met == OK) {
+		s->stage = STAGE_IDLE;
+		checks_go_on(p, s);
+	}
 }
 
-void
-session_named(struct policy *p, struct session *s, struct bytes host, enum host_known known)
+/* The peer's name is known, or will not be. A rule may be for the name. */
+static void
+go_on_to_greet(struct policy *p, struct session *s)
 {
 	struct lp_peer peer = s->client.peer;
-	enum result met = client_meet(&s->client, &p->settings, &peer, host);
+	enum result met = client_meet(
+	    &s->client, &p->settings, &peer, s->host_known == HOST_FOUND ? bytes_of(s->host, s->host_len) : BYTES_NONE);
 
-	s->client.host_known = known;
-	s->naming = false;
+	s->client.host_known = s->host_known;
 	greet(p, s, met);
 }
 
+static void
+conclude(struct policy *p, struct session *s)
+{
+	if (s->ending)
+		conclude_end(p, s);
+	else if (s->stage == STAGE_ARRIVED) {
+		if (!checks_wait(s, CHECK_AT_CONNECTION))
+			go_on_to_greet(p, s);
+	} else {
+		checks_go_on(p, s);
+		if (s->stage == STAGE_CHECKING)
+			rcpt_go_on(p, s);
+		else if (s->stage == STAGE_INSPECTING)
+			message_go_on(p, s);
+	}
+}
+
+void
+requests_conclude(struct policy *p)
+{
+	while (p->marked != NULL) {
+		struct session *s = p->marked;
+
+		p->marked = s->next_marked;
+		s->marked = false;
+		if (s->used)
+			conclude(p, s);
+	}
+}
+
 enum result
-sessions_from_listen(struct port *port, struct wire_message *m, struct why *why)
+requests_from_listen(struct port *port, struct wire_message *m, struct why *why)
 {
 	struct policy *p = policy_of_loop(port->loop);
 	const struct lp_peer *peer = m->body;
@@ -342,13 +298,14 @@ sessions_from_listen(struct port *port, struct wire_message *m, struct why *why)
 	s->port.in_turns = true;
 	s->port.secret = port_is_open(&p->auth.port);
 	starttls_meet(p, s); /* as far as is known; a name may change it */
-	if (!names_ask_peer(p, s))
+	checks_begin(p, s, CHECK_AT_CONNECTION);
+	if (!checks_wait(s, CHECK_AT_CONNECTION))
 		greet(p, s, met);
 	return OK;
 }
 
 enum result
-sessions_open(struct policy *p, struct why *why)
+requests_open(struct policy *p, struct why *why)
 {
 	uint32_t n = p->settings.max_sessions;
 
