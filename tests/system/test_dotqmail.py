@@ -1,6 +1,8 @@
 """`.qmail` files: which one counts, what its lines do, what waits, what comes back, and what programs are told."""
 import fcntl
 import os
+import shutil
+import signal
 import time
 
 import pytest
@@ -382,3 +384,33 @@ def test_the_programs_of_qmail_are_in_the_path(host):
     host.put(".qmail-x", "|echo \"$PATH\" > path\n")
     host.submit("joe-x@example.test")
     wait_for(lambda: b"/lib/postern/bin:" in host.read("path"))
+
+
+@pytest.mark.skipif(shutil.which("dot-forward") is None, reason="dot-forward is not installed")
+def test_dot_forward_sends_on_or_lets_the_next_line_deliver(host):
+    host.put(".qmail", "|dot-forward .forward\n./Maildir/\n")
+    host.submit("joe@example.test")
+    host.wait_mails(1)
+    host.put(".forward", "joe\n")
+    host.submit("joe@example.test")
+    host.wait_mails(2)
+
+
+def test_a_program_that_says_99_ends_the_list(host):
+    host.put(".qmail", "|test ! -f away || exit 99\n./Maildir/\n")
+    host.put("away", "")
+    host.submit("joe@example.test")
+    wait_for(lambda: not host.queued())
+    assert host.mails() == []
+
+
+def test_a_pspawn_that_dies_keeps_mail_going(host):
+    """a generation begins anew without pspawn, as without lspawn"""
+    host.put(".qmail", "|cat > seen\n")
+    os.kill(host.pids("send")["pspawn"], signal.SIGKILL)
+    host.submit("joe@example.test")
+
+    def seen():
+        host.postern("queue", "-R", host.path("run"), "retry", "all")
+        return b"Subject: x" in host.read("seen")
+    wait_for(seen, 20, "the message")

@@ -182,6 +182,71 @@ a_compiled_table_counts_like_its_text(void **state)
 	}
 }
 
+/* The home of who gets the rest is the control directory: what lies there as .qmail-… are the files. */
+static void
+open_with_rest(const char *const files[], const char *dotqmail)
+{
+	struct why why = WHY_NONE;
+	char assign[300];
+
+	dir_close(&control);
+	(void)snprintf(
+	    assign, sizeof assign, "=joe:joe:1001:1002:/home/joe:::\n+:alias:1005:1005:%s:-::\n.\n", dir.etc);
+	dir_put(&dir, "users/assign", assign);
+	dir_put(&dir, "dotqmail", dotqmail);
+	for (size_t i = 0; files[i] != NULL; i++)
+		dir_put(&dir, files[i], "");
+	assert_int_equal(dir_open(&dir, "policy", &control, &why), OK);
+}
+
+static void
+what_no_file_of_the_alias_user_is_for_is_nobodys(void **state)
+{
+	static const char *const files[] = { ".qmail-sales", ".qmail-john:doe", ".qmail-list-default",
+		".qmail-a-b-default", NULL };
+	static const char *const none[] = { NULL };
+	static const struct {
+		const char *address;
+		enum result r;
+	} rows[] = { { "sales@local.example", OK }, { "SALES@local.example", OK }, { "John.Doe@local.example", OK },
+		{ "john:doe@local.example", OK }, { "list-x@local.example", OK }, { "list-@local.example", OK },
+		{ "a-b-c-d@local.example", OK }, { "joe@local.example", OK }, { "far@far.example", OK },
+		{ "sale@local.example", ABSENT }, { "sales-x@local.example", ABSENT }, { "list@local.example", ABSENT },
+		{ "a-c@local.example", ABSENT }, { "list-default@local.example", OK },
+		{ "default@local.example", ABSENT } };
+	struct destination d;
+
+	(void)state;
+	open_with_rest(files, "yes\n");
+	for (size_t i = 0; i < nitems(rows); i++) {
+		assert_int_equal(users_route_now(&control, bytes_of_string(rows[i].address), &d), rows[i].r);
+		assert_int_equal(
+		    users_route(&control, bytes_of_string(rows[i].address), &d), OK); /* send asks the home */
+	}
+	open_with_rest(files, "no\n");
+	assert_int_equal(users_route_now(&control, BYTES("sale@local.example"), &d), OK);
+	for (size_t i = 0; files[i] != NULL; i++)
+		dir_put(&dir, files[i], NULL);
+	open_with_rest(none, "yes\n");
+	assert_int_equal(users_route_now(&control, BYTES("sale@local.example"), &d), OK);
+}
+
+static void
+postmaster_goes_to_the_alias_users_file_or_else_to_the_item(void **state)
+{
+	static const char *const without[] = { ".qmail-sales", NULL }, *const with[] = { ".qmail-postmaster", NULL };
+	struct destination d;
+
+	(void)state;
+	dir_put(&dir, "postmaster", "joe@local.example\n");
+	open_with_rest(without, "yes\n");
+	assert_int_equal(users_route_now(&control, BYTES("Postmaster@local.example"), &d), OK);
+	assert_int_equal(d.user.uid, 1001);
+	open_with_rest(with, "yes\n");
+	assert_int_equal(users_route_now(&control, BYTES("Postmaster@local.example"), &d), OK);
+	assert_int_equal(d.user.uid, 1005);
+}
+
 int
 main(void)
 {
@@ -191,6 +256,10 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 		    a_table_that_cannot_be_read_is_not_one_without_the_user, set_up, dir_tear_down),
 		cmocka_unit_test_setup_teardown(a_compiled_table_counts_like_its_text, set_up, dir_tear_down),
+		cmocka_unit_test_setup_teardown(
+		    what_no_file_of_the_alias_user_is_for_is_nobodys, set_up, dir_tear_down),
+		cmocka_unit_test_setup_teardown(
+		    postmaster_goes_to_the_alias_users_file_or_else_to_the_item, set_up, dir_tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -141,15 +141,17 @@ elsewhere(const struct question *q, const struct control *c, struct bytes domain
 }
 
 static void
-say_user(const struct destination *d)
+say_user(const struct control *c, const struct destination *d)
 {
 	const struct user *u = &d->user;
+	bool instructed = control_number(c, ITEM_DOTQMAIL) != 0 && !u->is_virtual;
 
 	explain_row("is", "a mailbox of this host, by %s", u->is_virtual ? "virtualusers" : "its users");
 	explain_row("user", "%.*s, uid %u", SHOW(u->name), u->uid);
 	if (u->extension.len > 0)
 		explain_row("extension", "%.*s", SHOW(u->extension));
-	explain_row("Maildir", "%.*s/%.*s", SHOW(u->home), SHOW(u->maildir));
+	explain_row("Maildir", "%.*s/%.*s%s", SHOW(u->home), SHOW(u->maildir),
+	    instructed ? ", unless a .qmail file there says otherwise (dot-qmail(5))" : "");
 }
 
 static int
@@ -165,7 +167,7 @@ explain(const struct question *q, const struct control *c)
 		return EXIT_RETURNED;
 	}
 	if (r == REFUSED) {
-		say_user(&d);
+		say_user(c, &d);
 		explain_row("so", "it would wait: %s", user_refusal_text(d.user.refusal));
 		return EXIT_WAITS;
 	}
@@ -176,7 +178,7 @@ explain(const struct question *q, const struct control *c)
 	if (!bytes_equal(d.address, bytes_of_string(q->address)))
 		explain_row("becomes", "%.*s", SHOW(d.address));
 	if (d.route == ROUTE_LOCAL) {
-		say_user(&d);
+		say_user(c, &d);
 		return 0;
 	}
 	explain_row("is", "of another host: no table of this one has %.*s", SHOW(d.domain));
