@@ -121,3 +121,30 @@ def test_the_system_says_whom_to_ask_and_what_to_trust(network, tmp_path):
         mx.wardens["resolve"].send_signal(signal.SIGHUP)
         wait_for(lambda: ask().returncode == 0, 30, "answers of the new name server")
         assert "mx1.good.pn, MX 10 (vouched for by DNSSEC)" in ask().stdout
+
+
+def test_the_checks_of_a_client_are_shown_in_their_order_with_what_its_rule_says():
+    control = {"smtpd/rules": ['127.0.0.1:allow,SPF="3",HELOCHECK="A"', "127.0.0.2:deny", '127.0.0.3:allow,RELAYCLIENT=""'],
+               "smtpd/variables": ["MFDNSCHECK="], "smtpd/badhelo": ["bad.example"], "smtpd/databytes": ["7000"]}
+    with Instance(control, services=[]) as mx:
+        def checks(*words):
+            done = mx.postern("explain", "-c", mx.path("control"), "--checks", *words)
+            return done.returncode, done.stdout, done.stderr
+
+        status, text, errors = checks("smtpd", "127.0.0.1")
+        rows = {line.split()[0]: line for line in text.splitlines()[1:]}
+        assert status == 0 and errors == "", errors
+        assert list(rows) == ["relays", "peername", "dnslists", "helo", "senderdns", "usersender", "localsender", "relaying", "mailbox", "spf", "badmailfrom",
+                              "badrcptto", "number", "size"]
+        assert "MAIL, for the answer to RCPT" in rows["spf"] and "after peername" in rows["spf"] and "SPF=3 by its rule" in rows["spf"]
+        assert 'HELOCHECK="A" by its rule' in rows["helo"] and "badhelo is there" in rows["helo"]
+        assert 'MFDNSCHECK="" by the item variables' in rows["senderdns"]
+        assert rows["size"].split()[1] == "message:" and "databytes 7000" in rows["size"] and "DATABYTES is not set" in rows["size"]
+        assert "dnslists is not there" in rows["dnslists"]
+        assert checks("smtpd", "127.0.0.2")[:2] == (100, "127.0.0.2\n  so           its rule refuses the connection\n")
+        assert "relays       yes, by RELAYCLIENT" in checks("smtpd", "127.0.0.3")[1]
+        assert checks("smtpd", "::1")[0] == 0
+        for wrong in ("nobody", "127.0.0.1.5", ""):
+            status, text, errors = checks("smtpd", wrong)
+            assert status == 100 and text == "" and "expected the address of a client" in errors
+        assert checks("nosuch", "127.0.0.1")[0] == 111

@@ -15,12 +15,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#define EXIT_RETURNED 100
-#define EXIT_WAITS 111
 #define SHOW(bytes) (int)(bytes).len, (const char *)(bytes).at
 
 struct question {
 	const char *etc, *run, *sender, *address;
+	const char *checks; /* the service whose checks are asked for; null: none */
+	bool given[N_CONTROL_ITEMS];
 };
 
 void
@@ -137,7 +137,7 @@ elsewhere(const struct question *q, const struct control *c, struct bytes domain
 	if (r == OK)
 		return explain_hosts(q->run, c, &o);
 	explain_row("so", "%s: %s", r == MALFORMED ? "returned" : "it would wait", why.text);
-	return r == MALFORMED ? EXIT_RETURNED : EXIT_WAITS;
+	return r == MALFORMED ? EXPLAIN_RETURNED : EXPLAIN_WAITS;
 }
 
 static void
@@ -164,16 +164,16 @@ explain(const struct question *q, const struct control *c)
 	explain_row("from", "%s", q->sender[0] != '\0' ? q->sender : "<> (as a report would be)");
 	if (r == ABSENT) {
 		explain_row("so", "returned: the domain is this host's own, and there is no mailbox by that name");
-		return EXIT_RETURNED;
+		return EXPLAIN_RETURNED;
 	}
 	if (r == REFUSED) {
 		say_user(c, &d);
 		explain_row("so", "it would wait: %s", user_refusal_text(d.user.refusal));
-		return EXIT_WAITS;
+		return EXPLAIN_WAITS;
 	}
 	if (r != OK) {
 		explain_row("so", "it would wait: a table of users can't be read");
-		return EXIT_WAITS;
+		return EXPLAIN_WAITS;
 	}
 	if (!bytes_equal(d.address, bytes_of_string(q->address)))
 		explain_row("becomes", "%.*s", SHOW(d.address));
@@ -196,18 +196,22 @@ complain(void *ctx, const struct control_complaint *c)
 }
 
 static enum result
-open_control(const char *etc, struct control *c, int *fd, struct why *why)
+open_control(struct question *q, struct control *c, int *fd, struct why *why)
 {
-	struct control_from from = { etc, "send", BY_SEND, complain, NULL };
+	const char *process = q->checks != NULL ? "policy" : "send";
+	struct control_from from = { q->etc, q->checks != NULL ? q->checks : "send", control_reader_of(process),
+		complain, NULL };
 	static struct control_source source;
 	struct user_bounds bounds = { 0 };
 	enum result r = control_read(&source, &from, why);
 
-	if (r == OK)
+	if (r == OK && q->checks == NULL)
 		bounds = users_bounds_of(&source);
-	if (r == OK && (r = control_seal(&source, "send", fd, why)) == OK)
-		r = control_open(c, *fd, "send", why);
-	if (r == OK)
+	if (r == OK && (r = control_seal(&source, process, fd, why)) == OK)
+		r = control_open(c, *fd, process, why);
+	for (size_t i = 0; i < N_CONTROL_ITEMS; i++)
+		q->given[i] = source.items[i].value.len > 0 || source.items[i].table.len > 0;
+	if (r == OK && q->checks == NULL)
 		r = users_build_for(&source, &bounds, c, why);
 	control_forget(&source);
 	return r;
@@ -221,6 +225,8 @@ parse(int argc, char *argv[], struct question *q)
 			q->sender = argv[++i];
 		else if (strcmp(argv[i], "-c") == 0 && i + 1 < argc)
 			q->etc = argv[++i];
+		else if (strcmp(argv[i], "--checks") == 0 && i + 1 < argc)
+			q->checks = argv[++i];
 		else if (strcmp(argv[i], "-R") == 0 && i + 1 < argc)
 			q->run = argv[++i];
 		else if (argv[i][0] == '-' || q->address != NULL)
@@ -243,7 +249,8 @@ is_mailbox(const char *text)
 	return false;
 }
 
-static const char usage_text[] = "usage: postern explain [-c CONTROLDIR] [-R RUNDIR] [--from SENDER] ADDRESS\n";
+static const char usage_text[] = "usage: postern explain [-c CONTROLDIR] [-R RUNDIR] [--from SENDER] ADDRESS\n"
+				 "       postern explain [-c CONTROLDIR] --checks SERVICE CLIENT\n";
 
 int
 explain_main(int argc, char *argv[])
@@ -256,16 +263,16 @@ explain_main(int argc, char *argv[])
 	about(argc, argv, "postern explain", usage_text);
 	if (!parse(argc, argv, &q)) {
 		(void)fputs(usage_text, stderr);
-		return EXIT_RETURNED;
+		return EXPLAIN_RETURNED;
 	}
-	if (!is_mailbox(q.address) || !is_mailbox(q.sender))
-		return EXIT_RETURNED;
-	if (open_control(q.etc, &c, &fd, &why) != OK) {
+	if (q.checks == NULL && (!is_mailbox(q.address) || !is_mailbox(q.sender)))
+		return EXPLAIN_RETURNED;
+	if (open_control(&q, &c, &fd, &why) != OK) {
 		(void)fprintf(stderr, "postern explain: %s\n", why.text);
-		return EXIT_WAITS;
+		return EXPLAIN_WAITS;
 	}
-	status = explain(&q, &c);
+	status = q.checks != NULL ? explain_checks(&c, q.given, q.address) : explain(&q, &c);
 	control_close(&c);
 	(void)close(fd);
-	return fflush(stdout) != 0 || ferror(stdout) ? EXIT_WAITS : status;
+	return fflush(stdout) != 0 || ferror(stdout) ? EXPLAIN_WAITS : status;
 }

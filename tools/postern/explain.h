@@ -7,6 +7,15 @@
  * mail, 100 it would be returned, 111 it would wait, or that could not be found out. */
 int explain_main(int argc, char *argv[]);
 
+#define EXPLAIN_RETURNED 100
+#define EXPLAIN_WAITS 111
+
+/* ---- explain_checks.c ---- */
+
+/* The checks of a service for a client, an address as text. given: the control items that say something. The same status; 100:
+ * its rule refuses it, or it is no address. */
+int explain_checks(const struct control *c, const bool given[], const char *client);
+
 /* ---- explain_hosts.c ---- */
 
 /* The hosts that would be tried, asked of the running resolve, and what each must prove. The same status. */
