@@ -74,11 +74,11 @@ struct pq_failed {
 	M(PQ_MORE, struct pq_more, PQ_TAIL_MAX, 0, PQ_CLIENT, ANY) \
 	M(PQ_COMMIT, struct pq_commit, 0, 0, PQ_CLIENT, ANY) \
 	M(PQ_ABORT, struct wire_nothing, 0, 0, PQ_CLIENT, ANY) \
-	M(PQ_LOOK, struct wire_nothing, 0, 0, PQ_CLIENT, ANY) /* PQ_ROOM; ref 0 */ \
 	M(PQ_WRITER, struct pq_writer, 0, 1, PQ_QUEUE, \
 	    ANY) /* fd: for writing, its own open file description, already at the content's place: write on, never seek */ \
 	M(PQ_COMMITTED, struct pq_committed, 0, 0, PQ_QUEUE, ANY) \
 	M(PQ_FAILED, struct pq_failed, WHY_MAX, 0, PQ_QUEUE, ANY) \
 	M(PQ_ROOM, struct pq_room, 0, 0, PQ_QUEUE, \
-	    ANY) /* so that MAIL can be refused that says how long its message will be */
+	    ANY) /* so that MAIL can be refused that says how long its message will be */ \
+	M(PQ_LOOK, struct wire_nothing, 0, 0, PQ_CLIENT, ANY) /* PQ_ROOM; ref 0 */
 WIRE_PROTOCOL(policy_queue, POLICY_QUEUE)
