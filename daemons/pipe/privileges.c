@@ -16,5 +16,6 @@ const struct privileges pipe_privileges = {
 	.holds = HOLDS_EVENTS | HOLDS_MESSAGES | HOLDS_FILES,
 	.syscalls = MAY_RUN_PROGRAMS,
 	.limits = { { RLIMIT_NOFILE, 1024 }, { RLIMIT_NPROC, 1024 } },
+	.outlives_parent = true, /* for as long as it takes to end its programs: it ends when send's end of the channel closes */
 	.no_landlock = true, /* it would bind the programs, of which nobody here knows what they need */
 };

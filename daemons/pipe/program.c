@@ -242,6 +242,8 @@ children_open(struct pipe *p, struct why *why)
 {
 	sigset_t ends;
 
+	/* a stop of the service kills pspawn's group, perhaps before what our programs left is ours to end; we hear of it by send's end */
+	(void)setpgid(0, 0);
 	(void)sigemptyset(&ends);
 	(void)sigaddset(&ends, SIGCHLD);
 	(void)sigaddset(&ends, SIGTERM); /* what runs is not left behind */

@@ -116,11 +116,12 @@ struct privileges {
 				 * for it and not yet received, in this generation and the one before. The kernel counts the latter for
 				 * the whole user, and takes no more from a process whose limit the count exceeds (wire/crowd.h) */
 	bool may_raise; /* RLIMIT_NOFILE as the table says, although its parent had less: for what starts all others */
-	bool outlives_parent; /* no parent-death signal: only for what a supervisor starts */
-	bool no_landlock;     /* only for what must exec or becomes another user later, with the reason beside it */
-	bool no_seccomp;      /* only for warden and sslserver, with the reason beside it */
-	bool may_gain;        /* without no_new_privs: what it executes may be setuid */
-	bool own_groups;      /* keeps the supplementary groups of its user; all others have none */
+	bool
+	    outlives_parent; /* no parent-death signal: only for what a supervisor starts, or what must end others first */
+	bool no_landlock;    /* only for what must exec or becomes another user later, with the reason beside it */
+	bool no_seccomp;     /* only for warden and sslserver, with the reason beside it */
+	bool may_gain;       /* without no_new_privs: what it executes may be setuid */
+	bool own_groups;     /* keeps the supplementary groups of its user; all others have none */
 };
 
 #define NO_CAPABILITIES 0

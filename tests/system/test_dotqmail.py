@@ -414,3 +414,12 @@ def test_a_pspawn_that_dies_keeps_mail_going(host):
         host.postern("queue", "-R", host.path("run"), "retry", "all")
         return b"Subject: x" in host.read("seen")
     wait_for(seen, 20, "the message")
+
+
+def test_a_stop_of_the_service_ends_programs_and_what_they_started():
+    with Host() as h:
+        h.put(".qmail", "|setsid sleep 4716 & echo $! > pid; sleep 4717 & echo $! >> pid; sleep 4718\n")
+        h.submit("joe@example.test")
+        pids = wait_for(lambda: len(h.read("pid").split()) == 2 and h.read("pid").split(), 15, "the program")
+        h.stop("send")
+        wait_for(lambda: not any(os.path.exists(f"/proc/{int(p)}") for p in pids), 10, "the end of what the program started")
