@@ -1,6 +1,7 @@
 /* Who is connected, and what the connection rules make of it. */
 #pragma once
 
+#include "control/checks.h"
 #include "control/recipients.h"
 #include "control/variables.h"
 #include "net/spf.h"
@@ -53,8 +54,9 @@ finding_add(enum finding *all, enum finding one)
 		*all = one;
 }
 
+/* By check; those that find more than this have a place of their own. */
 struct findings {
-	enum finding sender, helo;
+	enum finding of[N_CHECKS];
 };
 
 /* A recipient about which a program has to be asked (control/recipients.h). */

@@ -23,7 +23,8 @@ answered(struct calls *c, struct caller *who, unsigned type, enum call_end how, 
 	struct bytes tail;
 	const struct rs_answer *a = names_answer(p, s, how, m, &tail);
 
-	finding_add(&s->client.found.helo, type == RS_MX && names_is_null_mx(a, tail) ? FINDING_BAD : names_finding(a));
+	finding_add(&s->client.found.of[CHECK_helo],
+	    type == RS_MX && names_is_null_mx(a, tail) ? FINDING_BAD : names_finding(a));
 	session_found(p, s);
 }
 
@@ -38,7 +39,7 @@ begin(struct policy *p, struct session *s)
 	    domain_is_literal(name) || helo_is_exempt(s))
 		return;
 	if (!domain_is_valid(name, false)) {
-		s->client.found.helo = FINDING_BAD;
+		s->client.found.of[CHECK_helo] = FINDING_BAD;
 		return;
 	}
 	if (how.at[0] == 'M')
@@ -48,7 +49,7 @@ begin(struct policy *p, struct session *s)
 		asked = names_ask(p, &s->asking[CHECK_helo], RS_AAAA, RS_AAAA, name, answered) && asked;
 	}
 	if (!asked)
-		s->client.found.helo = FINDING_FAILED;
+		s->client.found.of[CHECK_helo] = FINDING_FAILED;
 }
 
 /* ---- the judge ---- */
@@ -68,9 +69,9 @@ check_helo_name(const struct asked *a)
 				550, 5, 7, 1, "sorry, HELO/EHLO does not fit your host name", "helo is not the host"),
 			    VAR_REPLY_HELO);
 	}
-	if (c->found.helo == FINDING_FAILED)
+	if (c->found.of[CHECK_helo] == FINDING_FAILED)
 		return judge_no_dns(a, "no answer about the helo");
-	if (c->found.helo != FINDING_BAD)
+	if (c->found.of[CHECK_helo] != FINDING_BAD)
 		return false;
 	return judge_settle_with_words(a,
 	    REFUSAL(550, 5, 7, 1, "sorry, your HELO/EHLO name must exist in DNS", "helo not in DNS"), VAR_REPLY_HELO);

@@ -71,7 +71,7 @@ static void
 look_into(struct policy *p, struct session *s)
 {
 	if (s->pending_rcpt.first) {
-		s->client.found = (struct findings){ FINDING_NONE, FINDING_NONE };
+		s->client.found = (struct findings){ { FINDING_NONE } };
 		s->client.spf = (struct sender_policy){ .checked = false };
 		checks_begin(p, s, CHECK_AT_HELO);
 		checks_begin(p, s, CHECK_AT_MAIL);

@@ -28,7 +28,7 @@ answered(struct calls *c, struct caller *who, unsigned type, enum call_end how, 
 {
 	struct session *s = container_of(who, struct session, asking[CHECK_senderdns]);
 	struct policy *p = policy_of_loop(c->loop);
-	enum finding *found = &s->client.found.sender;
+	enum finding *found = &s->client.found.of[CHECK_senderdns];
 	struct bytes tail, domain = sender_domain(s);
 	const struct rs_answer *a = names_answer(p, s, how, m, &tail);
 	bool asked;
@@ -53,7 +53,7 @@ begin(struct policy *p, struct session *s)
 	    domain_is_literal(domain) || sender_is_exempt(s))
 		return;
 	if (!names_ask(p, &s->asking[CHECK_senderdns], RS_MX, RS_MX, domain, answered))
-		s->client.found.sender = FINDING_FAILED;
+		s->client.found.of[CHECK_senderdns] = FINDING_FAILED;
 }
 
 /* ---- the judge ---- */
@@ -63,7 +63,7 @@ check_sender_exists(const struct asked *a)
 {
 	if (a->c->relays)
 		return false;
-	switch (a->c->found.sender) {
+	switch (a->c->found.of[CHECK_senderdns]) {
 	case FINDING_BAD:
 		return judge_settle_with_words(a,
 		    REFUSAL(553, 5, 1, 8, "sorry, your envelope sender must exist", "sender's domain not in DNS"),
