@@ -173,6 +173,27 @@ session_log_accept(const struct session *s, const char *id)
 	log_end(&l);
 }
 
+/* What the handshake gave; nothing in plain text. */
+static void
+log_tls(const struct session *s, struct log_line *l)
+{
+	static const char *const peers[] = {
+		[TF_PEER_NONE] = NULL, [TF_PEER_UNVERIFIED] = "unverified", [TF_PEER_VERIFIED] = "verified"
+	};
+	const struct session_tls *t = s->client.tls;
+
+	if (t == NULL)
+		return;
+	log_text(l, "tls", t->protocol);
+	log_text(l, "cipher", t->cipher);
+	log_text(l, "group", t->group);
+	if (t->server_name[0] != '\0')
+		log_text(l, "sni", t->server_name);
+	log_text(l, "certificate", (size_t)t->peer < nitems(peers) ? peers[t->peer] : NULL);
+	if (t->peer == TF_PEER_VERIFIED)
+		log_text(l, "name", t->common_name);
+}
+
 void
 session_log_end(const struct session *s, uint64_t now_ms, uint32_t n_sessions)
 {
@@ -181,7 +202,7 @@ session_log_end(const struct session *s, uint64_t now_ms, uint32_t n_sessions)
 
 	log_begin(&l, SEVERITY_INFO, "session");
 	session_log(&l, s);
-	starttls_log(s, &l);
+	log_tls(s, &l);
 	if (s->client.user.len > 0)
 		log_bytes(&l, "user", s->client.user);
 	if (s->helo_len > 0)

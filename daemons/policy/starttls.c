@@ -381,26 +381,6 @@ starttls_has_email(const struct session_tls *t, struct bytes address)
 }
 
 void
-starttls_log(const struct session *s, struct log_line *l)
-{
-	static const char *const peers[] = {
-		[TF_PEER_NONE] = NULL, [TF_PEER_UNVERIFIED] = "unverified", [TF_PEER_VERIFIED] = "verified"
-	};
-	const struct session_tls *t = s->client.tls;
-
-	if (t == NULL)
-		return;
-	log_text(l, "tls", t->protocol);
-	log_text(l, "cipher", t->cipher);
-	log_text(l, "group", t->group);
-	if (t->server_name[0] != '\0')
-		log_text(l, "sni", t->server_name);
-	log_text(l, "certificate", (size_t)t->peer < nitems(peers) ? peers[t->peer] : NULL);
-	if (t->peer == TF_PEER_VERIFIED)
-		log_text(l, "name", t->common_name);
-}
-
-void
 starttls_end(struct session *s)
 {
 	port_close(&s->tls.facts);

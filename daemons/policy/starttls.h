@@ -54,6 +54,4 @@ bool starttls_may_credit(const struct session *s);
 /* Whether the address is in the verified certificate. */
 bool starttls_has_email(const struct session_tls *t, struct bytes address);
 
-struct log_line;
-void starttls_log(const struct session *s, struct log_line *l); /* what the handshake gave; nothing in plain text */
 void starttls_end(struct session *s);
