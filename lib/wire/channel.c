@@ -132,7 +132,11 @@ channel_receive(struct channel *c, struct wire_buffer *buffer, struct wire_messa
 	struct iovec iov = { buffer->octets, sizeof buffer->octets };
 	union control control;
 	struct msghdr mh = {
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = CMSG_LEN(
+		    sizeof(int) * WIRE_FDS_MAX) /* the space is rounded up: there one more would fit */
 	};
 	enum result r;
 	bool reset = false;
