@@ -182,25 +182,81 @@ keep(struct sockets *s, size_t first)
 	s->n_listening = kept;
 }
 
+static struct endpoint
+any_address(enum endpoint_kind kind, uint16_t port)
+{
+	return (struct endpoint){ .kind = kind, .port = port }; /* of zeros */
+}
+
+static bool
+is_listed(const struct control *control, const struct endpoint *wanted)
+{
+	struct bytes at = control_lines(control, ITEM_LISTEN);
+	struct endpoint e;
+	struct kept_socket as = { .endpoint = *wanted };
+
+	while (control_next_endpoint(&at, &e))
+		if (e.kind != ENDPOINT_UNIX && is_same(&as, &e))
+			return true;
+	return false;
+}
+
+/* Whether a socket for IPv6 takes IPv4 connections, too. */
+static bool
+is_dual(const struct kept_socket *k)
+{
+	int only_v6 = 1;
+	socklen_t len = sizeof only_v6;
+
+	return k->endpoint.kind == ENDPOINT_IPV6 && getsockopt(k->fd, IPPROTO_IPV6, IPV6_V6ONLY, &only_v6, &len) == 0 &&
+	    !only_v6;
+}
+
+/* 0.0.0.0 beside a [::] that was bound when it had no such line, and takes both. */
+static bool
+is_served(struct sockets *s, const struct control *control, const struct endpoint *e)
+{
+	struct endpoint any = any_address(ENDPOINT_IPV4, e->port), six = any_address(ENDPOINT_IPV6, e->port);
+	struct kept_socket as = { .endpoint = any }, *k;
+
+	return e->kind == ENDPOINT_IPV4 && is_same(&as, e) && is_listed(control, &six) &&
+	    (k = find(s, s->n_listening, &six)) != NULL && is_dual(k);
+}
+
+static enum result
+want(struct sockets *s, const struct control *control, const struct endpoint *e, struct why *why)
+{
+	struct kept_socket *k = find(s, s->n_listening, e);
+	bool both = takes_both(control, e);
+	struct endpoint four = any_address(ENDPOINT_IPV4, e->port);
+	enum result r;
+
+	if (k == NULL && is_served(s, control, e))
+		return OK;
+	if (k != NULL) {
+		k->wanted = true;
+		/* it was bound when a line of its own said where IPv4 is taken, and what it takes can't be changed any more */
+		return both && !is_dual(k) ? want(s, control, &four, why) : OK;
+	}
+	if (s->n_listening == SOCKETS_MAX)
+		return why_set(why, MALFORMED, "listen: expected at most %d addresses", SOCKETS_MAX);
+	if ((r = open_listening(e, both, &s->listening[s->n_listening], why)) == OK)
+		s->n_listening++;
+	return r;
+}
+
 enum result
 sockets_listen(struct sockets *s, const struct control *control, struct why *why)
 {
 	struct bytes at = control_lines(control, ITEM_LISTEN);
-	struct kept_socket *k;
 	struct endpoint e;
 	size_t before = s->n_listening;
 	enum result r = OK;
 
 	for (size_t i = 0; i < before; i++)
 		s->listening[i].wanted = false;
-	while (r == OK && control_next_endpoint(&at, &e)) {
-		if ((k = find(s, s->n_listening, &e)) != NULL)
-			k->wanted = true;
-		else if (s->n_listening == SOCKETS_MAX)
-			r = why_set(why, MALFORMED, "listen: expected at most %d addresses", SOCKETS_MAX);
-		else if ((r = open_listening(&e, takes_both(control, &e), &s->listening[s->n_listening], why)) == OK)
-			s->n_listening++;
-	}
+	while (r == OK && control_next_endpoint(&at, &e))
+		r = want(s, control, &e, why);
 	if (r == OK) {
 		keep(s, 0);
 		return OK;

@@ -3,13 +3,14 @@ import fcntl
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 import time
 
 import instance
 import pytest
-from instance import BIN, Instance, wait_for
+from instance import BIN, Instance, free_port, wait_for
 VERSION = subprocess.run([f"{BIN}/warden", "--version"], capture_output=True, timeout=10).stdout.split()[-1]
 OTHER = b"7" + VERSION[1:]  # its end may be other strings' end, too
 
@@ -226,3 +227,29 @@ def test_who_has_the_pid_of_a_dead_warden_is_neither_signalled_nor_ended_while_t
     finally:
         bystander.kill()
         bystander.wait()
+
+
+def test_what_a_line_of_its_own_said_of_ipv4_is_taken_back_without_losing_ipv4():
+    """[::] that was bound beside a line for IPv4 takes no IPv4; one that was bound alone takes both."""
+    port = free_port()
+
+    def greets(family, address):
+        try:
+            with socket.create_connection((address, port), timeout=5) as s:
+                return s.recv(100).startswith(b"220 ")
+        except OSError:
+            return False
+
+    with Instance() as mx:
+        with open(mx.path("control/smtpd/listen")) as f:
+            base = f.read()
+
+        def listen(*lines):
+            mx.control("smtpd/listen", base + "\n".join(lines))
+            r = mx.postern("reload", "-R", mx.path("run"), "smtpd")
+            assert r.returncode == 0, r.stdout + r.stderr
+
+        for lines in ([f"0.0.0.0:{port}", f"[::]:{port}"], [f"[::]:{port}"], [f"0.0.0.0:{port}", f"[::]:{port}"], [], [f"[::]:{port}"],
+                      [f"0.0.0.0:{port}", f"[::]:{port}"], [f"[::]:{port}", f"0.0.0.0:{port}"]):
+            listen(*lines)
+            assert (greets(socket.AF_INET, "127.0.0.1"), greets(socket.AF_INET6, "::1")) == (bool(lines), bool(lines)), lines
