@@ -14,6 +14,7 @@ for d in etc usr var/lib/dpkg; do
 	mount -t overlay overlay -o "lowerdir=/$d,upperdir=$scratch/$d/upper,workdir=$scratch/$d/work" /$d
 done
 for name in /usr/{sbin,lib}/sendmail /usr/bin/{mailq,newaliases}; do # another mail system of this machine
+	sed -i "\\|^$name\$|d" /var/lib/dpkg/info/*.list
 	dpkg-divert --quiet --no-rename --remove "$name" >/dev/null 2>&1 || :
 	rm -f "$name"
 done
